@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+# A short face over Meson: `make` leaves the program at build/quern.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+PACKAGES = gcc meson ninja-build pkg-config libjansson-dev libxxhash-dev zlib1g-dev libzstd-dev \
+	libsqlite3-dev libopenblas-pthread-dev libcmocka-dev python3
+
+.PHONY: all deps build demo test check check-all lint format install clean
+
+all: build
+
+# Installs only what is missing, so that a prepared machine needs neither network nor root.
+deps:
+	@tools/install_deps.sh $(PACKAGES)
+
+build: deps
+	@[ -f $(BUILD)/build.ninja ] || meson setup $(BUILD) --prefix $(PREFIX) >/dev/null
+	@ninja -C $(BUILD) --quiet
+	@ln -sf src/cli/quern $(BUILD)/quern
+
+demo: build
+	@tools/demo.sh $(BUILD)/quern
+
+# The suite of everyday, then the end-to-end tests; the last line counts them.
+test: build
+	@tools/run_tests.sh $(BUILD)
+
+check: build
+	@tools/run_tests.sh $(BUILD) check
+
+check-all: build lint
+	@tools/check_all.sh
+
+lint:
+	@tools/lint.sh
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format-14 -i
+
+install: build
+	@meson install -C $(BUILD) --no-rebuild
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include "base/alloc.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+qn_status qn_file_map_open(const char *path, qn_file_map *out, qn_error *err)
+{
+    *out = (qn_file_map){0};
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
+
+    struct stat info;
+    qn_status status = QN_OK;
+    if (fstat(fd, &info) != 0) {
+        status = qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
+    } else if (!S_ISREG(info.st_mode)) {
+        status = qn_fail(err, QN_ERR_IO, "%s: not a regular file", path);
+    } else if (info.st_size > 0) {
+        void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED) {
+            status = qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
+        } else {
+            *out = (qn_file_map){data, (size_t)info.st_size};
+        }
+    }
+    close(fd);
+    return status;
+}
+
+void qn_file_unmap(qn_file_map *map)
+{
+    if (map->data) munmap((void *)(uintptr_t)map->data, map->bytes);
+    *map = (qn_file_map){0};
+}
+
+static int write_all(int fd, const uint8_t *data, size_t bytes)
+{
+    while (bytes > 0) {
+        const ssize_t n = write(fd, data, bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -1;
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Devices and pipes (/dev/stdout, /dev/full) are written in place: they cannot be renamed over. */
+static qn_status write_in_place(const char *path, const void *data, size_t bytes, qn_error *err)
+{
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
+    qn_status status = QN_OK;
+    if (write_all(fd, data, bytes) != 0) {
+        status = qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    if (close(fd) != 0 && status == QN_OK) {
+        status = qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    return status;
+}
+
+qn_status qn_file_write(const char *path, const void *data, size_t bytes, qn_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+        return write_in_place(path, data, bytes, err);
+    }
+    qn_str temporary = {0};
+    qn_str_addf(&temporary, "%s.XXXXXX", path);
+    if (temporary.failed) return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to write it", path);
+
+    qn_status status = QN_OK;
+    const mode_t mask = umask(0);
+    umask(mask);
+    const int fd = mkostemp(temporary.text, O_CLOEXEC);
+    if (fd < 0) {
+        status = qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
+        qn_str_release(&temporary);
+        return status;
+    }
+    bool written = write_all(fd, data, bytes) == 0 && fchmod(fd, 0666 & ~mask) == 0 &&
+                   fsync(fd) == 0;
+    int saved = errno;
+    if (close(fd) != 0 && written) {
+        written = false;
+        saved = errno;
+    }
+    if (written && rename(temporary.text, path) != 0) {
+        written = false;
+        saved = errno;
+    }
+    if (!written) {
+        unlink(temporary.text);
+        status = qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(saved));
+    }
+    qn_str_release(&temporary);
+    return status;
+}

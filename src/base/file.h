@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Files: read-only mappings, and writing that either happens whole or not at all. */
+#ifndef QN_BASE_FILE_H
+#define QN_BASE_FILE_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct qn_file_map {
+    const uint8_t *data; /* page aligned; NULL for an empty file */
+    size_t bytes;
+} qn_file_map; /* close with qn_file_unmap() */
+
+QN_MUST_CHECK
+qn_status qn_file_map_open(const char *path, qn_file_map *out, qn_error *err);
+void qn_file_unmap(qn_file_map *map);
+
+/* Writes to a temporary file beside `path`, syncs, renames: readers see the old file or the whole
+ * new one, and a full disk leaves the old one in place. */
+QN_MUST_CHECK
+qn_status qn_file_write(const char *path, const void *data, size_t bytes, qn_error *err);
+
+#endif

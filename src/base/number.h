@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers as text, exact and independent of the locale.
+ *
+ * Threads: pure functions. */
+#ifndef QN_BASE_NUMBER_H
+#define QN_BASE_NUMBER_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The missing value of every numeric array. */
+#define QN_NA ((double)__builtin_nan(""))
+
+enum { QN_DOUBLE_TEXT_BYTES = 32, QN_INT64_TEXT_BYTES = 24 };
+
+/* Writes the shortest decimal (of 15, 16 or 17 digits) that reads back as the same double, with
+ * '.' as decimal point; integers below 1e15 without exponent or point; "nan", "inf", "-inf".
+ * Terminates `text` (QN_DOUBLE_TEXT_BYTES) and returns its length. */
+size_t qn_format_double(double value, char *text);
+size_t qn_format_int64(int64_t value, char *text);
+
+/* Reads all of `text`: optional sign, digits, point, exponent. Correctly rounded. False when the
+ * text is anything else, empty included; "nan" and "inf" are not numbers here. Out-of-range
+ * exponents give +-inf or 0, as strtod does. */
+bool qn_parse_double(const char *text, size_t bytes, double *value);
+/* As above for integers; false when it does not fit. */
+bool qn_parse_int64(const char *text, size_t bytes, int64_t *value);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bundle: one .quern file. Header (magic, version, table of sections with a checksum each), then
+ * little-endian sections aligned to 64 bytes: "schema" and "record" (JSON), "predictor" (binary).
+ * Described in docs/bundle-format.md.
+ *
+ * Threads: an open model is immutable. */
+#ifndef QN_BUNDLE_BUNDLE_H
+#define QN_BUNDLE_BUNDLE_H
+
+#include "bundle/record.h"
+#include "model/predictor.h"
+#include "quern/bundle.h"
+
+/* Written whole or not at all. */
+QN_MUST_CHECK
+qn_status qn_bundle_write(const char *path, const qn_schema *schema, const qn_predictor *predictor,
+                          const qn_record *record, qn_error *err);
+
+/* What an open model (qn_model_open) holds; borrowed. */
+const qn_schema *qn_model_schema(const qn_model *model);
+const qn_predictor *qn_model_predictor(const qn_model *model);
+const qn_record *qn_model_record(const qn_model *model);
+const char *qn_model_path(const qn_model *model);
+int64_t qn_model_file_bytes(const qn_model *model);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Report: one self-contained HTML file (no script, no outside resource) about a model and, when
+ * given, an evaluation on other data.
+ *
+ * Threads: calls are independent. */
+#ifndef QN_REPORT_REPORT_H
+#define QN_REPORT_REPORT_H
+
+#include "bundle/bundle.h"
+
+typedef struct qn_report_request {
+    const qn_schema *schema;
+    const qn_predictor *predictor;
+    const qn_record *record;
+    const char *model_path;
+    const qn_evaluation *evaluation; /* of `quern evaluate`; NULL: the record's test part */
+    const char *evaluated_table;     /* its URI */
+} qn_report_request;
+
+/* Appends the whole document to `out`; out->failed tells of lack of memory. */
+void qn_report_write(const qn_report_request *request, qn_str *out);
+
+#endif
