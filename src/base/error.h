@@ -12,14 +12,13 @@
 qn_status qn_fail(qn_error *err, qn_status status, const char *format, ...) QN_PRINTF(3, 4);
 
 /* Puts "context: " before the message already in `err`; returns its status. */
-qn_status qn_fail_context(qn_error *err, qn_status status, const char *format, ...)
-    QN_PRINTF(3, 4);
+qn_status qn_fail_context(qn_error *err, qn_status status, const char *format, ...) QN_PRINTF(3, 4);
 
 /* Where nothing is held: leaves the function with the status of a call that failed. */
-#define QN_TRY(call)                                                                               \
-    do {                                                                                           \
-        const qn_status qn_try_status_ = (call);                                                   \
-        if (qn_try_status_ != QN_OK) return qn_try_status_;                                        \
+#define QN_TRY(call)                                        \
+    do {                                                    \
+        const qn_status qn_try_status_ = (call);            \
+        if (qn_try_status_ != QN_OK) return qn_try_status_; \
     } while (0)
 
 #endif

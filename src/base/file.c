@@ -89,8 +89,8 @@ qn_status qn_file_write(const char *path, const void *data, size_t bytes, qn_err
         qn_str_release(&temporary);
         return status;
     }
-    bool written = write_all(fd, data, bytes) == 0 && fchmod(fd, 0666 & ~mask) == 0 &&
-                   fsync(fd) == 0;
+    bool written =
+        write_all(fd, data, bytes) == 0 && fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0;
     int saved = errno;
     if (close(fd) != 0 && written) {
         written = false;

@@ -161,6 +161,12 @@ void qn_json_null(qn_json_writer *json)
     qn_str_add(json->out, "null");
 }
 
+void qn_json_raw(qn_json_writer *json, const char *text)
+{
+    before_value(json);
+    qn_str_add(json->out, text);
+}
+
 void qn_json_put_text(qn_json_writer *json, const char *key, const char *text)
 {
     qn_json_key(json, key);

@@ -34,6 +34,8 @@ void qn_json_int(qn_json_writer *json, int64_t value);
 void qn_json_double(qn_json_writer *json, double value);
 void qn_json_bool(qn_json_writer *json, bool value);
 void qn_json_null(qn_json_writer *json);
+/* A value that is JSON text already. */
+void qn_json_raw(qn_json_writer *json, const char *text);
 /* Key and value in one call. */
 void qn_json_put_text(qn_json_writer *json, const char *key, const char *text);
 void qn_json_put_int(qn_json_writer *json, const char *key, int64_t value);

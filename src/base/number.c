@@ -143,8 +143,8 @@ bool qn_parse_double(const char *text, size_t bytes, double *value)
         exponent < -EXACT_POWER_MAX || exponent > EXACT_POWER_MAX) {
         return parse_with_strtod(text, bytes, value);
     }
-    const double magnitude = exponent < 0 ? (double)mantissa / powers[-exponent]
-                                          : (double)mantissa * powers[exponent];
+    const double magnitude =
+        exponent < 0 ? (double)mantissa / powers[-exponent] : (double)mantissa * powers[exponent];
     *value = negative ? -magnitude : magnitude;
     return true;
 }

@@ -17,7 +17,7 @@ typedef struct qn_pool qn_pool; /* destroy with qn_pool_free() */
 /* `n_threads` counts the caller; 0 = as many as the process may use. NULL when out of memory
  * (threads that cannot be started only make the pool smaller). */
 qn_pool *qn_pool_create(int n_threads);
-void qn_pool_free(qn_pool *pool); /* accepts NULL */
+void qn_pool_free(qn_pool *pool);           /* accepts NULL */
 int qn_pool_n_threads(const qn_pool *pool); /* 1 for NULL */
 
 typedef void (*qn_pool_task)(void *context, int64_t index);

@@ -60,8 +60,7 @@ int64_t qn_rng_below(qn_rng *rng, int64_t n)
 {
     const uint64_t bound = (uint64_t)n, threshold = -bound % bound;
     for (;;) {
-        __extension__ const unsigned __int128 product =
-            (unsigned __int128)qn_rng_next(rng) * bound;
+        __extension__ const unsigned __int128 product = (unsigned __int128)qn_rng_next(rng) * bound;
         if ((uint64_t)product >= threshold) return (int64_t)(uint64_t)(product >> 64);
     }
 }

@@ -15,9 +15,9 @@ typedef struct qn_rng {
 
 void qn_rng_init(qn_rng *rng, uint64_t seed, uint64_t stream);
 uint64_t qn_rng_next(qn_rng *rng);
-double qn_rng_uniform(qn_rng *rng);                 /* [0, 1), 53 bits */
-double qn_rng_normal(qn_rng *rng);                  /* mean 0, sd 1 (Box-Muller, one of the pair) */
-int64_t qn_rng_below(qn_rng *rng, int64_t n);       /* [0, n), unbiased (Lemire 2019); n >= 1 */
+double qn_rng_uniform(qn_rng *rng);           /* [0, 1), 53 bits */
+double qn_rng_normal(qn_rng *rng);            /* mean 0, sd 1 (Box-Muller, one of the pair) */
+int64_t qn_rng_below(qn_rng *rng, int64_t n); /* [0, n), unbiased (Lemire 2019); n >= 1 */
 void qn_rng_shuffle(qn_rng *rng, int32_t *items, int64_t n); /* Fisher-Yates */
 
 /* A seed for a part of a larger piece of work: seed -> child, order-sensitive. */

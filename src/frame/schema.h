@@ -36,6 +36,9 @@ typedef enum qn_task {
     QN_TASK_RANKING
 } qn_task;
 
+/* More classes than this are refused: such a target is a regression or an id. */
+enum { QN_CLASSES_MAX = 1000 };
+
 typedef struct qn_schema_column {
     char *name;
     qn_type type;
