@@ -18,7 +18,8 @@ static void doubles_read_back_exactly(void **state)
 static void texts_that_are_not_numbers_are_refused(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "-", ".", "e5", "1e", "1e+", "1x", "0x10", "nan", "inf", " 1"};
+    static const char *const texts[] = {"",   "-",    ".",   "e5",  "1e", "1e+",
+                                        "1x", "0x10", "nan", "inf", " 1"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         double value;
         CHECK(!qn_parse_double(texts[i], strlen(texts[i]), &value));

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+
+#include "check.h"
+
+static void what_is_written_reads_back(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_str text = {0};
+    qn_json_writer json = {.out = &text};
+    qn_json_begin_object(&json);
+    qn_json_put_text(&json, "name", "a \"quoted\"\n\x01 \xc3\xa9");
+    qn_json_put_double(&json, "third", 1.0 / 3);
+    qn_json_put_double(&json, "none", QN_NA);
+    qn_json_put_int(&json, "big", INT64_MIN);
+    qn_json_key(&json, "list");
+    qn_json_begin_array(&json);
+    qn_json_bool(&json, true);
+    qn_json_raw(&json, "{\"inside\":1}");
+    qn_json_end_array(&json);
+    qn_json_end_object(&json);
+
+    qn_json *parsed = NULL;
+    CHECK_OK(qn_json_parse(text.text, text.bytes, "text", &parsed, &err));
+    const qn_json_value root = qn_json_root(parsed);
+    CHECK_TEXT(qn_json_as_text(qn_json_get(root, "name"), ""), "a \"quoted\"\n\x01 \xc3\xa9");
+    CHECK(qn_json_as_double(qn_json_get(root, "third"), 0) == 1.0 / 3);
+    CHECK(qn_json_is_null(qn_json_get(root, "none")));
+    CHECK(qn_json_as_int(qn_json_get(root, "big"), 0) == INT64_MIN);
+    const qn_json_value list = qn_json_get(root, "list");
+    CHECK(qn_json_as_bool(qn_json_at(list, 0), false));
+    CHECK_INT(qn_json_as_int(qn_json_get(qn_json_at(list, 1), "inside"), 0), 1);
+    const char *key = NULL;
+    qn_json_member(root, 1, &key);
+    CHECK_TEXT(key, "third");
+    qn_json_free(parsed);
+    qn_str_release(&text);
+}
+
+static void invalid_utf8_becomes_a_replacement_character(void **state)
+{
+    (void)state;
+    qn_str text = {0};
+    qn_json_writer json = {.out = &text};
+    qn_json_text(&json, "a\xff\xc3(\xed\xa0\x80");
+    CHECK_TEXT(text.text, "\"a\\ufffd\\ufffd(\\ufffd\\ufffd\\ufffd\"");
+    qn_str_release(&text);
+}
+
+static void broken_json_is_refused_with_its_place(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "{", "{\"a\":1,}", "{\"a\":1,\"a\":2}", "[1 2]", "nul"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        qn_error err = {0};
+        qn_json *parsed = NULL;
+        CHECK_FAILS(QN_ERR_DATA,
+                    qn_json_parse(texts[i], strlen(texts[i]), "file.json", &parsed, &err));
+        CHECK_CONTAINS(err.message, "file.json:");
+        CHECK(parsed == NULL);
+    }
+}
+
+static void look_ups_of_the_wrong_type_give_the_fall_back(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_json *parsed = NULL;
+    CHECK_OK(qn_json_parse("{\"a\":\"text\"}", 12, "text", &parsed, &err));
+    const qn_json_value root = qn_json_root(parsed);
+    CHECK_INT(qn_json_as_int(qn_json_get(root, "a"), 7), 7);
+    CHECK_INT(qn_json_as_int(qn_json_get(qn_json_get(root, "a"), "b"), 8), 8);
+    CHECK_INT(qn_json_size(NULL), 0);
+    CHECK(qn_json_at(root, 0) == NULL);
+    qn_json_free(parsed);
+}
+
+RUN_TESTS(TEST(what_is_written_reads_back), TEST(invalid_utf8_becomes_a_replacement_character),
+          TEST(broken_json_is_refused_with_its_place),
+          TEST(look_ups_of_the_wrong_type_give_the_fall_back))
