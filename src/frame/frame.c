@@ -2,6 +2,10 @@
 #include "frame/frame.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
+
+#include <ctype.h>
+#include <string.h>
 
 qn_frame *qn_frame_create(int64_t n_rows, int64_t n_cols)
 {
@@ -57,4 +61,168 @@ qn_type qn_frame_type(const qn_frame *frame, int64_t col)
 int64_t qn_frame_n_missing(const qn_frame *frame, int64_t col)
 {
     return frame->columns[col].n_missing;
+}
+
+const char *qn_column_text(const qn_column *column, int64_t row, char *scratch, size_t *bytes)
+{
+    switch (column->type) {
+    case QN_TYPE_BOOL:
+        *bytes = column->data.bools[row] ? 4 : 5;
+        return column->data.bools[row] ? "true" : "false";
+    case QN_TYPE_INT64: *bytes = qn_format_int64(column->data.ints[row], scratch); return scratch;
+    case QN_TYPE_FLOAT64:
+        *bytes = qn_format_double(column->data.doubles[row], scratch);
+        return scratch;
+    case QN_TYPE_TIMESTAMP:
+        *bytes = qn_timestamp_format(column->data.ints[row], scratch);
+        return scratch;
+    case QN_TYPE_STRING: break;
+    }
+    return qn_dictionary_text(&column->dictionary, column->data.codes[row], bytes);
+}
+
+int64_t qn_frame_find(const qn_frame *frame, const char *name)
+{
+    for (int64_t col = 0; col < frame->n_cols; col++) {
+        if (strcmp(frame->columns[col].name, name) == 0) return col;
+    }
+    return -1;
+}
+
+/* Levenshtein distance without regard to case, two rows of the table at a time. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    enum { LENGTH_MAX = 64 };
+    size_t row[LENGTH_MAX + 1];
+    const size_t n_a = strlen(a), n_b = strlen(b);
+    if (n_a > LENGTH_MAX || n_b > LENGTH_MAX) return SIZE_MAX;
+    for (size_t j = 0; j <= n_b; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; i <= n_a; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n_b; j++) {
+            const bool same =
+                tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
+            size_t best = diagonal + !same;
+            if (row[j] + 1 < best) best = row[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = best;
+        }
+    }
+    return row[n_b];
+}
+
+const char *qn_nearest_name(const char *wanted, const char *const *names, int64_t n_names)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(wanted) / 3 + 2; /* about every third character may differ */
+    for (int64_t i = 0; i < n_names; i++) {
+        const size_t distance = edit_distance(wanted, names[i]);
+        if (distance < best) {
+            best = distance;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}
+
+static size_t item_bytes(qn_type type)
+{
+    switch (type) {
+    case QN_TYPE_BOOL: return sizeof(uint8_t);
+    case QN_TYPE_STRING: return sizeof(int32_t);
+    case QN_TYPE_INT64:
+    case QN_TYPE_FLOAT64:
+    case QN_TYPE_TIMESTAMP: break;
+    }
+    return sizeof(int64_t);
+}
+
+static void gather(const qn_column *from, const int32_t *rows, int64_t n_rows, qn_column *to)
+{
+    for (int64_t i = 0; i < n_rows; i++) {
+        const int32_t row = rows[i];
+        switch (from->type) {
+        case QN_TYPE_BOOL: to->data.bools[i] = from->data.bools[row]; break;
+        case QN_TYPE_STRING: to->data.codes[i] = from->data.codes[row]; break;
+        case QN_TYPE_FLOAT64: to->data.doubles[i] = from->data.doubles[row]; break;
+        case QN_TYPE_INT64:
+        case QN_TYPE_TIMESTAMP: to->data.ints[i] = from->data.ints[row]; break;
+        }
+        if (!from->valid) continue;
+        if (qn_column_is_missing(from, row)) {
+            to->n_missing++;
+        } else {
+            to->valid[i >> 3] |= (uint8_t)(1 << (i & 7));
+        }
+    }
+}
+
+static bool copy_dictionary(const qn_dictionary *from, qn_dictionary *to)
+{
+    const int64_t n_bytes = from->offsets[from->n];
+    to->offsets = qn_alloc_array(from->n + 1, sizeof *to->offsets);
+    to->bytes = qn_alloc_array(n_bytes, 1);
+    if (!to->offsets || !to->bytes) return false;
+    to->n = from->n;
+    memcpy(to->offsets, from->offsets, (size_t)(from->n + 1) * sizeof *to->offsets);
+    if (n_bytes > 0) memcpy(to->bytes, from->bytes, (size_t)n_bytes);
+    return true;
+}
+
+static bool take_column(const qn_column *from, const int32_t *rows, int64_t n_rows, qn_column *to)
+{
+    to->type = from->type;
+    to->name = qn_strdup(from->name);
+    to->data.bools = qn_alloc_array(n_rows, item_bytes(from->type));
+    if (from->markers) to->markers = qn_strdup(from->markers);
+    if (from->valid) to->valid = qn_alloc_array((n_rows + 7) / 8, 1);
+    if (!to->name || !to->data.bools || (from->markers && !to->markers) ||
+        (from->valid && !to->valid)) {
+        return false;
+    }
+    if (from->type == QN_TYPE_STRING && !copy_dictionary(&from->dictionary, &to->dictionary)) {
+        return false;
+    }
+    gather(from, rows, n_rows, to);
+    return true;
+}
+
+qn_status qn_frame_take(const qn_frame *frame, const int32_t *rows, int64_t n_rows,
+                        qn_frame **out, qn_error *err)
+{
+    *out = NULL;
+    qn_frame *taken = qn_frame_create(n_rows, frame->n_cols);
+    bool complete = taken != NULL;
+    if (complete && frame->source) complete = (taken->source = qn_strdup(frame->source)) != NULL;
+    for (int64_t col = 0; complete && col < frame->n_cols; col++) {
+        complete = take_column(&frame->columns[col], rows, n_rows, &taken->columns[col]);
+    }
+    if (!complete) {
+        qn_frame_free(taken);
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for %" PRId64 " rows", n_rows);
+    }
+    *out = taken;
+    return QN_OK;
+}
+
+uint64_t qn_frame_hash(const qn_frame *frame)
+{
+    uint64_t hash = qn_hash_mix(0, (uint64_t)frame->n_rows);
+    for (int64_t col = 0; col < frame->n_cols; col++) {
+        const qn_column *column = &frame->columns[col];
+        const size_t n_rows = (size_t)frame->n_rows;
+        hash = qn_hash_mix(hash, (uint64_t)column->type);
+        hash = qn_hash64_seeded(column->name, strlen(column->name), hash);
+        hash = qn_hash64_seeded(column->data.bools, n_rows * item_bytes(column->type), hash);
+        if (column->valid) hash = qn_hash64_seeded(column->valid, (n_rows + 7) / 8, hash);
+        if (column->type != QN_TYPE_STRING) continue;
+        const qn_dictionary *dictionary = &column->dictionary;
+        hash = qn_hash64_seeded(dictionary->bytes, (size_t)dictionary->offsets[dictionary->n],
+                                hash);
+    }
+    return hash;
 }

@@ -104,5 +104,11 @@ typedef struct qn_civil_time {
 } qn_civil_time;
 void qn_timestamp_civil(int64_t micros, qn_civil_time *out);
 int64_t qn_timestamp_from_civil(const qn_civil_time *civil); /* ignores weekday, day_of_year */
+bool qn_civil_is_valid(const qn_civil_time *civil);          /* month, day of month, clock */
+/* ISO 8601: a date with '-' or '/', perhaps a clock time after 'T' or a space, perhaps a zone. */
+bool qn_timestamp_parse(const char *text, size_t bytes, int64_t *micros);
+/* The clock part of the above, "13:45[:59[.123456]][zone]", up to `end`. */
+bool qn_clock_time_parse(const char *text, const char *end, qn_civil_time *out,
+                         int32_t *zone_minutes);
 
 #endif

@@ -78,6 +78,8 @@ int64_t qn_schema_find(const qn_schema *schema, const char *name); /* -1 if abse
 /* The features, in schema order: how many, and the column index of each. */
 int64_t qn_schema_n_features(const qn_schema *schema);
 int64_t qn_schema_feature(const qn_schema *schema, int64_t feature);
+/* The next feature column after `col` (-1 to begin), -1 at the end: for loops over wide tables. */
+int64_t qn_schema_next_feature(const qn_schema *schema, int64_t col);
 /* Number of values a prediction has: classes for multiclass, else 1 (binary: p of `positive`). */
 int32_t qn_schema_n_outputs(const qn_schema *schema);
 
