@@ -129,6 +129,28 @@ const char *qn_nearest_name(const char *wanted, const char *const *names, int64_
     return nearest;
 }
 
+bool qn_dictionary_create(const qn_map *texts, qn_dictionary *out)
+{
+    int64_t n_bytes = 0;
+    const int64_t n = qn_map_n(texts);
+    for (int64_t i = 0; i < n; i++) {
+        size_t bytes;
+        qn_map_key(texts, i, &bytes);
+        n_bytes += (int64_t)bytes;
+    }
+    out->offsets = qn_alloc_array(n + 1, sizeof *out->offsets);
+    out->bytes = qn_alloc_array(n_bytes, 1);
+    if (!out->offsets || !out->bytes) return false;
+    out->n = n;
+    for (int64_t i = 0; i < n; i++) {
+        size_t bytes;
+        const char *text = qn_map_key(texts, i, &bytes);
+        if (bytes > 0) memcpy(out->bytes + out->offsets[i], text, bytes);
+        out->offsets[i + 1] = out->offsets[i] + (int64_t)bytes;
+    }
+    return true;
+}
+
 static size_t item_bytes(qn_type type)
 {
     switch (type) {

@@ -8,6 +8,7 @@
 #define QN_FRAME_FRAME_H
 
 #include "base/error.h"
+#include "base/map.h"
 #include "base/number.h"
 #include "quern/frame.h"
 
@@ -65,6 +66,9 @@ static inline double qn_column_number(const qn_column *column, int64_t row)
     }
     return QN_NA;
 }
+
+/* A dictionary of the map's keys, in order of insertion; false when out of memory. */
+bool qn_dictionary_create(const qn_map *texts, qn_dictionary *out);
 
 /* Borrowed, not terminated. */
 static inline const char *qn_dictionary_text(const qn_dictionary *dictionary, int64_t code,

@@ -46,28 +46,6 @@ static qn_status check_map(const char *map, qn_error *err)
     return QN_OK;
 }
 
-static bool fill_dictionary(const qn_map *labels, qn_dictionary *out)
-{
-    int64_t n_bytes = 0;
-    const int64_t n = qn_map_n(labels);
-    for (int64_t i = 0; i < n; i++) {
-        size_t bytes;
-        qn_map_key(labels, i, &bytes);
-        n_bytes += (int64_t)bytes;
-    }
-    out->offsets = qn_alloc_array(n + 1, sizeof *out->offsets);
-    out->bytes = qn_alloc_array(n_bytes, 1);
-    if (!out->offsets || !out->bytes) return false;
-    out->n = n;
-    for (int64_t i = 0; i < n; i++) {
-        size_t bytes;
-        const char *text = qn_map_key(labels, i, &bytes);
-        if (bytes > 0) memcpy(out->bytes + out->offsets[i], text, bytes);
-        out->offsets[i + 1] = out->offsets[i] + (int64_t)bytes;
-    }
-    return true;
-}
-
 static bool map_column(const qn_column *from, int64_t n_rows, const char *map, const char *strip,
                        qn_column *to)
 {
@@ -87,7 +65,7 @@ static bool map_column(const qn_column *from, int64_t n_rows, const char *map, c
         if (slot) codes[row] = (int32_t)*slot;
     }
     qn_dictionary dictionary = {0};
-    complete = complete && fill_dictionary(labels, &dictionary);
+    complete = complete && qn_dictionary_create(labels, &dictionary);
     qn_map_free(labels);
     if (!complete) {
         qn_free(codes);
