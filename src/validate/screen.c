@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Screening: how well each column alone predicts the target, and what else looks wrong.
+ *
+ * Association: the column is cut into at most 64 groups (levels, or equal parts of its order) on
+ * half of a sample; the groups' mean targets then predict the other half. The share of the
+ * target's variance that this explains (the largest over classes) is the association: honest,
+ * since measured on rows not used, and 1 only for a column that knows the answer. */
+#include "validate/understand.h"
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "base/str.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLE_ROWS = 20000, GROUPS = 64, CLASSES_SCREENED = 8 };
+/* One column that explains this much of a target is more likely an echo of it than a cause:
+ * the best honest column of the tables this was tried on reached 0.89 (carat for diamonds). */
+static const double leak_association = 0.93;
+
+struct screen {
+    const qn_frame *frame;
+    const qn_schema *schema;
+    qn_profile *profile;
+    const double *target;
+    int32_t *sample; /* rows; even positions fit, odd ones check */
+    int64_t n_sample;
+    qn_findings *findings;
+    int64_t room;
+};
+
+static const char *const kind_names[] = {"id_like",        "constant",       "duplicate_column",
+                                         "leak_suspect",   "duplicate_rows", "imbalance",
+                                         "rare_class",     "mostly_missing", "high_cardinality",
+                                         "guess"};
+
+const char *qn_finding_kind_name(qn_finding_kind kind)
+{
+    return kind_names[kind];
+}
+
+void qn_findings_release(qn_findings *findings)
+{
+    for (int64_t i = 0; i < findings->n; i++) {
+        qn_free(findings->items[i].column);
+        qn_free(findings->items[i].message);
+    }
+    qn_free(findings->items);
+    *findings = (qn_findings){0};
+}
+
+static qn_status report(struct screen *s, qn_finding_kind kind, const char *column, qn_error *err,
+                        const char *format, ...) QN_PRINTF(5, 6);
+
+static qn_status report(struct screen *s, qn_finding_kind kind, const char *column, qn_error *err,
+                        const char *format, ...)
+{
+    char message[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    qn_findings *findings = s->findings;
+    if (findings->n == s->room) {
+        const int64_t room = s->room ? s->room * 2 : 16;
+        qn_finding *items = qn_realloc_array(findings->items, room, sizeof *items);
+        if (!items) return qn_fail(err, QN_ERR_NOMEM, "no memory for the findings");
+        findings->items = items;
+        s->room = room;
+    }
+    qn_finding *finding = &findings->items[findings->n];
+    *finding = (qn_finding){.kind = kind,
+                            .column = column ? qn_strdup(column) : NULL,
+                            .message = qn_strdup(message)};
+    findings->n++;
+    if (!finding->message || (column && !finding->column)) {
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for the findings");
+    }
+    return QN_OK;
+}
+
+/* Association. */
+
+struct ranked {
+    double value;
+    int32_t at;
+};
+
+static int by_value(const void *left, const void *right)
+{
+    const struct ranked *a = left, *b = right;
+    if (a->value != b->value) return a->value < b->value ? -1 : 1;
+    return (a->at > b->at) - (a->at < b->at);
+}
+
+/* Group of every sampled row: 0 for missing, then equal parts of the order of the fitting half. */
+static bool group_numbers(const struct screen *s, const double *values, int32_t *groups)
+{
+    struct ranked *order = qn_alloc_array(s->n_sample, sizeof *order);
+    if (!order) return false;
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->n_sample; i += 2) {
+        if (!isnan(values[i])) order[n++] = (struct ranked){values[i], (int32_t)i};
+    }
+    qsort(order, (size_t)n, sizeof *order, by_value);
+    double edges[GROUPS];
+    int n_edges = 0;
+    for (int g = 1; g < GROUPS && n > 0; g++) {
+        const double edge = order[n * g / GROUPS].value;
+        if (n_edges == 0 || edge > edges[n_edges - 1]) edges[n_edges++] = edge;
+    }
+    for (int64_t i = 0; i < s->n_sample; i++) {
+        int32_t group = 0;
+        if (!isnan(values[i])) {
+            int low = 0, high = n_edges;
+            while (low < high) {
+                const int middle = (low + high) / 2;
+                if (values[i] >= edges[middle]) {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
+            }
+            group = 1 + low;
+        }
+        groups[i] = group;
+    }
+    qn_free(order);
+    return true;
+}
+
+/* Levels as groups: hashed into the room there is, so that rare ones share. */
+static void group_levels(const struct screen *s, const qn_column *column, int32_t *groups)
+{
+    for (int64_t i = 0; i < s->n_sample; i++) {
+        const int32_t code = column->data.codes[s->sample[i]];
+        groups[i] = code < 0 ? 0 : 1 + code % GROUPS;
+    }
+}
+
+/* Variance explained out of sample when the fitting half's group means predict `y`. */
+static double explained(const struct screen *s, const int32_t *groups, const double *y)
+{
+    double sums[GROUPS + 2] = {0}, counts[GROUPS + 2] = {0}, total = 0, n_fit = 0;
+    for (int64_t i = 0; i < s->n_sample; i += 2) {
+        sums[groups[i]] += y[i];
+        counts[groups[i]] += 1;
+        total += y[i];
+        n_fit += 1;
+    }
+    double mean = 0, n_check = 0;
+    for (int64_t i = 1; i < s->n_sample; i += 2) {
+        mean += y[i];
+        n_check += 1;
+    }
+    if (n_fit < 5 || n_check < 5) return QN_NA;
+    mean /= n_check;
+    double residual = 0, variance = 0;
+    for (int64_t i = 1; i < s->n_sample; i += 2) {
+        const int32_t g = groups[i];
+        const double predicted = counts[g] > 0 ? sums[g] / counts[g] : total / n_fit;
+        residual += (y[i] - predicted) * (y[i] - predicted);
+        variance += (y[i] - mean) * (y[i] - mean);
+    }
+    return variance > 0 ? fmax(0, 1 - residual / variance) : QN_NA;
+}
+
+static bool associate(const struct screen *s, int64_t col, double *out)
+{
+    const qn_column *column = &s->frame->columns[col];
+    int32_t *groups = qn_alloc_array(s->n_sample, sizeof *groups);
+    double *values = qn_alloc_array(s->n_sample, sizeof *values);
+    bool complete = groups && values;
+    *out = QN_NA;
+    if (complete && column->type == QN_TYPE_STRING) {
+        group_levels(s, column, groups);
+    } else if (complete) {
+        for (int64_t i = 0; i < s->n_sample; i++) {
+            values[i] = qn_column_number(column, s->sample[i]);
+        }
+        complete = group_numbers(s, values, groups);
+    }
+    const int32_t n_classes = s->schema->n_classes;
+    const int32_t first = n_classes == 2 ? 1 : 0;
+    const int32_t last = n_classes == 0 ? 0 : n_classes > CLASSES_SCREENED ? CLASSES_SCREENED - 1
+                                                                           : n_classes - 1;
+    for (int32_t c = first; complete && c <= last; c++) {
+        for (int64_t i = 0; i < s->n_sample; i++) {
+            const double y = s->target[s->sample[i]];
+            values[i] = n_classes == 0 ? y : y == c;
+        }
+        *out = fmax(isnan(*out) ? 0 : *out, explained(s, groups, values));
+    }
+    qn_free(groups);
+    qn_free(values);
+    return complete;
+}
+
+struct job {
+    struct screen *s;
+    qn_status *statuses;
+};
+
+static void associate_column(void *context, int64_t col)
+{
+    struct job *job = context;
+    const qn_role role = job->s->schema->columns[col].role;
+    job->statuses[col] = QN_OK;
+    if (role == QN_ROLE_TARGET) return;
+    if (!associate(job->s, col, &job->s->profile->columns[col].target_association)) {
+        job->statuses[col] = QN_ERR_NOMEM;
+    }
+}
+
+static bool is_used(const struct screen *s, int64_t col)
+{
+    const qn_schema_column *column = &s->schema->columns[col];
+    return column->role == QN_ROLE_FEATURE || column->role == QN_ROLE_TIME;
+}
+
+/* Two numeric columns whose sum is the target in every sampled row. */
+static qn_status find_sums(struct screen *s, qn_error *err)
+{
+    enum { COLUMNS_PAIRED = 60 };
+    int64_t numeric[COLUMNS_PAIRED], n = 0;
+    if (s->schema->n_classes > 0) return QN_OK;
+    for (int64_t col = 0; col < s->frame->n_cols && n < COLUMNS_PAIRED; col++) {
+        const qn_type type = s->frame->columns[col].type;
+        if (is_used(s, col) && (type == QN_TYPE_INT64 || type == QN_TYPE_FLOAT64)) numeric[n++] = col;
+    }
+    for (int64_t a = 0; a < n; a++) {
+        for (int64_t b = a + 1; b < n; b++) {
+            bool equal = true;
+            for (int64_t i = 0; equal && i < s->n_sample; i++) {
+                const int32_t row = s->sample[i];
+                const double sum = qn_column_number(&s->frame->columns[numeric[a]], row) +
+                                   qn_column_number(&s->frame->columns[numeric[b]], row);
+                equal = fabs(sum - s->target[row]) <= 1e-9 * fabs(s->target[row]);
+            }
+            if (!equal) continue;
+            const char *first = s->frame->columns[numeric[a]].name;
+            const char *second = s->frame->columns[numeric[b]].name;
+            QN_TRY(report(s, QN_FINDING_LEAK_SUSPECT, first, err,
+                          "'%s' + '%s' is the target in every row; if they are not known when "
+                          "predicting: --drop %s,%s",
+                          first, second, first, second));
+        }
+    }
+    return QN_OK;
+}
+
+/* One column at a time. */
+
+static qn_status screen_column(struct screen *s, int64_t col, qn_error *err)
+{
+    const qn_schema_column *column = &s->schema->columns[col];
+    const qn_column_profile *p = &s->profile->columns[col];
+    const char *name = column->name;
+    if (column->role == QN_ROLE_DROPPED && !column->kind_given) {
+        if (column->kind == QN_KIND_ID) {
+            return report(s, QN_FINDING_ID_LIKE, name, err,
+                          "'%s' looks like an id (%s) and is not used; --kind '%s=categorical' or "
+                          "numeric uses it",
+                          name, column->reason ? column->reason : "", name);
+        }
+        if (column->kind == QN_KIND_CONSTANT) {
+            return report(s, QN_FINDING_CONSTANT, name, err, "'%s' is not used: %s", name,
+                          column->reason ? column->reason : "constant");
+        }
+    }
+    if (!is_used(s, col)) return QN_OK;
+    if (p->target_association > leak_association) {
+        QN_TRY(report(s, QN_FINDING_LEAK_SUSPECT, name, err,
+                      "'%s' alone explains %.0f %% of the target: it may be known only afterwards; "
+                      "if so: --drop '%s'",
+                      name, 100 * p->target_association, name));
+    }
+    if (column->missing_fraction > 0.5) {
+        QN_TRY(report(s, QN_FINDING_MOSTLY_MISSING, name, err, "'%s' is missing in %.0f %% of rows",
+                      name, 100 * column->missing_fraction));
+    }
+    if (column->kind == QN_KIND_CATEGORICAL && p->n_distinct > 1000) {
+        QN_TRY(report(s, QN_FINDING_HIGH_CARDINALITY, name, err,
+                      "'%s' has %" PRId64 " levels; rare ones are pooled. --kind '%s=text' uses their "
+                      "words instead",
+                      name, p->n_distinct, name));
+    }
+    return QN_OK;
+}
+
+static bool same_values(const qn_frame *frame, const qn_column *a, const qn_column *b)
+{
+    if (a->type != b->type || a->n_missing != b->n_missing) return false;
+    for (int64_t row = 0; row < frame->n_rows; row++) {
+        if (a->type == QN_TYPE_STRING) {
+            if (a->data.codes[row] != b->data.codes[row]) return false;
+            continue;
+        }
+        const double x = qn_column_number(a, row), y = qn_column_number(b, row);
+        if (!(x == y || (isnan(x) && isnan(y)))) return false;
+    }
+    if (a->type != QN_TYPE_STRING) return true;
+    /* Codes are numbered by first appearance, so equal columns have equal dictionaries. */
+    const qn_dictionary *d = &a->dictionary, *e = &b->dictionary;
+    return d->n == e->n &&
+           memcmp(d->offsets, e->offsets, (size_t)(d->n + 1) * sizeof *d->offsets) == 0 &&
+           memcmp(d->bytes, e->bytes, (size_t)d->offsets[d->n]) == 0;
+}
+
+static qn_status find_duplicate_columns(struct screen *s, qn_error *err)
+{
+    const qn_frame *frame = s->frame;
+    for (int64_t col = 1; col < frame->n_cols && frame->n_cols <= 2000; col++) {
+        if (!is_used(s, col)) continue;
+        const qn_column_profile *p = &s->profile->columns[col];
+        for (int64_t other = 0; other < col; other++) {
+            const qn_column_profile *q = &s->profile->columns[other];
+            if (!is_used(s, other) || p->n_distinct != q->n_distinct || p->n_distinct < 3) continue;
+            if (!isnan(p->mean) && p->mean != q->mean) continue;
+            if (!same_values(frame, &frame->columns[col], &frame->columns[other])) continue;
+            QN_TRY(report(s, QN_FINDING_DUPLICATE_COLUMN, p->name, err,
+                          "'%s' has the values of '%s' in every row; one is enough: --drop '%s'",
+                          p->name, q->name, p->name));
+            break;
+        }
+    }
+    return QN_OK;
+}
+
+/* The table as a whole. */
+
+static qn_status screen_classes(struct screen *s, const int32_t *rows, int64_t n_rows, qn_error *err)
+{
+    const qn_schema *schema = s->schema;
+    int64_t counts[QN_CLASSES_MAX] = {0};
+    for (int64_t i = 0; i < n_rows; i++) {
+        const double y = s->target[rows ? rows[i] : i];
+        if (!isnan(y)) counts[(int32_t)y]++;
+    }
+    int32_t rarest = 0, n_rare = 0;
+    for (int32_t c = 0; c < schema->n_classes; c++) {
+        if (counts[c] < counts[rarest]) rarest = c;
+        n_rare += counts[c] < 10;
+    }
+    if (schema->n_classes == 0) return QN_OK;
+    const double share = (double)counts[rarest] / (double)n_rows;
+    if (n_rare > 0) {
+        QN_TRY(report(s, QN_FINDING_RARE_CLASS, NULL, err,
+                      "%d of %d classes have fewer than 10 training rows (the rarest, '%s', has %" PRId64
+                      "): what is said of them is guesswork",
+                      n_rare, schema->n_classes, schema->classes[rarest], counts[rarest]));
+    }
+    if (schema->n_classes == 2 && share < 0.05) {
+        QN_TRY(report(s, QN_FINDING_IMBALANCE, NULL, err,
+                      "only %.1f %% of rows are '%s': accuracy says little here; look at "
+                      "average_precision, or choose it with --metric",
+                      100 * share, schema->classes[rarest]));
+    }
+    return QN_OK;
+}
+
+static qn_status screen_table(struct screen *s, qn_error *err)
+{
+    const qn_schema_column *target = &s->schema->columns[s->schema->target];
+    const double share = (double)s->profile->n_duplicate_rows / (double)s->profile->n_rows;
+    if (target->reason && strstr(target->reason, "guessed")) {
+        QN_TRY(report(s, QN_FINDING_GUESS, target->name, err,
+                      "the target was guessed to be '%s'; --target says otherwise", target->name));
+    }
+    if (share > 0.01) {
+        QN_TRY(report(s, QN_FINDING_DUPLICATE_ROWS, NULL, err,
+                      "%.1f %% of rows repeat an earlier one in every column: figures flatter when "
+                      "copies stand on both sides of a split",
+                      100 * share));
+    }
+    return QN_OK;
+}
+
+static bool draw_sample(struct screen *s, const int32_t *rows, int64_t n_rows)
+{
+    int32_t *all = qn_alloc_array(n_rows, sizeof *all);
+    if (!all) return false;
+    for (int64_t i = 0; i < n_rows; i++) {
+        all[i] = rows ? rows[i] : (int32_t)i;
+    }
+    qn_rng rng;
+    qn_rng_init(&rng, 0x73637265656eU, (uint64_t)n_rows);
+    qn_rng_shuffle(&rng, all, n_rows);
+    s->sample = all;
+    s->n_sample = n_rows < SAMPLE_ROWS ? n_rows : SAMPLE_ROWS;
+    return true;
+}
+
+static qn_status run(struct screen *s, const int32_t *rows, int64_t n_rows, qn_pool *pool,
+                     qn_error *err)
+{
+    struct job job = {s, qn_alloc_array(s->frame->n_cols, sizeof(qn_status))};
+    if (!job.statuses || !draw_sample(s, rows, n_rows)) {
+        qn_free(job.statuses);
+        return qn_fail(err, QN_ERR_NOMEM, "no memory to screen the columns");
+    }
+    qn_pool_run(pool, s->frame->n_cols, associate_column, &job);
+    qn_status status = QN_OK;
+    for (int64_t col = 0; col < s->frame->n_cols && status == QN_OK; col++) {
+        status = job.statuses[col] == QN_OK
+                     ? screen_column(s, col, err)
+                     : qn_fail(err, QN_ERR_NOMEM, "no memory to screen the columns");
+    }
+    qn_free(job.statuses);
+    if (status == QN_OK) status = find_sums(s, err);
+    if (status == QN_OK) status = find_duplicate_columns(s, err);
+    if (status == QN_OK) status = screen_classes(s, rows, n_rows, err);
+    if (status == QN_OK) status = screen_table(s, err);
+    return status;
+}
+
+qn_status qn_screen(const qn_frame *frame, const qn_schema *schema, qn_profile *profile,
+                    const int32_t *rows, int64_t n_rows, const double *target, qn_pool *pool,
+                    qn_findings *out, qn_error *err)
+{
+    *out = (qn_findings){0};
+    struct screen s = {.frame = frame,
+                       .schema = schema,
+                       .profile = profile,
+                       .target = target,
+                       .findings = out};
+    const qn_status status = run(&s, rows, rows ? n_rows : frame->n_rows, pool, err);
+    qn_free(s.sample);
+    if (status != QN_OK) qn_findings_release(out);
+    return status;
+}
