@@ -258,16 +258,28 @@ static inline qn_cell load_cell(const struct feature_binding *feature, int64_t r
     return cell;
 }
 
-void qn_binding_load(const qn_binding *binding, const int32_t *rows, int64_t first,
-                     int64_t n_rows, qn_cell *cells, void *scratch)
+static char *load_feature(const struct feature_binding *feature, const int32_t *rows,
+                          int64_t first, int64_t n_rows, qn_cell *cells, char *text)
+{
+    for (int64_t i = 0; i < n_rows; i++) {
+        cells[i] = load_cell(feature, rows ? rows[first + i] : first + i, &text);
+    }
+    return text;
+}
+
+void qn_binding_load(const qn_binding *binding, const int32_t *rows, int64_t first, int64_t n_rows,
+                     qn_cell *cells, void *scratch)
 {
     char *text = scratch;
     for (int64_t f = 0; f < binding->n_features; f++) {
-        for (int64_t i = 0; i < n_rows; i++) {
-            const int64_t row = rows ? rows[first + i] : first + i;
-            cells[f * n_rows + i] = load_cell(&binding->features[f], row, &text);
-        }
+        text = load_feature(&binding->features[f], rows, first, n_rows, cells + f * n_rows, text);
     }
+}
+
+void qn_binding_load_feature(const qn_binding *binding, int64_t feature, const int32_t *rows,
+                             int64_t first, int64_t n_rows, qn_cell *cells, void *scratch)
+{
+    load_feature(&binding->features[feature], rows, first, n_rows, cells, scratch);
 }
 
 /* Targets. */

@@ -45,6 +45,10 @@ size_t qn_binding_scratch_bytes(const qn_binding *binding, int64_t n_rows);
 void qn_binding_load(const qn_binding *binding, const int32_t *rows, int64_t first,
                      int64_t n_rows, qn_cell *cells, void *scratch);
 
+/* The same for one feature alone: cells[0 … n_rows); scratch of n_rows × QN_VALUE_TEXT_BYTES. */
+void qn_binding_load_feature(const qn_binding *binding, int64_t feature, const int32_t *rows,
+                             int64_t first, int64_t n_rows, qn_cell *cells, void *scratch);
+
 /* The target of every row: class index or value; QN_NA where missing. `unknown_ok` makes labels
  * that training never saw QN_NA, otherwise they fail with QN_ERR_DATA naming them all. */
 QN_MUST_CHECK

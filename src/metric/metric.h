@@ -35,8 +35,7 @@ typedef struct qn_metric {
 
 extern const qn_metric *const qn_metrics[]; /* ended by NULL */
 
-/* NULL when there is none of that name; names with a number (ndcg@5, precision@3, map@10) match
- * their family. `at` receives the number, 0 without. */
+/* NULL when there is none of that name. */
 const qn_metric *qn_metric_find(const char *name);
 /* roc_auc, log_loss, rmse, ndcg@10. */
 const qn_metric *qn_metric_default(qn_task task);

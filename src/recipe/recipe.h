@@ -61,7 +61,7 @@ const qn_feature *qn_recipe_features(const qn_recipe *recipe, qn_view view, int6
 
 /* Scratch for qn_recipe_apply() on `n_rows` rows: it holds the view itself and what making it
  * needs. Text longer than QN_TEXT_BYTES_MAX is cut, at training too, so the size is fixed. */
-enum { QN_TEXT_BYTES_MAX = 4096 };
+enum { QN_TEXT_BYTES_MAX = 2048 };
 size_t qn_recipe_scratch_bytes(const qn_recipe *recipe, qn_view view, int64_t n_rows);
 
 /* The view of a block of cells (layout in frame/cells.h). *out points into `scratch`, aligned to

@@ -2,6 +2,7 @@
 #include "stats/profile.h"
 
 #include "base/alloc.h"
+#include "base/sort.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,66 +25,6 @@ void qn_profile_free(qn_profile *profile)
 }
 
 /* Numbers. */
-
-static int by_value(const void *left, const void *right)
-{
-    const double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-/* Radix sort by bytes for long columns: doubles as integers whose order is the same. */
-static uint64_t sortable(double value)
-{
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
-}
-
-static double unsortable(uint64_t bits)
-{
-    double value;
-    bits = bits >> 63 ? bits & ~(UINT64_C(1) << 63) : ~bits;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static void radix_sort(uint64_t *keys, uint64_t *room, int64_t n)
-{
-    for (int shift = 0; shift < 64; shift += 8) {
-        int64_t starts[257] = {0};
-        for (int64_t i = 0; i < n; i++) {
-            starts[(keys[i] >> shift & 255) + 1]++;
-        }
-        if (starts[(keys[0] >> shift & 255) + 1] == n) continue; /* all alike in this byte */
-        for (int b = 0; b < 256; b++) {
-            starts[b + 1] += starts[b];
-        }
-        for (int64_t i = 0; i < n; i++) {
-            room[starts[keys[i] >> shift & 255]++] = keys[i];
-        }
-        memcpy(keys, room, (size_t)n * sizeof *keys);
-    }
-}
-
-/* Sorts ascending; false when out of memory. */
-static bool sort_doubles(double *values, int64_t n)
-{
-    if (n < 2048) {
-        qsort(values, (size_t)n, sizeof *values, by_value);
-        return true;
-    }
-    uint64_t *keys = qn_alloc_aligned(2 * n, sizeof *keys);
-    if (!keys) return false;
-    for (int64_t i = 0; i < n; i++) {
-        keys[i] = sortable(values[i]);
-    }
-    radix_sort(keys, keys + n, n);
-    for (int64_t i = 0; i < n; i++) {
-        values[i] = unsortable(keys[i]);
-    }
-    qn_free(keys);
-    return true;
-}
 
 static double quantile(const double *sorted, int64_t n, double q)
 {
@@ -200,7 +141,7 @@ static bool profile_numbers(const qn_column *column, const int32_t *rows, int64_
     bool complete = true;
     if (n > 0) {
         fill_moments(values, n, out);
-        complete = sort_doubles(values, n);
+        complete = qn_sort_doubles(values, n);
         out->minimum = values[0];
         out->maximum = values[n - 1];
         for (int q = 0; q < QN_PROFILE_QUANTILES; q++) {
@@ -357,14 +298,10 @@ static void hash_block(void *context, int64_t block)
 static qn_status count_duplicates(struct job *job, qn_pool *pool, qn_error *err)
 {
     const int64_t n = job->n_rows;
-    job->hashes = qn_alloc_array(2 * n, sizeof *job->hashes);
+    job->hashes = qn_alloc_array(n, sizeof *job->hashes);
     if (!job->hashes) return qn_fail(err, QN_ERR_NOMEM, "no memory to look for duplicate rows");
     qn_pool_run(pool, (n + HASH_BLOCK - 1) / HASH_BLOCK, hash_block, job);
-    if (n < 2048) {
-        qsort(job->hashes, (size_t)n, sizeof *job->hashes, by_hash);
-    } else {
-        radix_sort(job->hashes, job->hashes + n, n);
-    }
+    qsort(job->hashes, (size_t)n, sizeof *job->hashes, by_hash);
     for (int64_t i = 1; i < n; i++) {
         job->profile->n_duplicate_rows += job->hashes[i] == job->hashes[i - 1];
     }
