@@ -21,7 +21,7 @@ static qn_status fit(const qn_fit_column *column, qn_step *step, qn_error *err)
     }
     for (int64_t i = 0; i < column->n_rows; i++) {
         values[i] = column->cells[i].number;
-        state->has_indicator |= isnan(values[i]);
+        if (isnan(values[i])) state->has_indicator = 1;
     }
     const bool may_bend = column->schema_column->kind == QN_KIND_NUMERIC;
     qn_status status = qn_scale_fit(values, column->n_rows, may_bend, &state->scale, err);
