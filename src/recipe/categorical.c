@@ -25,9 +25,9 @@ static const double smoothing = 10;
 struct categorical {
     qn_map *levels; /* text → number */
     int32_t n_levels, n_hot;
-    int32_t n_encoded;  /* target columns: 0, 1, or one per class */
-    double *encoded;    /* n_levels × n_encoded */
-    double *frequency;  /* n_levels: log of the count */
+    int32_t n_encoded; /* target columns: 0, 1, or one per class */
+    double *encoded;   /* n_levels × n_encoded */
+    double *frequency; /* n_levels: log of the count */
     double priors[ENCODED_CLASSES];
     qn_scale scales[ENCODED_CLASSES + 1]; /* dense view: of the encoded columns and frequency */
 };
@@ -87,8 +87,9 @@ static qn_status number_levels(const qn_fit_column *column, struct categorical *
     state->n_hot = state->n_levels < ONE_HOT_MAX ? state->n_levels : ONE_HOT_MAX;
     qn_free(counts);
     qn_map_free(all);
-    return complete ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory for the levels of '%s'",
-                                      column->schema_column->name);
+    return complete ? QN_OK
+                    : qn_fail(err, QN_ERR_NOMEM, "no memory for the levels of '%s'",
+                              column->schema_column->name);
 }
 
 static int32_t level_of(const struct categorical *state, const qn_cell *cell)
@@ -143,8 +144,7 @@ static int32_t *levels_of_rows(const qn_fit_column *column, const struct categor
     return levels;
 }
 
-static qn_status fit_encoding(const qn_fit_column *column, struct categorical *state,
-                              qn_error *err)
+static qn_status fit_encoding(const qn_fit_column *column, struct categorical *state, qn_error *err)
 {
     const int32_t n_classes = column->request->schema->n_classes;
     if (state->n_levels < ENCODED_FROM || n_classes > ENCODED_CLASSES) return QN_OK;
@@ -164,8 +164,8 @@ static qn_status fit_encoding(const qn_fit_column *column, struct categorical *s
             if (k == state->n_encoded) {
                 values[i] = level < 0 ? 0 : state->frequency[level];
             } else {
-                values[i] = level < 0 ? state->priors[k]
-                                      : state->encoded[level * state->n_encoded + k];
+                values[i] =
+                    level < 0 ? state->priors[k] : state->encoded[level * state->n_encoded + k];
             }
         }
         status = qn_scale_fit(values, column->n_rows, false, &state->scales[k], err);
@@ -186,9 +186,9 @@ static qn_status add_encoded(const qn_fit_column *column, const struct categoric
         if (state->n_encoded > 1) {
             qn_str_addf(&suffix, "=%s", column->request->schema->classes[k]);
         }
-        const qn_status status =
-            suffix.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for feature names")
-                          : qn_step_add_feature(step, view, name, suffix.text, 0, err);
+        const qn_status status = suffix.failed
+                                     ? qn_fail(err, QN_ERR_NOMEM, "no memory for feature names")
+                                     : qn_step_add_feature(step, view, name, suffix.text, 0, err);
         qn_str_release(&suffix);
         QN_TRY(status);
     }
@@ -275,19 +275,18 @@ static qn_status refit_training(const qn_fit_column *column, const qn_step *step
         for (int64_t i = 0; i < column->n_rows; i++) {
             if (column->inner_fold[i] != fold) continue;
             for (int32_t k = 0; k < n_encoded; k++) {
-                const double value =
-                    levels[i] < 0 ? priors[k] : means[levels[i] * n_encoded + k];
-                out[(first + k) * stride + i] = view == QN_VIEW_DENSE
-                                                    ? qn_scale_apply(&state->scales[k], value)
-                                                    : value;
+                const double value = levels[i] < 0 ? priors[k] : means[levels[i] * n_encoded + k];
+                out[(first + k) * stride + i] =
+                    view == QN_VIEW_DENSE ? qn_scale_apply(&state->scales[k], value) : value;
             }
         }
     }
     qn_free(levels);
     qn_free(means);
     qn_free(counts);
-    return complete ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory to encode '%s'",
-                                      column->schema_column->name);
+    return complete ? QN_OK
+                    : qn_fail(err, QN_ERR_NOMEM, "no memory to encode '%s'",
+                              column->schema_column->name);
 }
 
 static void write_state(const qn_step *step, qn_writer *writer)
@@ -309,19 +308,24 @@ static void write_state(const qn_step *step, qn_writer *writer)
     }
 }
 
-static bool copy_doubles(qn_reader *reader, int64_t n_wanted, double **out)
-{
-    int64_t n;
-    const double *values = qn_read_array(reader, sizeof *values, &n);
-    if (reader->failed || n != n_wanted) return false;
-    *out = qn_alloc_array(n, sizeof **out);
-    if (*out && n > 0) memcpy(*out, values, (size_t)n * sizeof **out);
-    return *out != NULL;
-}
-
 static qn_status damaged(qn_error *err)
 {
     return qn_fail(err, QN_ERR_DATA, "recipe: a column of categories is damaged");
+}
+
+/* `*out` is the state's from the first, so that it is released whatever follows. */
+static qn_status copy_doubles(qn_reader *reader, int64_t n_wanted, double **out, qn_error *err)
+{
+    int64_t n;
+    const double *values = qn_read_array(reader, sizeof *values, &n);
+    if (reader->failed || n != n_wanted) return damaged(err);
+    *out = qn_alloc_array(n, sizeof **out);
+    if (!*out) return qn_fail(err, QN_ERR_NOMEM, "no memory for levels");
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(values[i])) return damaged(err);
+        (*out)[i] = values[i];
+    }
+    return QN_OK;
 }
 
 static qn_status read_state(qn_reader *reader, qn_step *step, qn_error *err)
@@ -345,15 +349,14 @@ static qn_status read_state(qn_reader *reader, qn_step *step, qn_error *err)
             return qn_fail(err, QN_ERR_NOMEM, "no memory for levels");
         }
     }
+    if (reader->failed || qn_map_n(state->levels) != state->n_levels) return damaged(err);
+    QN_TRY(copy_doubles(reader, state->n_levels, &state->frequency, err));
+    QN_TRY(copy_doubles(reader, (int64_t)state->n_levels * state->n_encoded, &state->encoded, err));
     double *priors = NULL;
-    const bool good =
-        qn_map_n(state->levels) == state->n_levels &&
-        copy_doubles(reader, state->n_levels, &state->frequency) &&
-        copy_doubles(reader, (int64_t)state->n_levels * state->n_encoded, &state->encoded) &&
-        copy_doubles(reader, ENCODED_CLASSES, &priors);
-    if (good) memcpy(state->priors, priors, sizeof state->priors);
+    const qn_status status = copy_doubles(reader, ENCODED_CLASSES, &priors, err);
+    if (status == QN_OK) memcpy(state->priors, priors, sizeof state->priors);
     qn_free(priors);
-    if (!good) return damaged(err);
+    if (status != QN_OK) return status;
     for (int32_t k = 0; state->n_encoded > 0 && k <= state->n_encoded; k++) {
         if (!qn_scale_read(reader, &state->scales[k])) return damaged(err);
     }
@@ -362,7 +365,9 @@ static qn_status read_state(qn_reader *reader, qn_step *step, qn_error *err)
         step->n_dense[QN_VIEW_DENSE] != state->n_hot + 2 + extra) {
         return damaged(err);
     }
-    return QN_OK;
+    /* Learners and models size tables by n_levels: no code may reach it. */
+    const int32_t n_codes = state->n_levels > 0 ? state->n_levels : 1;
+    return step->features[QN_VIEW_TREE][0].n_levels == n_codes ? QN_OK : damaged(err);
 }
 
 const qn_transform qn_transform_categorical = {

@@ -538,7 +538,10 @@ static qn_status read_features(qn_reader *reader, qn_step *step, qn_view view, q
         size_t bytes;
         const char *name = qn_read_text(reader, &bytes);
         const int32_t n_levels = qn_read_i32(reader);
-        if (reader->failed || n_levels < 0) return damaged(err);
+        /* The category codes of a column stand first in its tree view, and nowhere else. */
+        const bool may_be_codes = step->transform == &qn_transform_categorical &&
+                                  view == QN_VIEW_TREE && f == 0;
+        if (reader->failed || n_levels < 0 || (n_levels > 0 && !may_be_codes)) return damaged(err);
         char *copy = qn_strndup(name, bytes);
         const qn_status status =
             copy ? qn_step_add_feature(step, view, copy, "", n_levels, err) : no_memory(err);

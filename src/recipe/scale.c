@@ -6,6 +6,8 @@
 /* Beyond this many standard deviations a value says no more. */
 static const double clip = 8;
 static const double skewness_bent = 1;
+/* Values are held within this, so that sums of their cubes stay finite. */
+static const double magnitude_max = 1e90;
 
 /* Inverse of the normal distribution: Acklam's rational approximation (relative error 1.2e-9). */
 static double normal_score(double p)
@@ -19,8 +21,8 @@ static double normal_score(double p)
     static const double c[] = {-7.784894002430293e-03, -3.223964580411365e-01,
                                -2.400758277161838e+00, -2.549732539343734e+00,
                                4.374664141464968e+00,  2.938163982698783e+00};
-    static const double d[] = {7.784695709041462e-03, 3.224671290700398e-01,
-                               2.445134137142996e+00, 3.754408661907416e+00};
+    static const double d[] = {7.784695709041462e-03, 3.224671290700398e-01, 2.445134137142996e+00,
+                               3.754408661907416e+00};
     const double tail = 0.02425;
     if (p > 1 - tail) return -normal_score(1 - p);
     if (p < tail) {
@@ -95,7 +97,8 @@ qn_status qn_scale_fit(double *values, int64_t n, bool may_bend, qn_scale *out, 
     int64_t n_known = 0;
     *out = (qn_scale){.inverse_std = 1};
     for (int64_t i = 0; i < n; i++) {
-        if (isfinite(values[i])) values[n_known++] = values[i];
+        if (!isfinite(values[i])) continue;
+        values[n_known++] = fmin(fmax(values[i], -magnitude_max), magnitude_max);
     }
     if (n_known == 0) return QN_OK;
     if (!qn_sort_doubles(values, n_known)) {
@@ -114,7 +117,7 @@ qn_status qn_scale_fit(double *values, int64_t n, bool may_bend, qn_scale *out, 
 
 double qn_scale_apply(const qn_scale *scale, double value)
 {
-    if (!isfinite(value)) value = isnan(value) ? scale->fill : value > 0 ? 1e300 : -1e300;
+    value = isnan(value) ? scale->fill : fmin(fmax(value, -magnitude_max), magnitude_max);
     const double scaled = (bend(scale, value) - scale->mean) * scale->inverse_std;
     return fmin(fmax(scaled, -clip), clip);
 }
@@ -143,7 +146,8 @@ bool qn_scale_read(qn_reader *reader, qn_scale *scale)
     for (int64_t i = 0; i < n_knots; i++) {
         scale->knots[i] = knots[i];
         scale->scores[i] = scores[i];
-        if (!isfinite(knots[i]) || (i > 0 && knots[i] <= knots[i - 1])) return false;
+        if (!isfinite(knots[i]) || !isfinite(scores[i]) || (i > 0 && knots[i] <= knots[i - 1]))
+            return false;
     }
     return isfinite(scale->mean) && isfinite(scale->inverse_std) && isfinite(scale->fill);
 }

@@ -53,6 +53,12 @@ static void lower(const char *text, size_t bytes, unsigned char *out)
         if (lead == 0xc3 && c >= 0x80 && c <= 0x9e && c != 0x97) out[i] = (unsigned char)(c + 32);
         if (lead == 0xce && c >= 0x91 && c <= 0x9f) out[i] = (unsigned char)(c + 32);
         if (lead == 0xd0 && c >= 0x90 && c <= 0x9f) out[i] = (unsigned char)(c + 32);
+        /* The second halves of both alphabets have their small letters under the next lead. */
+        const bool is_late_greek = lead == 0xce && c >= 0xa0 && c <= 0xa9 && c != 0xa2;
+        if (is_late_greek || (lead == 0xd0 && c >= 0xa0 && c <= 0xaf)) {
+            out[i - 1] = (unsigned char)(lead + 1);
+            out[i] = (unsigned char)(c - 32);
+        }
     }
 }
 
