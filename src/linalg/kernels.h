@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dense and sparse kernels, and a minimiser of smooth functions.
+ *
+ * Threads: pure functions of their arguments. */
+#ifndef QN_LINALG_KERNELS_H
+#define QN_LINALG_KERNELS_H
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <stdint.h>
+
+/* Sums run in eight fixed lanes: the same result on every machine that follows IEEE 754. */
+double qn_dot(const double *restrict a, const double *restrict b, int64_t n);
+void qn_add_scaled(double scale, const double *restrict a, double *restrict out, int64_t n);
+
+/* Value of a function of n variables; writes its gradient. */
+typedef double (*qn_objective)(void *context, const double *x, double *gradient);
+
+typedef struct qn_minimise_request {
+    qn_objective objective;
+    void *context;
+    int64_t n;
+    int64_t iterations_max;
+    double tolerance; /* on the largest part of the gradient, and on the relative fall of the value */
+    const qn_stop *stop;
+} qn_minimise_request;
+
+/* L-BFGS (Liu & Nocedal 1989) with ten pairs and a backtracking line search, from *x on. Writes
+ * the best point found; stopping early only makes it less exact. */
+QN_MUST_CHECK
+qn_status qn_minimise(const qn_minimise_request *request, double *x, int64_t *n_iterations,
+                      qn_error *err);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of families, and what all of them share. */
+#include "model/constant_model.h"
+#include "model/linear_model.h"
+#include "model/tree_model.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+const qn_family *const qn_families[] = {&qn_family_constant, &qn_family_linear, &qn_family_trees,
+                                        NULL};
+
+void qn_estimator_free(qn_estimator *estimator)
+{
+    if (estimator) estimator->family->free(estimator);
+}
+
+size_t qn_estimator_scratch_bytes(const qn_estimator *estimator, int64_t n_rows)
+{
+    return estimator->family->scratch_bytes ? estimator->family->scratch_bytes(estimator, n_rows)
+                                            : 0;
+}
+
+struct prediction {
+    const qn_estimator *estimator;
+    const qn_matrix *features;
+    double *out;
+    qn_status *statuses;
+};
+
+static void predict_block(void *context, int64_t block)
+{
+    struct prediction *p = context;
+    const qn_matrix *all = p->features;
+    const int64_t first = block * QN_BLOCK_ROWS;
+    qn_matrix part = *all;
+    part.n_rows = all->n_rows - first < QN_BLOCK_ROWS ? all->n_rows - first : QN_BLOCK_ROWS;
+    part.dense = all->dense + first;
+    if (all->sparse_starts) part.sparse_starts = all->sparse_starts + first;
+    const size_t bytes = qn_estimator_scratch_bytes(p->estimator, part.n_rows);
+    void *scratch = bytes ? qn_alloc_aligned((int64_t)bytes, 1) : NULL;
+    p->statuses[block] = bytes && !scratch ? QN_ERR_NOMEM : QN_OK;
+    if (p->statuses[block] == QN_OK) {
+        p->estimator->family->predict(p->estimator, &part,
+                                      p->out + first * p->estimator->n_outputs, scratch);
+    }
+    qn_free(scratch);
+}
+
+qn_status qn_estimator_predict(const qn_estimator *estimator, const qn_matrix *features,
+                               qn_pool *pool, double *out, qn_error *err)
+{
+    const int64_t n_blocks = (features->n_rows + QN_BLOCK_ROWS - 1) / QN_BLOCK_ROWS;
+    struct prediction p = {estimator, features, out,
+                           qn_alloc_array(n_blocks, sizeof *p.statuses)};
+    if (!p.statuses) return qn_fail(err, QN_ERR_NOMEM, "no memory to predict");
+    qn_pool_run(pool, n_blocks, predict_block, &p);
+    qn_status status = QN_OK;
+    for (int64_t b = 0; b < n_blocks && status == QN_OK; b++) {
+        if (p.statuses[b] != QN_OK) status = qn_fail(err, QN_ERR_NOMEM, "no memory to predict");
+    }
+    qn_free(p.statuses);
+    return status;
+}
+
+void qn_estimator_write(const qn_estimator *estimator, qn_writer *writer)
+{
+    qn_write_text(writer, estimator->family->name, strlen(estimator->family->name));
+    qn_write_i32(writer, (int32_t)estimator->view);
+    qn_write_i32(writer, estimator->n_outputs);
+    estimator->family->write(estimator, writer);
+}
+
+qn_status qn_estimator_read(qn_reader *reader, const qn_recipe *recipe, int32_t n_outputs,
+                            qn_estimator **out, qn_error *err)
+{
+    *out = NULL;
+    size_t bytes;
+    const char *name = qn_read_text(reader, &bytes);
+    const int32_t view = qn_read_i32(reader), outputs = qn_read_i32(reader);
+    const qn_family *family = NULL;
+    for (int i = 0; qn_families[i]; i++) {
+        if (strlen(qn_families[i]->name) == bytes && memcmp(qn_families[i]->name, name, bytes) == 0) {
+            family = qn_families[i];
+        }
+    }
+    if (reader->failed || !family || view < 0 || view >= QN_N_VIEWS || outputs != n_outputs) {
+        return qn_fail(err, QN_ERR_DATA, "model: an estimator is damaged");
+    }
+    int64_t n_features, n_dense;
+    qn_recipe_features(recipe, (qn_view)view, &n_features, &n_dense);
+    qn_estimator *estimator = NULL;
+    QN_TRY(family->read(reader, view == QN_VIEW_TREE ? n_dense : n_features, &estimator, err));
+    if (estimator->n_outputs != n_outputs) {
+        family->free(estimator);
+        return qn_fail(err, QN_ERR_DATA, "model: an estimator is damaged");
+    }
+    estimator->family = family;
+    estimator->view = (qn_view)view;
+    *out = estimator;
+    return QN_OK;
+}

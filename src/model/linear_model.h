@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Linear: a weighted sum of the dense view's features per output, and a link.
+ *
+ * Threads: immutable once built; share freely. */
+#ifndef QN_MODEL_LINEAR_MODEL_H
+#define QN_MODEL_LINEAR_MODEL_H
+
+#include "model/estimator.h"
+
+typedef enum qn_linear_link {
+    QN_LINEAR_IDENTITY,
+    QN_LINEAR_LOGISTIC,
+    QN_LINEAR_SOFTMAX
+} qn_linear_link;
+
+extern const qn_family qn_family_linear;
+
+/* `coefficients`: n_outputs × n_features (dense, then sparse); `intercepts`: n_outputs. Copied. */
+QN_MUST_CHECK
+qn_status qn_linear_create(qn_linear_link link, const double *coefficients,
+                           const double *intercepts, int64_t n_dense, int64_t n_sparse,
+                           int32_t n_outputs, qn_estimator **out, qn_error *err);
+
+#endif
