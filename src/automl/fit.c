@@ -108,7 +108,7 @@ static qn_status check_request(struct fit *fit, qn_error *err)
         return qn_fail(err, QN_ERR_ARG, "--preset %s: expected fast, balanced or best", preset);
     }
     if (request->metric && !qn_metric_find(request->metric)) {
-        return qn_fail(err, QN_ERR_ARG, "there is no metric '%s'; 'quern help metrics' lists them",
+        return qn_fail(err, QN_ERR_ARG, "there is no metric '%s'; 'quern metrics' lists them",
                        request->metric);
     }
     return QN_OK;

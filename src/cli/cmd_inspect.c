@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quern inspect: what is in a model file. */
+#include "bundle/bundle.h"
+#include "cli/commands.h"
+
+#include <math.h>
+#include <stdio.h>
+
+struct inspect_request {
+    const char *arguments[1];
+    bool json;
+};
+
+static const cli_option options[] = {
+    {"json", CLI_FLAG, offsetof(struct inspect_request, json), NULL, "print everything as one JSON object", NULL, false},
+    {0}};
+
+static void print_columns(const qn_schema *schema)
+{
+    printf("\n%-28s%-12s%-10s%9s  %s\n", "column", "kind", "role", "missing", "");
+    for (int64_t col = 0; col < schema->n_cols && col < 200; col++) {
+        const qn_schema_column *c = &schema->columns[col];
+        printf("%-28.27s%-12s%-10s%8.1f%%  %s\n", c->name, qn_kind_name(c->kind),
+               qn_role_name(c->role), 100 * c->missing_fraction, c->reason ? c->reason : "");
+    }
+    if (schema->n_cols > 200) printf("... %lld more; see --json\n", (long long)schema->n_cols - 200);
+}
+
+static void print_model(const qn_model *model)
+{
+    const qn_record *r = qn_model_record(model);
+    const qn_schema *schema = qn_model_schema(model);
+    const qn_predictor *predictor = qn_model_predictor(model);
+    printf("%s: %s model for '%s', %.1f kB, by quern %s\n", qn_model_path(model),
+           qn_task_name(schema->task), r->target, (double)qn_model_file_bytes(model) / 1e3,
+           r->version);
+    printf("learned from  %s (%lld rows, data %s)\n", r->table, (long long)r->n_rows, r->data_hash);
+    printf("split         %s\nfolds         %s\n", r->split_reason, r->folds_reason);
+    printf("search        %lld candidates, seed %lld\n", (long long)r->n_trials, (long long)r->seed);
+    printf("command       %s\n", r->command);
+    for (int32_t c = 0; c < schema->n_classes && c < 30; c++) {
+        printf("%s%s%s", c ? ", " : "classes       ", schema->classes[c],
+               c + 1 == schema->n_classes || c == 29 ? "\n" : "");
+    }
+    print_columns(schema);
+    printf("\n%-20s%14s%12s%9s%9s\n", "leaderboard", r->metric, "+-", "weight", "rounds");
+    for (int64_t i = 0; i < r->n_leaderboard; i++) {
+        const qn_leaderboard_entry *e = &r->leaderboard[i];
+        printf("%-20s%14.6g%12.3g%9.2f%9lld\n", e->name, e->cv_score, e->std_error, e->weight,
+               (long long)e->n_rounds);
+    }
+    printf("\n%d estimators on %d recipes, temperature %.4g, threshold %.4g\n",
+           predictor->n_members, predictor->n_recipes, predictor->temperature,
+           predictor->threshold);
+    if (r->test) {
+        printf("\n%-20s%14s\n", "on test rows", "value");
+        for (int32_t i = 0; i < r->test->n_values; i++) {
+            printf("%-20s%14.6g\n", r->test->values[i].metric->name, r->test->values[i].value);
+        }
+    }
+    if (r->n_importance > 0) printf("\n%-28s%14s\n", "permutation importance", "loss");
+    for (int64_t i = 0; i < r->n_importance && i < 30; i++) {
+        printf("%-28.27s%14.6g\n", r->importance[i].column, r->importance[i].importance);
+    }
+}
+
+static int inspect_run(int argc, char **argv)
+{
+    struct inspect_request request = {0};
+    const int parsed = cli_parse(&cmd_inspect, argc, argv, &request);
+    if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
+    qn_error err = {0};
+    qn_model *model = NULL;
+    char *json = NULL;
+    qn_status status = qn_model_open(request.arguments[0], &model, &err);
+    if (status == QN_OK && request.json) status = qn_model_describe(model, &json, &err);
+    if (status == QN_OK && request.json) puts(json);
+    if (status == QN_OK && !request.json) print_model(model);
+    qn_text_free(json);
+    qn_model_close(model);
+    return status == QN_OK ? CLI_OK : cli_fail(&cmd_inspect, &err);
+}
+
+const cli_command cmd_inspect = {
+    .name = "inspect",
+    .summary = "show what is in a model file",
+    .synopsis = "MODEL [--json]",
+    .details = "Schema, recipe, estimators, leaderboard, metrics, importance and lineage.",
+    .examples = "    quern inspect credit.quern",
+    .options = options,
+    .n_arguments_min = 1,
+    .n_arguments_max = 1,
+    .arguments_offset = offsetof(struct inspect_request, arguments),
+    .run = inspect_run};

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quern predict: predictions for every row of a table, as CSV or JSON lines. */
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "bundle/bundle.h"
+#include "cli/commands.h"
+#include "source/source.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct predict_request {
+    const char *arguments[2];
+    const char *output, *keep;
+    int64_t n_threads;
+    bool json;
+};
+
+#define AT(member) offsetof(struct predict_request, member)
+
+static const cli_option options[] = {
+    {"o", CLI_TEXT, AT(output), "FILE", "file to write, .csv or .jsonl (default: CSV to standard output)", NULL, false},
+    {"keep", CLI_TEXT, AT(keep), "A,B", "columns of TABLE to copy in front", NULL, false},
+    {"json", CLI_FLAG, AT(json), NULL, "JSON lines rather than CSV", NULL, false},
+    {"threads", CLI_INT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},
+    {0}};
+
+struct output {
+    const qn_model *model;
+    const qn_frame *frame;
+    int64_t n_kept, *kept; /* columns of the frame */
+    bool json;
+    qn_str text;
+};
+
+static void add_csv(qn_str *out, const char *text, size_t bytes)
+{
+    bool quote = bytes > 0 && (text[0] == ' ' || text[bytes - 1] == ' ');
+    for (size_t i = 0; i < bytes; i++) {
+        quote |= text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r';
+    }
+    if (!quote) {
+        qn_str_add_bytes(out, text, bytes);
+        return;
+    }
+    qn_str_add_char(out, '"');
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] == '"') qn_str_add_char(out, '"');
+        qn_str_add_char(out, text[i]);
+    }
+    qn_str_add_char(out, '"');
+}
+
+static void add_header(struct output *out)
+{
+    for (int64_t i = 0; i < out->n_kept; i++) {
+        const char *name = out->frame->columns[out->kept[i]].name;
+        add_csv(&out->text, name, strlen(name));
+        qn_str_add_char(&out->text, ',');
+    }
+    qn_str_add(&out->text, "prediction");
+    for (int32_t c = 0; c < qn_model_n_classes(out->model); c++) {
+        qn_str name = {0};
+        qn_str_addf(&name, "p_%s", qn_model_class(out->model, c));
+        qn_str_add_char(&out->text, ',');
+        if (!name.failed) add_csv(&out->text, name.text, name.bytes);
+        qn_str_release(&name);
+    }
+    qn_str_add_char(&out->text, '\n');
+}
+
+/* p of class c; a binary model's outputs hold that of class 1 alone. */
+static double probability(const struct output *out, const double *outputs, int32_t c)
+{
+    if (qn_model_n_outputs(out->model) > 1) return outputs[c];
+    return c == 1 ? outputs[0] : 1 - outputs[0];
+}
+
+static void add_csv_row(struct output *out, int64_t row, const double *outputs)
+{
+    for (int64_t i = 0; i < out->n_kept; i++) {
+        const qn_column *column = &out->frame->columns[out->kept[i]];
+        char scratch[QN_VALUE_TEXT_BYTES];
+        size_t bytes;
+        if (!qn_column_is_missing(column, row)) {
+            const char *text = qn_column_text(column, row, scratch, &bytes);
+            add_csv(&out->text, text, bytes);
+        }
+        qn_str_add_char(&out->text, ',');
+    }
+    if (qn_model_n_classes(out->model) == 0) {
+        qn_str_add_double(&out->text, outputs[0]);
+    } else {
+        const char *label = qn_model_class(out->model, qn_model_decide(out->model, outputs));
+        add_csv(&out->text, label, strlen(label));
+    }
+    for (int32_t c = 0; c < qn_model_n_classes(out->model); c++) {
+        qn_str_add_char(&out->text, ',');
+        qn_str_add_double(&out->text, probability(out, outputs, c));
+    }
+    qn_str_add_char(&out->text, '\n');
+}
+
+static void add_json_row(struct output *out, int64_t row, const double *outputs)
+{
+    qn_json_writer json = {.out = &out->text};
+    qn_json_begin_object(&json);
+    for (int64_t i = 0; i < out->n_kept; i++) {
+        const qn_column *column = &out->frame->columns[out->kept[i]];
+        char scratch[QN_VALUE_TEXT_BYTES];
+        size_t bytes;
+        qn_json_key(&json, column->name);
+        if (qn_column_is_missing(column, row)) {
+            qn_json_null(&json);
+        } else if (column->type == QN_TYPE_INT64 || column->type == QN_TYPE_FLOAT64) {
+            qn_json_double(&json, qn_column_number(column, row));
+        } else {
+            const char *text = qn_column_text(column, row, scratch, &bytes);
+            qn_json_text_bytes(&json, text, bytes);
+        }
+    }
+    if (qn_model_n_classes(out->model) == 0) {
+        qn_json_put_double(&json, "prediction", outputs[0]);
+    } else {
+        qn_json_put_text(&json, "prediction",
+                         qn_model_class(out->model, qn_model_decide(out->model, outputs)));
+    }
+    for (int32_t c = 0; c < qn_model_n_classes(out->model); c++) {
+        qn_str name = {0};
+        qn_str_addf(&name, "p_%s", qn_model_class(out->model, c));
+        if (!name.failed) qn_json_put_double(&json, name.text, probability(out, outputs, c));
+        qn_str_release(&name);
+    }
+    qn_json_end_object(&json);
+    qn_str_add_char(&out->text, '\n');
+}
+
+static qn_status find_kept(struct output *out, const char *list, qn_error *err)
+{
+    int64_t n = 1;
+    for (const char *c = list; c && *c; c++) {
+        n += *c == ',';
+    }
+    out->kept = qn_alloc_array(n, sizeof *out->kept);
+    if (!out->kept) return qn_fail(err, QN_ERR_NOMEM, "no memory for the columns to keep");
+    for (const char *at = list; at && *at;) {
+        const size_t bytes = strcspn(at, ",");
+        char *name = qn_strndup(at, bytes);
+        const int64_t col = name ? qn_frame_find(out->frame, name) : -1;
+        qn_free(name);
+        if (col < 0) {
+            return qn_fail(err, QN_ERR_ARG, "--keep: there is no column '%.*s'", (int)bytes, at);
+        }
+        out->kept[out->n_kept++] = col;
+        at += bytes + (at[bytes] == ',');
+    }
+    return QN_OK;
+}
+
+static qn_status write_rows(struct output *out, const double *outputs, qn_error *err)
+{
+    const int64_t width = qn_model_n_outputs(out->model);
+    if (!out->json) add_header(out);
+    for (int64_t row = 0; row < out->frame->n_rows; row++) {
+        if (out->json) {
+            add_json_row(out, row, outputs + row * width);
+        } else {
+            add_csv_row(out, row, outputs + row * width);
+        }
+    }
+    return out->text.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the predictions") : QN_OK;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static qn_status predict(const struct predict_request *request, qn_error *err)
+{
+    qn_model *model = NULL;
+    qn_frame *frame = NULL;
+    double *outputs = NULL;
+    struct output out = {0};
+    qn_pool *pool = qn_pool_create((int)request->n_threads);
+    qn_status status = qn_model_open(request->arguments[0], &model, err);
+    if (status == QN_OK) {
+        const qn_read_request read = {
+            .uri = request->arguments[1], .schema = qn_model_schema(model), .pool = pool};
+        status = qn_source_read(&read, &frame, NULL, err);
+    }
+    if (status == QN_OK) {
+        out.model = model;
+        out.frame = frame;
+        out.json = request->json || (request->output && (ends_with(request->output, ".jsonl") ||
+                                                         ends_with(request->output, ".ndjson")));
+        status = find_kept(&out, request->keep, err);
+    }
+    if (status == QN_OK) {
+        outputs = qn_alloc_array(frame->n_rows * qn_model_n_outputs(model), sizeof *outputs);
+        status = outputs ? qn_model_predict(model, frame, (int)request->n_threads, outputs, err)
+                         : qn_fail(err, QN_ERR_NOMEM, "no memory for the predictions");
+    }
+    if (status == QN_OK) status = write_rows(&out, outputs, err);
+    if (status == QN_OK && request->output && strcmp(request->output, "-") != 0) {
+        status = qn_file_write(request->output, out.text.text, out.text.bytes, err);
+    } else if (status == QN_OK) {
+        fwrite(out.text.text, 1, out.text.bytes, stdout);
+    }
+    qn_str_release(&out.text);
+    qn_free(out.kept);
+    qn_free(outputs);
+    qn_frame_free(frame);
+    qn_model_close(model);
+    qn_pool_free(pool);
+    return status;
+}
+
+static int predict_run(int argc, char **argv)
+{
+    struct predict_request request = {0};
+    const int parsed = cli_parse(&cmd_predict, argc, argv, &request);
+    if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
+    qn_error err = {0};
+    return predict(&request, &err) == QN_OK ? CLI_OK : cli_fail(&cmd_predict, &err);
+}
+
+const cli_command cmd_predict = {
+    .name = "predict",
+    .summary = "predict every row of a table",
+    .synopsis = "MODEL TABLE [-o FILE] [options]",
+    .details = "Writes a column 'prediction' and, for classes, one 'p_<class>' each. Columns are\n"
+               "found by name; the target need not be there.",
+    .examples = "    quern predict credit.quern new.csv -o predictions.csv --keep id",
+    .options = options,
+    .n_arguments_min = 2,
+    .n_arguments_max = 2,
+    .arguments_offset = AT(arguments),
+    .run = predict_run};

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands, for the table in main.c. */
+#ifndef QN_CLI_COMMANDS_H
+#define QN_CLI_COMMANDS_H
+
+#include "cli/options.h"
+
+extern const cli_command cmd_fit, cmd_predict, cmd_evaluate, cmd_inspect, cmd_learners,
+    cmd_metrics, cmd_help;
+
+#endif
