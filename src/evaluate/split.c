@@ -14,7 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { STRATA_OF_NUMBERS = 10, HOLDOUT_ABOVE_ROWS = 200000, FOLDS_MAX = 20 };
+enum { STRATA_OF_NUMBERS = 10, HOLDOUT_ABOVE_ROWS = 100000, FOLDS_MAX = 20 };
 
 struct keyed {
     double key;
@@ -134,8 +134,8 @@ static qn_status deal_rows(const qn_split_request *request, qn_split_kind kind, 
     int32_t *strata = qn_alloc_array(n, sizeof *strata);
     int32_t *order = qn_alloc_array(n, sizeof *order);
     int32_t n_strata = 1;
-    qn_status status = strata && order ? fill_strata(request, kind, strata, &n_strata, err)
-                                       : no_memory(err);
+    qn_status status =
+        strata && order ? fill_strata(request, kind, strata, &n_strata, err) : no_memory(err);
     int64_t *starts = qn_alloc_array(n_strata + 1, sizeof *starts);
     if (status == QN_OK && !starts) status = no_memory(err);
     if (status == QN_OK) {
@@ -231,15 +231,33 @@ static qn_status time_order(const qn_split_request *request, struct keyed **out,
     return QN_OK;
 }
 
+/* Where a cut at `at` must go so that rows of one moment stay together: the nearest change of time,
+ * or `at` itself when all rows are of one moment. */
+static int64_t time_cut(const struct keyed *order, int64_t n, int64_t at)
+{
+    if (at <= 0 || at >= n) return at <= 0 ? 0 : n;
+    int64_t down = at, up = at;
+    while (down > 0 && order[down].key == order[down - 1].key) {
+        down--;
+    }
+    while (up < n && order[up].key == order[up - 1].key) {
+        up++;
+    }
+    if (down == 0 && up == n) return at;
+    if (down == 0) return up;
+    if (up == n) return down;
+    return at - down <= up - at ? down : up;
+}
+
 /* What the split column says of a row: 0 train, 1 validate, 2 test, -1 nothing it knows. */
 static int part_named(const char *text, size_t bytes)
 {
     static const struct {
         const char *name;
         int part;
-    } names[] = {{"train", 0},      {"training", 0}, {"fit", 0},  {"validate", 1}, {"validation", 1},
-                 {"valid", 1},      {"val", 1},      {"dev", 1},  {"test", 2},     {"testing", 2},
-                 {"unassigned", 0}, {"holdout", 2}};
+    } names[] = {{"train", 0},      {"training", 0}, {"fit", 0},        {"validate", 1},
+                 {"validation", 1}, {"valid", 1},    {"val", 1},        {"dev", 1},
+                 {"test", 2},       {"testing", 2},  {"unassigned", 0}, {"holdout", 2}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strlen(names[i].name) == bytes && strncasecmp(names[i].name, text, bytes) == 0) {
             return names[i].part;
@@ -265,11 +283,55 @@ static qn_status read_parts(const qn_split_request *request, int32_t *parts, qn_
         parts[i] = part_named(text, bytes ? bytes : strlen(text));
         if (parts[i] >= 0) continue;
         return qn_fail(err, QN_ERR_DATA,
-                       "row %" PRId64 ": split column '%s' says '%.*s'; expected train, validate or "
+                       "row %" PRId64
+                       ": split column '%s' says '%.*s'; expected train, validate or "
                        "test",
                        row + 1, column->name, (int)(bytes > 40 ? 40 : bytes), text);
     }
     return QN_OK;
+}
+
+/* Test groups, drawn in random order: one is taken when that brings the part closer to its size,
+ * so no group is sure to test for being large or small. */
+static qn_status draw_groups(const qn_split_request *request, int32_t *in_test, int64_t *n_groups,
+                             qn_error *err)
+{
+    const int64_t n = n_rows_of(request);
+    QN_TRY(fill_groups(request, in_test, n_groups, err));
+    if (*n_groups < 2) return qn_fail(err, QN_ERR_DATA, "the group column has a single group");
+    int64_t *sizes = qn_alloc_array(*n_groups, sizeof *sizes);
+    int32_t *order = qn_alloc_array(*n_groups, sizeof *order);
+    bool *tests = qn_alloc_array(*n_groups, sizeof *tests);
+    const bool complete = sizes && order && tests;
+    if (complete) {
+        const double wanted = request->test_fraction * (double)n;
+        double filled = 0;
+        qn_rng rng;
+        qn_rng_init(&rng, request->seed, 0x67726f7570);
+        for (int64_t i = 0; i < n; i++) {
+            sizes[in_test[i]]++;
+        }
+        for (int64_t g = 0; g < *n_groups; g++) {
+            order[g] = (int32_t)g;
+        }
+        qn_rng_shuffle(&rng, order, *n_groups);
+        int32_t smallest = order[0];
+        for (int64_t i = 0; i < *n_groups; i++) {
+            const int32_t g = order[i];
+            if (sizes[g] < sizes[smallest]) smallest = g;
+            if (fabs(filled + (double)sizes[g] - wanted) >= fabs(filled - wanted)) continue;
+            tests[g] = true;
+            filled += (double)sizes[g];
+        }
+        if (filled == 0) tests[smallest] = true;
+        for (int64_t i = 0; i < n; i++) {
+            in_test[i] = tests[in_test[i]];
+        }
+    }
+    qn_free(sizes);
+    qn_free(order);
+    qn_free(tests);
+    return complete ? QN_OK : no_memory(err);
 }
 
 /* The first cut: in_test[i]. */
@@ -289,8 +351,8 @@ static qn_status mark_test(const qn_split_request *request, qn_split_kind kind, 
     if (kind == QN_SPLIT_TIME) {
         struct keyed *order;
         QN_TRY(time_order(request, &order, err));
-        const int64_t first = n - (int64_t)ceil(fraction * (double)n);
-        for (int64_t i = first < 0 ? 0 : first; i < n; i++) {
+        const int64_t first = time_cut(order, n, n - (int64_t)ceil(fraction * (double)n));
+        for (int64_t i = first; i < n; i++) {
             in_test[order[i].at] = 1;
         }
         qn_free(order);
@@ -299,18 +361,16 @@ static qn_status mark_test(const qn_split_request *request, qn_split_kind kind, 
     }
     /* A fraction is a number of parts of a finer deal. */
     enum { PARTS = 1000 };
-    int32_t n_parts = PARTS;
     const int32_t n_tests = (int32_t)(fraction * PARTS + 0.5);
     if (kind == QN_SPLIT_GROUP) {
-        int64_t n_groups;
-        n_parts = (int32_t)(1 / fraction + 0.5);
-        if (n_parts < 2) n_parts = 2;
-        QN_TRY(deal_groups(request, n_parts, in_test, &n_groups, err));
+        int64_t n_groups, n_test = 0;
+        QN_TRY(draw_groups(request, in_test, &n_groups, err));
         for (int64_t i = 0; i < n; i++) {
-            in_test[i] = in_test[i] == 0;
+            n_test += in_test[i];
         }
-        qn_str_addf(reason, "about %.3g %% of rows test, whole groups of %" PRId64,
-                    100.0 / n_parts, n_groups);
+        qn_str_addf(reason, "%.3g %% of rows test, whole groups of %" PRId64 ", seed %llu",
+                    100.0 * (double)n_test / (double)n, n_groups,
+                    (unsigned long long)request->seed);
         return QN_OK;
     }
     QN_TRY(deal_rows(request, kind, PARTS, in_test, err));
@@ -343,6 +403,28 @@ static void keep_classes(const qn_split_request *request, int32_t *in_test)
     }
 }
 
+/* Where rows cannot be moved back (groups, time, a column), a class that only the test part has is
+ * an error: no model could ever name it. */
+static qn_status check_classes(const qn_split_request *request, const int32_t *in_test,
+                               qn_error *err)
+{
+    int64_t trained[QN_CLASSES_MAX] = {0}, tested[QN_CLASSES_MAX] = {0};
+    const qn_schema *schema = request->schema;
+    if (schema->n_classes == 0) return QN_OK;
+    for (int64_t i = 0; i < n_rows_of(request); i++) {
+        const double y = request->target[row_at(request, i)];
+        if (!isnan(y)) ++*(in_test[i] ? &tested[(int32_t)y] : &trained[(int32_t)y]);
+    }
+    for (int32_t c = 0; c < schema->n_classes; c++) {
+        if (trained[c] > 0 || tested[c] == 0) continue;
+        return qn_fail(err, QN_ERR_DATA,
+                       "the split leaves class '%s' no row for training (%" PRId64
+                       " for testing); choose another --split or --test-fraction",
+                       schema->classes[c], tested[c]);
+    }
+    return QN_OK;
+}
+
 static qn_status gather(const qn_split_request *request, const int32_t *in_test, qn_split *out,
                         qn_error *err)
 {
@@ -373,6 +455,11 @@ static qn_status gather(const qn_split_request *request, const int32_t *in_test,
 qn_status qn_split_test(const qn_split_request *request, qn_split *out, qn_error *err)
 {
     *out = (qn_split){.kind = resolve_kind(request)};
+    if (out->kind != QN_SPLIT_COLUMN &&
+        !(request->test_fraction > 0 && request->test_fraction < 1)) {
+        return qn_fail(err, QN_ERR_ARG, "--test-fraction %g: expected more than 0 and less than 1",
+                       request->test_fraction);
+    }
     qn_str reason = {0};
     int32_t *in_test = qn_alloc_array(n_rows_of(request), sizeof *in_test);
     qn_status status =
@@ -381,7 +468,8 @@ qn_status qn_split_test(const qn_split_request *request, qn_split *out, qn_error
         if (out->kind == QN_SPLIT_STRATIFIED || out->kind == QN_SPLIT_RANDOM) {
             keep_classes(request, in_test);
         }
-        status = gather(request, in_test, out, err);
+        status = check_classes(request, in_test, err);
+        if (status == QN_OK) status = gather(request, in_test, out, err);
     }
     qn_free(in_test);
     out->reason = qn_str_take_text(&reason);
@@ -403,9 +491,9 @@ void qn_split_release(qn_split *split)
 static int64_t default_folds(int64_t n_rows)
 {
     if (n_rows > HOLDOUT_ABOVE_ROWS) return 1;
-    if (n_rows > 50000) return 5;
+    if (n_rows > 10000) return 5;
     if (n_rows < 60) return 5; /* fewer rows a fold than that say nothing */
-    return 8;
+    return n_rows > 1000 ? 8 : 10;
 }
 
 /* A tenth of the rows, but no more than give a steady figure. */
@@ -416,8 +504,8 @@ static int64_t holdout_rows(int64_t n_rows)
     return n < 1 ? 1 : n;
 }
 
-static qn_status deal_holdout(const qn_split_request *request, qn_split_kind kind,
-                              int32_t *fold_of, qn_error *err)
+static qn_status deal_holdout(const qn_split_request *request, qn_split_kind kind, int32_t *fold_of,
+                              qn_error *err)
 {
     const int64_t n = n_rows_of(request);
     const int32_t n_parts = (int32_t)(n / holdout_rows(n));
@@ -444,10 +532,16 @@ static qn_status deal_time(const qn_split_request *request, qn_folds *out, qn_er
         return no_memory(err);
     }
     if (out->n_folds > 5) out->n_folds = 5;
-    for (int64_t i = 0; i < n; i++) {
-        const int32_t part = (int32_t)(i * (out->n_folds + 1) / n);
-        out->fold_of[order[i].at] = part - 1;
-        out->first_of[order[i].at] = part;
+    const int32_t n_parts = out->n_folds + 1;
+    int64_t next = 0;
+    for (int32_t part = 0; part < n_parts; part++) {
+        /* One holdout is the latest rows, not half of all. */
+        const int64_t cut = n_parts == 2 ? n - holdout_rows(n) : n * (part + 1) / n_parts;
+        const int64_t end = part + 1 == n_parts ? n : time_cut(order, n, cut);
+        for (; next < end; next++) {
+            out->fold_of[order[next].at] = part - 1;
+            out->first_of[order[next].at] = part;
+        }
     }
     qn_free(order);
     return QN_OK;
@@ -460,10 +554,12 @@ static void free_single_rows(const qn_split_request *request, int32_t *fold_of)
     const int64_t n = n_rows_of(request);
     if (request->schema->n_classes == 0) return;
     for (int64_t i = 0; i < n; i++) {
-        counts[(int32_t)request->target[row_at(request, i)]]++;
+        const double y = request->target[row_at(request, i)];
+        if (!isnan(y)) counts[(int32_t)y]++;
     }
     for (int64_t i = 0; i < n; i++) {
-        if (counts[(int32_t)request->target[row_at(request, i)]] == 1) fold_of[i] = -1;
+        const double y = request->target[row_at(request, i)];
+        if (!isnan(y) && counts[(int32_t)y] == 1) fold_of[i] = -1;
     }
 }
 

@@ -34,7 +34,7 @@ typedef struct qn_split {
     int64_t n_train, n_test;
     int32_t *train, *test; /* frame rows, increasing */
     char *reason;          /* one clause: what was chosen and why */
-} qn_split; /* release with qn_split_release() */
+} qn_split;                /* release with qn_split_release() */
 
 /* Fails with QN_ERR_ARG or QN_ERR_DATA when a part would be empty or lack a class. */
 QN_MUST_CHECK
@@ -43,15 +43,15 @@ void qn_split_release(qn_split *split);
 
 typedef struct qn_folds {
     int32_t n_folds;
-    int32_t *fold_of; /* per entry of `rows`: the fold that validates it, -1: in no validation */
+    int32_t *fold_of;  /* per entry of `rows`: the fold that validates it, -1: in no validation */
     int32_t *first_of; /* time folds: the first fold that may train on it; NULL otherwise */
     char *reason;
 } qn_folds; /* release with qn_folds_release() */
 
-/* Default number: 10 below 1,000 rows … 5 below 100,000, one holdout above (min(10 %, rows that
- * give a standard error small enough)). Classes with fewer rows than folds are spread over as many
- * folds as they have rows, so every class is trained on in every fold where that is possible; a
- * class of one row is always in training. */
+/* Default number: 10 to 1,000 rows, 8 to 10,000, 5 to 100,000 (and below 60), one holdout above
+ * (min(10 %, rows that give a standard error small enough)). Classes with fewer rows than folds are
+ * spread over as many folds as they have rows, so every class is trained on in every fold where
+ * that is possible; a class of one row is always in training. */
 QN_MUST_CHECK
 qn_status qn_folds_create(const qn_split_request *request, qn_folds *out, qn_error *err);
 void qn_folds_release(qn_folds *folds);

@@ -241,7 +241,8 @@ static qn_status check(const qn_schema *schema, qn_error *err)
     if (schema->target < -1 || schema->target >= schema->n_cols ||
         schema->n_classes > QN_CLASSES_MAX || (classes && schema->n_classes < 2) ||
         (!classes && schema->n_classes != 0) ||
-        (schema->task == QN_TASK_BINARY && schema->n_classes != 2)) {
+        (schema->task == QN_TASK_BINARY && (schema->n_classes != 2 || schema->positive != 1)) ||
+        (schema->target >= 0 && schema->columns[schema->target].role != QN_ROLE_TARGET)) {
         return qn_fail(err, QN_ERR_DATA, "schema: target, task and classes contradict each other");
     }
     return QN_OK;

@@ -34,7 +34,8 @@ static double quantile(const double *sorted, int64_t n, double q)
     return sorted[low] + (at - (double)low) * (sorted[high] - sorted[low]);
 }
 
-static bool set_top(qn_column_profile *out, int32_t i, const char *text, size_t bytes, int64_t count)
+static bool set_top(qn_column_profile *out, int32_t i, const char *text, size_t bytes,
+                    int64_t count)
 {
     out->top[i] = (qn_level_count){qn_strndup(text, bytes), count};
     if (!out->top[i].text) return false;
@@ -111,6 +112,7 @@ static void fill_histogram(const double *sorted, int64_t n, qn_column_profile *o
         low = sorted[0];
         high = sorted[n - 1];
     }
+    if (!isfinite(high - low)) return; /* infinite values have no place on an axis */
     out->n_bins = low < high ? QN_PROFILE_BINS : 1;
     if (out->all_integers && high - low < QN_PROFILE_BINS && low < high) {
         low -= 0.5; /* one bar for each whole number */
@@ -263,10 +265,9 @@ static void profile_column(void *context, int64_t col)
         out->quantiles[q] = na;
     }
     out->name = qn_strdup(column->name);
-    const bool complete =
-        out->name && (column->type == QN_TYPE_STRING
-                          ? profile_texts(column, job->rows, job->n_rows, out)
-                          : profile_numbers(column, job->rows, job->n_rows, out));
+    const bool complete = out->name && (column->type == QN_TYPE_STRING
+                                            ? profile_texts(column, job->rows, job->n_rows, out)
+                                            : profile_numbers(column, job->rows, job->n_rows, out));
     job->statuses[col] = complete ? QN_OK : QN_ERR_NOMEM;
 }
 

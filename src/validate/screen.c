@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Screening: how well each column alone predicts the target, and what else looks wrong.
  *
- * Association: the column is cut into at most 64 groups (levels, or equal parts of its order) on
- * half of a sample; the groups' mean targets then predict the other half. The share of the
- * target's variance that this explains (the largest over classes) is the association: honest,
- * since measured on rows not used, and 1 only for a column that knows the answer. */
+ * Association: the column is cut into groups (its levels, or equal parts of its order) on half of
+ * a sample; the groups' mean targets then predict the other half. The share of the target's
+ * variance that this explains (of all classes together) is the association: honest, since
+ * measured on rows not used, and 1 only for a column that knows the answer. */
 #include "validate/understand.h"
 
 #include "base/alloc.h"
@@ -16,7 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLE_ROWS = 20000, GROUPS = 64, CLASSES_SCREENED = 8 };
+enum {
+    SAMPLE_ROWS = 20000,
+    SAMPLE_MIN = 40, /* fewer rows show nothing */
+    GROUPS = 64,
+    CLASSES_SCREENED = 32
+};
 /* One column that explains this much of a target is more likely an echo of it than a cause:
  * the best honest column of the tables this was tried on reached 0.89 (carat for diamonds). */
 static const double leak_association = 0.93;
@@ -28,14 +33,14 @@ struct screen {
     const double *target;
     int32_t *sample; /* rows; even positions fit, odd ones check */
     int64_t n_sample;
+    int32_t screened[CLASSES_SCREENED], n_screened; /* classes that association looks at */
     qn_findings *findings;
     int64_t room;
 };
 
-static const char *const kind_names[] = {"id_like",        "constant",       "duplicate_column",
-                                         "leak_suspect",   "duplicate_rows", "imbalance",
-                                         "rare_class",     "mostly_missing", "high_cardinality",
-                                         "guess"};
+static const char *const kind_names[] = {
+    "id_like",   "constant",   "duplicate_column", "leak_suspect",     "duplicate_rows",
+    "imbalance", "rare_class", "mostly_missing",   "high_cardinality", "guess"};
 
 const char *qn_finding_kind_name(qn_finding_kind kind)
 {
@@ -72,9 +77,8 @@ static qn_status report(struct screen *s, qn_finding_kind kind, const char *colu
         s->room = room;
     }
     qn_finding *finding = &findings->items[findings->n];
-    *finding = (qn_finding){.kind = kind,
-                            .column = column ? qn_strdup(column) : NULL,
-                            .message = qn_strdup(message)};
+    *finding = (qn_finding){
+        .kind = kind, .column = column ? qn_strdup(column) : NULL, .message = qn_strdup(message)};
     findings->n++;
     if (!finding->message || (column && !finding->column)) {
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the findings");
@@ -96,107 +100,190 @@ static int by_value(const void *left, const void *right)
     return (a->at > b->at) - (a->at < b->at);
 }
 
-/* Group of every sampled row: 0 for missing, then equal parts of the order of the fitting half. */
-static bool group_numbers(const struct screen *s, const double *values, int32_t *groups)
+/* What one column is worked on in: reused for every class and number of groups. */
+struct work {
+    double *values;        /* per sampled row */
+    int32_t *groups;       /* per sampled row; 0 = missing, or a level the fitting half lacks */
+    struct ranked *order;  /* fitting half, numbers only */
+    double *sums, *counts; /* per group */
+    int32_t n_groups;      /* counted with group 0 */
+};
+
+static void work_release(struct work *w)
 {
-    struct ranked *order = qn_alloc_array(s->n_sample, sizeof *order);
-    if (!order) return false;
+    qn_free(w->values);
+    qn_free(w->groups);
+    qn_free(w->order);
+    qn_free(w->sums);
+    qn_free(w->counts);
+}
+
+static bool work_init(struct work *w, int64_t n_sample)
+{
+    /* Levels number at most one per fitting row. */
+    const int64_t n_groups = 2 + (n_sample + 1) / 2 + GROUPS;
+    *w = (struct work){.values = qn_alloc_array(n_sample, sizeof *w->values),
+                       .groups = qn_alloc_array(n_sample, sizeof *w->groups),
+                       .order = qn_alloc_array((n_sample + 1) / 2, sizeof *w->order),
+                       .sums = qn_alloc_array(n_groups, sizeof *w->sums),
+                       .counts = qn_alloc_array(n_groups, sizeof *w->counts)};
+    return w->values && w->groups && w->order && w->sums && w->counts;
+}
+
+/* Sorts the fitting half by value; returns how many of it are present. */
+static int64_t sort_numbers(const struct screen *s, const qn_column *column, struct work *w)
+{
     int64_t n = 0;
-    for (int64_t i = 0; i < s->n_sample; i += 2) {
-        if (!isnan(values[i])) order[n++] = (struct ranked){values[i], (int32_t)i};
+    for (int64_t i = 0; i < s->n_sample; i++) {
+        w->values[i] = qn_column_number(column, s->sample[i]);
+        if (i % 2 == 0 && !isnan(w->values[i])) {
+            w->order[n++] = (struct ranked){w->values[i], (int32_t)i};
+        }
     }
-    qsort(order, (size_t)n, sizeof *order, by_value);
+    qsort(w->order, (size_t)n, sizeof *w->order, by_value);
+    return n;
+}
+
+/* Groups that are equal parts of the order of the fitting half; 0 for missing. */
+static void group_numbers(const struct screen *s, int64_t n, int n_parts, struct work *w)
+{
     double edges[GROUPS];
     int n_edges = 0;
-    for (int g = 1; g < GROUPS && n > 0; g++) {
-        const double edge = order[n * g / GROUPS].value;
+    for (int g = 1; g < n_parts && n > 0; g++) {
+        const double edge = w->order[n * g / n_parts].value;
         if (n_edges == 0 || edge > edges[n_edges - 1]) edges[n_edges++] = edge;
     }
     for (int64_t i = 0; i < s->n_sample; i++) {
-        int32_t group = 0;
-        if (!isnan(values[i])) {
-            int low = 0, high = n_edges;
-            while (low < high) {
-                const int middle = (low + high) / 2;
-                if (values[i] >= edges[middle]) {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
+        int low = 0, high = n_edges;
+        while (low < high) {
+            const int middle = (low + high) / 2;
+            if (w->values[i] >= edges[middle]) {
+                low = middle + 1;
+            } else {
+                high = middle;
             }
-            group = 1 + low;
         }
-        groups[i] = group;
+        w->groups[i] = isnan(w->values[i]) ? 0 : 1 + low;
     }
-    qn_free(order);
+    w->n_groups = n_edges + 2;
+}
+
+/* Every level that the fitting half has is a group: pooling them would hide a perfect one. */
+static bool group_levels(const struct screen *s, const qn_column *column, struct work *w)
+{
+    int32_t *group_of = qn_alloc_array(column->dictionary.n, sizeof *group_of);
+    if (!group_of) return false;
+    w->n_groups = 1;
+    for (int64_t i = 0; i < s->n_sample; i += 2) {
+        const int32_t code = column->data.codes[s->sample[i]];
+        if (code >= 0 && group_of[code] == 0) group_of[code] = w->n_groups++;
+    }
+    for (int64_t i = 0; i < s->n_sample; i++) {
+        const int32_t code = column->data.codes[s->sample[i]];
+        w->groups[i] = code < 0 ? 0 : group_of[code];
+    }
+    qn_free(group_of);
     return true;
 }
 
-/* Levels as groups: hashed into the room there is, so that rare ones share. */
-static void group_levels(const struct screen *s, const qn_column *column, int32_t *groups)
+/* Class `c` or, for c < 0, the value of the target. */
+static double target_at(const struct screen *s, int64_t i, int32_t c)
 {
-    for (int64_t i = 0; i < s->n_sample; i++) {
-        const int32_t code = column->data.codes[s->sample[i]];
-        groups[i] = code < 0 ? 0 : 1 + code % GROUPS;
+    const double y = s->target[s->sample[i]];
+    return c < 0 ? y : y == c;
+}
+
+/* How far the fitting half's group means miss the checking half, and how far its mean does. */
+static void add_errors(const struct screen *s, struct work *w, int32_t c, double *residual,
+                       double *variance)
+{
+    double total = 0, n_fit = 0, mean = 0, n_check = 0;
+    memset(w->sums, 0, (size_t)w->n_groups * sizeof *w->sums);
+    memset(w->counts, 0, (size_t)w->n_groups * sizeof *w->counts);
+    for (int64_t i = 0; i < s->n_sample; i += 2) {
+        const double y = target_at(s, i, c);
+        w->sums[w->groups[i]] += y;
+        w->counts[w->groups[i]] += 1;
+        total += y;
+        n_fit += 1;
+    }
+    for (int64_t i = 1; i < s->n_sample; i += 2) {
+        mean += target_at(s, i, c);
+        n_check += 1;
+    }
+    mean /= n_check;
+    for (int64_t i = 1; i < s->n_sample; i += 2) {
+        const int32_t g = w->groups[i];
+        const double y = target_at(s, i, c);
+        const double predicted = w->counts[g] > 0 ? w->sums[g] / w->counts[g] : total / n_fit;
+        *residual += (y - predicted) * (y - predicted);
+        *variance += (y - mean) * (y - mean);
     }
 }
 
-/* Variance explained out of sample when the fitting half's group means predict `y`. */
-static double explained(const struct screen *s, const int32_t *groups, const double *y)
+/* Share of the variance explained out of sample, of all classes together: a column that gives away
+ * one rare class of many is no echo of the target. */
+static double explained(const struct screen *s, struct work *w)
 {
-    double sums[GROUPS + 2] = {0}, counts[GROUPS + 2] = {0}, total = 0, n_fit = 0;
-    for (int64_t i = 0; i < s->n_sample; i += 2) {
-        sums[groups[i]] += y[i];
-        counts[groups[i]] += 1;
-        total += y[i];
-        n_fit += 1;
-    }
-    double mean = 0, n_check = 0;
-    for (int64_t i = 1; i < s->n_sample; i += 2) {
-        mean += y[i];
-        n_check += 1;
-    }
-    if (n_fit < 5 || n_check < 5) return QN_NA;
-    mean /= n_check;
     double residual = 0, variance = 0;
-    for (int64_t i = 1; i < s->n_sample; i += 2) {
-        const int32_t g = groups[i];
-        const double predicted = counts[g] > 0 ? sums[g] / counts[g] : total / n_fit;
-        residual += (y[i] - predicted) * (y[i] - predicted);
-        variance += (y[i] - mean) * (y[i] - mean);
+    if (s->schema->n_classes == 0) add_errors(s, w, -1, &residual, &variance);
+    for (int32_t i = 0; i < s->n_screened; i++) {
+        add_errors(s, w, s->screened[i], &residual, &variance);
     }
     return variance > 0 ? fmax(0, 1 - residual / variance) : QN_NA;
 }
 
 static bool associate(const struct screen *s, int64_t col, double *out)
 {
+    /* Many groups find a sharp edge, few do not mistake noise for one; the better is taken. */
+    static const int n_parts[] = {GROUPS, 8};
     const qn_column *column = &s->frame->columns[col];
-    int32_t *groups = qn_alloc_array(s->n_sample, sizeof *groups);
-    double *values = qn_alloc_array(s->n_sample, sizeof *values);
-    bool complete = groups && values;
+    struct work w;
+    bool complete = work_init(&w, s->n_sample);
     *out = QN_NA;
-    if (complete && column->type == QN_TYPE_STRING) {
-        group_levels(s, column, groups);
-    } else if (complete) {
-        for (int64_t i = 0; i < s->n_sample; i++) {
-            values[i] = qn_column_number(column, s->sample[i]);
+    if (complete && s->n_sample >= SAMPLE_MIN && column->type == QN_TYPE_STRING) {
+        complete = group_levels(s, column, &w);
+        if (complete) *out = explained(s, &w);
+    } else if (complete && s->n_sample >= SAMPLE_MIN) {
+        const int64_t n = sort_numbers(s, column, &w);
+        for (size_t i = 0; i < sizeof n_parts / sizeof *n_parts; i++) {
+            group_numbers(s, n, n_parts[i], &w);
+            *out = fmax(*out, explained(s, &w)); /* fmax() passes over a NaN */
         }
-        complete = group_numbers(s, values, groups);
     }
-    const int32_t n_classes = s->schema->n_classes;
-    const int32_t first = n_classes == 2 ? 1 : 0;
-    const int32_t last = n_classes == 0 ? 0 : n_classes > CLASSES_SCREENED ? CLASSES_SCREENED - 1
-                                                                           : n_classes - 1;
-    for (int32_t c = first; complete && c <= last; c++) {
-        for (int64_t i = 0; i < s->n_sample; i++) {
-            const double y = s->target[s->sample[i]];
-            values[i] = n_classes == 0 ? y : y == c;
-        }
-        *out = fmax(isnan(*out) ? 0 : *out, explained(s, groups, values));
-    }
-    qn_free(groups);
-    qn_free(values);
+    work_release(&w);
     return complete;
+}
+
+struct class_count {
+    int64_t count;
+    int32_t c;
+};
+
+static int by_class_count(const void *left, const void *right)
+{
+    const struct class_count *a = left, *b = right;
+    if (a->count != b->count) return a->count > b->count ? -1 : 1;
+    return (a->c > b->c) - (a->c < b->c);
+}
+
+/* The most frequent classes of the sample; one of two says all. */
+static void choose_classes(struct screen *s)
+{
+    struct class_count counts[QN_CLASSES_MAX] = {{0}};
+    const int32_t n = s->schema->n_classes;
+    for (int32_t c = 0; c < n; c++) {
+        counts[c].c = c;
+    }
+    for (int64_t i = 0; n > 0 && i < s->n_sample; i++) {
+        const double y = s->target[s->sample[i]];
+        if (!isnan(y)) counts[(int32_t)y].count++;
+    }
+    qsort(counts, (size_t)n, sizeof *counts, by_class_count);
+    s->n_screened = n == 2 ? 1 : n < CLASSES_SCREENED ? n : CLASSES_SCREENED;
+    for (int32_t i = 0; i < s->n_screened; i++) {
+        s->screened[i] = counts[i].c;
+    }
 }
 
 struct job {
@@ -226,10 +313,11 @@ static qn_status find_sums(struct screen *s, qn_error *err)
 {
     enum { COLUMNS_PAIRED = 60 };
     int64_t numeric[COLUMNS_PAIRED], n = 0;
-    if (s->schema->n_classes > 0) return QN_OK;
+    if (s->schema->n_classes > 0 || s->n_sample < SAMPLE_MIN) return QN_OK;
     for (int64_t col = 0; col < s->frame->n_cols && n < COLUMNS_PAIRED; col++) {
         const qn_type type = s->frame->columns[col].type;
-        if (is_used(s, col) && (type == QN_TYPE_INT64 || type == QN_TYPE_FLOAT64)) numeric[n++] = col;
+        if (is_used(s, col) && (type == QN_TYPE_INT64 || type == QN_TYPE_FLOAT64))
+            numeric[n++] = col;
     }
     for (int64_t a = 0; a < n; a++) {
         for (int64_t b = a + 1; b < n; b++) {
@@ -284,7 +372,8 @@ static qn_status screen_column(struct screen *s, int64_t col, qn_error *err)
     }
     if (column->kind == QN_KIND_CATEGORICAL && p->n_distinct > 1000) {
         QN_TRY(report(s, QN_FINDING_HIGH_CARDINALITY, name, err,
-                      "'%s' has %" PRId64 " levels; rare ones are pooled. --kind '%s=text' uses their "
+                      "'%s' has %" PRId64
+                      " levels; rare ones are pooled. --kind '%s=text' uses their "
                       "words instead",
                       name, p->n_distinct, name));
     }
@@ -318,7 +407,7 @@ static qn_status find_duplicate_columns(struct screen *s, qn_error *err)
         const qn_column_profile *p = &s->profile->columns[col];
         for (int64_t other = 0; other < col; other++) {
             const qn_column_profile *q = &s->profile->columns[other];
-            if (!is_used(s, other) || p->n_distinct != q->n_distinct || p->n_distinct < 3) continue;
+            if (!is_used(s, other) || p->n_distinct != q->n_distinct || p->n_distinct < 2) continue;
             if (!isnan(p->mean) && p->mean != q->mean) continue;
             if (!same_values(frame, &frame->columns[col], &frame->columns[other])) continue;
             QN_TRY(report(s, QN_FINDING_DUPLICATE_COLUMN, p->name, err,
@@ -332,10 +421,12 @@ static qn_status find_duplicate_columns(struct screen *s, qn_error *err)
 
 /* The table as a whole. */
 
-static qn_status screen_classes(struct screen *s, const int32_t *rows, int64_t n_rows, qn_error *err)
+static qn_status screen_classes(struct screen *s, const int32_t *rows, int64_t n_rows,
+                                qn_error *err)
 {
     const qn_schema *schema = s->schema;
     int64_t counts[QN_CLASSES_MAX] = {0};
+    if (schema->n_classes == 0) return QN_OK;
     for (int64_t i = 0; i < n_rows; i++) {
         const double y = s->target[rows ? rows[i] : i];
         if (!isnan(y)) counts[(int32_t)y]++;
@@ -345,13 +436,13 @@ static qn_status screen_classes(struct screen *s, const int32_t *rows, int64_t n
         if (counts[c] < counts[rarest]) rarest = c;
         n_rare += counts[c] < 10;
     }
-    if (schema->n_classes == 0) return QN_OK;
     const double share = (double)counts[rarest] / (double)n_rows;
     if (n_rare > 0) {
-        QN_TRY(report(s, QN_FINDING_RARE_CLASS, NULL, err,
-                      "%d of %d classes have fewer than 10 training rows (the rarest, '%s', has %" PRId64
-                      "): what is said of them is guesswork",
-                      n_rare, schema->n_classes, schema->classes[rarest], counts[rarest]));
+        QN_TRY(report(
+            s, QN_FINDING_RARE_CLASS, NULL, err,
+            "%d of %d classes have fewer than 10 training rows (the rarest, '%s', has %" PRId64
+            "): what is said of them is guesswork",
+            n_rare, schema->n_classes, schema->classes[rarest], counts[rarest]));
     }
     if (schema->n_classes == 2 && share < 0.05) {
         QN_TRY(report(s, QN_FINDING_IMBALANCE, NULL, err,
@@ -366,9 +457,18 @@ static qn_status screen_table(struct screen *s, qn_error *err)
 {
     const qn_schema_column *target = &s->schema->columns[s->schema->target];
     const double share = (double)s->profile->n_duplicate_rows / (double)s->profile->n_rows;
-    if (target->reason && strstr(target->reason, "guessed")) {
+    if (target->reason && strstr(target->reason, "guessed to be the target")) {
         QN_TRY(report(s, QN_FINDING_GUESS, target->name, err,
                       "the target was guessed to be '%s'; --target says otherwise", target->name));
+    }
+    if (target->reason && strstr(target->reason, "are taken as")) {
+        const bool classes = s->schema->n_classes > 0;
+        QN_TRY(report(s, QN_FINDING_GUESS, target->name, err,
+                      "the %" PRId64 " different numbers of '%s' were taken as %s; --task %s takes "
+                      "them as %s",
+                      s->profile->columns[s->schema->target].n_distinct, target->name,
+                      classes ? "classes" : "quantities", classes ? "regression" : "multiclass",
+                      classes ? "quantities" : "classes"));
     }
     if (share > 0.01) {
         QN_TRY(report(s, QN_FINDING_DUPLICATE_ROWS, NULL, err,
@@ -402,6 +502,7 @@ static qn_status run(struct screen *s, const int32_t *rows, int64_t n_rows, qn_p
         qn_free(job.statuses);
         return qn_fail(err, QN_ERR_NOMEM, "no memory to screen the columns");
     }
+    choose_classes(s);
     qn_pool_run(pool, s->frame->n_cols, associate_column, &job);
     qn_status status = QN_OK;
     for (int64_t col = 0; col < s->frame->n_cols && status == QN_OK; col++) {
@@ -422,11 +523,8 @@ qn_status qn_screen(const qn_frame *frame, const qn_schema *schema, qn_profile *
                     qn_findings *out, qn_error *err)
 {
     *out = (qn_findings){0};
-    struct screen s = {.frame = frame,
-                       .schema = schema,
-                       .profile = profile,
-                       .target = target,
-                       .findings = out};
+    struct screen s = {
+        .frame = frame, .schema = schema, .profile = profile, .target = target, .findings = out};
     const qn_status status = run(&s, rows, rows ? n_rows : frame->n_rows, pool, err);
     qn_free(s.sample);
     if (status != QN_OK) qn_findings_release(out);

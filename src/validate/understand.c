@@ -2,7 +2,9 @@
 #include "validate/understand.h"
 
 #include "base/alloc.h"
+#include "base/map.h"
 #include "base/str.h"
+#include "frame/cells.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,11 +44,10 @@ static qn_status find_column(const struct guess *g, const char *name, size_t byt
         }
         const char *near = *out < 0 ? qn_nearest_name(copy, names, frame->n_cols) : NULL;
         if (*out < 0) {
-            status = near ? qn_fail(err, QN_ERR_ARG,
-                                    "%s: there is no column '%s'; did you mean '%s'?", source_of(g),
-                                    copy, near)
-                          : qn_fail(err, QN_ERR_ARG, "%s: there is no column '%s'", source_of(g),
-                                    copy);
+            status =
+                near ? qn_fail(err, QN_ERR_ARG, "%s: there is no column '%s'; did you mean '%s'?",
+                               source_of(g), copy, near)
+                     : qn_fail(err, QN_ERR_ARG, "%s: there is no column '%s'", source_of(g), copy);
         }
     }
     qn_free(copy);
@@ -61,18 +62,26 @@ static qn_status set_reason(qn_schema_column *column, const char *reason, qn_err
     return column->reason ? QN_OK : no_memory(err);
 }
 
+static const char *const role_words[] = {"feature",     "target",       "weight", "group",
+                                         "time column", "split column", "dropped"};
+
 /* Gives every column of a comma-separated list a role. */
 static qn_status assign_role(const struct guess *g, const char *list, qn_role role,
                              const char *reason, qn_error *err)
 {
     for (const char *at = list; at && *at;) {
         const size_t n = strcspn(at, ",");
+        size_t blanks = strspn(at, " "), bytes = n;
+        if (blanks > n) blanks = n;
+        while (bytes > blanks && at[bytes - 1] == ' ') {
+            bytes--;
+        }
         int64_t col;
-        QN_TRY(find_column(g, at, n, &col, err));
+        QN_TRY(find_column(g, at + blanks, bytes - blanks, &col, err));
         qn_schema_column *column = &g->schema->columns[col];
-        if (column->role == QN_ROLE_TARGET) {
-            return qn_fail(err, QN_ERR_ARG, "column '%s' is the target and cannot be the %s too",
-                           column->name, qn_role_name(role));
+        if (column->role != QN_ROLE_FEATURE && column->role != QN_ROLE_DROPPED) {
+            return qn_fail(err, QN_ERR_ARG, "column '%s' is the %s and cannot be %s too",
+                           column->name, role_words[column->role], role_words[role]);
         }
         column->role = role;
         QN_TRY(set_reason(column, reason, err));
@@ -91,17 +100,20 @@ static bool contains_id(const char *name)
     return n > 2 && (strcmp(name + n - 2, "Id") == 0 || strcmp(name + n - 2, "ID") == 0);
 }
 
-/* 1, 2, 3 … or any run of whole numbers that all differ and leave no wide gaps. */
-static bool counts_rows(const qn_column_profile *p)
+/* 1, 2, 3 … in any order: whole numbers that all differ though there are hardly more of them than
+ * rows in the table. Training rows are a part of the table, so gaps are no sign against it; that
+ * n draws from r numbers all differ by chance has a probability below exp(-n * n / 2r). */
+static bool counts_rows(const qn_column_profile *p, int64_t n_rows_table)
 {
+    const double n = (double)p->n_distinct, range = p->maximum - p->minimum + 1;
     return p->n_distinct == p->n_rows - p->n_missing && p->n_distinct > 20 && p->all_integers &&
-           p->maximum - p->minimum < 1.05 * (double)p->n_rows;
+           range <= 1.05 * (double)n_rows_table && n * n > 20 * range;
 }
 
-static qn_kind guess_number(const qn_column_profile *p, const char **reason)
+static qn_kind guess_number(const qn_column_profile *p, int64_t n_rows_table, const char **reason)
 {
     const int64_t n = p->n_rows - p->n_missing;
-    if (p->type == QN_TYPE_INT64 && counts_rows(p)) {
+    if (p->type == QN_TYPE_INT64 && counts_rows(p, n_rows_table)) {
         *reason = "whole numbers that count the rows";
         return QN_KIND_ID;
     }
@@ -112,10 +124,40 @@ static qn_kind guess_number(const qn_column_profile *p, const char **reason)
     return p->type == QN_TYPE_BOOL ? QN_KIND_BOOLEAN : QN_KIND_NUMERIC;
 }
 
-static qn_kind guess_text(const qn_column_profile *p, const char **reason)
+/* Whether every text can be used as a value of `kind`. `*bad` is the code of the first that cannot,
+ * else how many mean "missing" stands in *n_markers. */
+static bool texts_read_as(const qn_column *column, qn_kind kind, int64_t *bad, int64_t *n_markers)
+{
+    const qn_schema_column meant = {.kind = kind, .type = column->type, .markers = column->markers};
+    *n_markers = 0;
+    for (int64_t code = 0; code < column->dictionary.n; code++) {
+        char scratch[QN_VALUE_TEXT_BYTES];
+        qn_cell given = {.number = QN_NA}, read;
+        given.text = qn_dictionary_text(&column->dictionary, code, &given.text_bytes);
+        *bad = code;
+        if (qn_cell_normalise(&meant, &given, scratch, &read, NULL) != QN_OK) return false;
+        *n_markers += isnan(read.number);
+    }
+    return true;
+}
+
+/* Numbers among which blanks or markers stand, as in tables that come from elsewhere than CSV.
+ * Texts that all are numbers are codes: a reader keeps such columns as texts on purpose. */
+static bool are_numbers(const qn_column *column, const qn_column_profile *p)
+{
+    int64_t bad, n_markers;
+    return p->numeric_fraction >= 0.5 && p->numeric_fraction < 1 &&
+           texts_read_as(column, QN_KIND_NUMERIC, &bad, &n_markers) && n_markers > 0;
+}
+
+static qn_kind guess_text(const qn_column *column, const qn_column_profile *p, const char **reason)
 {
     const int64_t n = p->n_rows - p->n_missing;
     const double distinct = (double)p->n_distinct / (double)n;
+    if (are_numbers(column, p)) {
+        *reason = "numbers, but for blanks and missing markers";
+        return QN_KIND_NUMERIC;
+    }
     if (p->words_mean >= TEXT_WORDS && distinct > 0.3 && p->n_distinct > 50) {
         *reason = "several words, mostly different";
         return QN_KIND_TEXT;
@@ -131,7 +173,8 @@ static qn_kind guess_text(const qn_column_profile *p, const char **reason)
     return QN_KIND_CATEGORICAL;
 }
 
-static qn_kind guess_kind(const qn_column_profile *p, const char **reason)
+static qn_kind guess_kind(const qn_frame *frame, const qn_column *column,
+                          const qn_column_profile *p, const char **reason)
 {
     *reason = NULL;
     if (p->n_missing == p->n_rows) {
@@ -143,21 +186,73 @@ static qn_kind guess_kind(const qn_column_profile *p, const char **reason)
         return QN_KIND_CONSTANT;
     }
     if (p->type == QN_TYPE_TIMESTAMP) return QN_KIND_DATETIME;
-    if (p->type != QN_TYPE_STRING) return guess_number(p, reason);
-    return guess_text(p, reason);
+    if (p->type != QN_TYPE_STRING) return guess_number(p, frame->n_rows, reason);
+    return guess_text(column, p, reason);
 }
 
-static qn_status fill_levels(qn_schema_column *column, const qn_column_profile *p, qn_error *err)
+struct level {
+    const char *text;
+    int64_t count;
+};
+
+static int by_count(const void *left, const void *right)
 {
-    if (column->kind != QN_KIND_CATEGORICAL) return QN_OK;
-    column->levels = qn_alloc_array(p->n_top, sizeof *column->levels);
-    if (!column->levels) return no_memory(err);
-    for (int32_t i = 0; i < p->n_top && i < LEVELS_LISTED; i++) {
-        column->levels[i] = qn_strdup(p->top[i].text);
-        if (!column->levels[i]) return no_memory(err);
-        column->n_levels++;
+    const struct level *a = left, *b = right;
+    if (a->count != b->count) return a->count > b->count ? -1 : 1;
+    return strcmp(a->text, b->text);
+}
+
+static int64_t n_rows_of(const struct guess *g)
+{
+    return g->request->rows ? g->request->n_rows : g->request->frame->n_rows;
+}
+
+static int64_t row_at(const struct guess *g, int64_t i)
+{
+    return g->request->rows ? g->request->rows[i] : i;
+}
+
+/* How often each text occurs in the training rows; NULL when out of memory. */
+static qn_map *count_texts(const struct guess *g, const qn_column *from)
+{
+    qn_map *counts = qn_map_create(1024);
+    for (int64_t i = 0; counts && i < n_rows_of(g); i++) {
+        char scratch[QN_VALUE_TEXT_BYTES];
+        size_t bytes;
+        if (qn_column_is_missing(from, row_at(g, i))) continue;
+        const char *text = qn_column_text(from, row_at(g, i), scratch, &bytes);
+        int64_t *slot = qn_map_slot(counts, text, bytes, 0);
+        if (!slot) {
+            qn_map_free(counts);
+            return NULL;
+        }
+        ++*slot;
     }
-    return QN_OK;
+    return counts;
+}
+
+static qn_status fill_levels(const struct guess *g, int64_t col, qn_error *err)
+{
+    qn_schema_column *column = &g->schema->columns[col];
+    if (column->kind != QN_KIND_CATEGORICAL) return QN_OK;
+    qn_map *counts = count_texts(g, &g->request->frame->columns[col]);
+    const int64_t n = counts ? qn_map_n(counts) : 0;
+    const int64_t n_kept = n < LEVELS_LISTED ? n : LEVELS_LISTED;
+    struct level *levels = qn_alloc_array(n, sizeof *levels);
+    column->levels = qn_alloc_array(n_kept, sizeof *column->levels);
+    bool complete = counts && levels && column->levels;
+    for (int64_t i = 0; complete && i < n; i++) {
+        levels[i] = (struct level){qn_map_key(counts, i, NULL), qn_map_value(counts, i)};
+    }
+    if (complete) qsort(levels, (size_t)n, sizeof *levels, by_count);
+    for (int64_t i = 0; complete && i < n_kept; i++) {
+        column->levels[i] = qn_strdup(levels[i].text);
+        complete = column->levels[i] != NULL;
+        column->n_levels += complete;
+    }
+    qn_free(levels);
+    qn_map_free(counts);
+    return complete ? QN_OK : no_memory(err);
 }
 
 static qn_status fill_column(const struct guess *g, int64_t col, qn_error *err)
@@ -168,13 +263,42 @@ static qn_status fill_column(const struct guess *g, int64_t col, qn_error *err)
     const char *reason;
     column->name = qn_strdup(from->name);
     column->type = from->type;
-    column->kind = guess_kind(p, &reason);
+    column->kind = guess_kind(g->request->frame, from, p, &reason);
     column->missing_fraction = p->n_rows ? (double)p->n_missing / (double)p->n_rows : 0;
     column->minimum = p->minimum;
     column->maximum = p->maximum;
     if (from->markers) column->markers = qn_strdup(from->markers);
     if (!column->name || (from->markers && !column->markers)) return no_memory(err);
     return reason ? set_reason(column, reason, err) : QN_OK;
+}
+
+/* Whether the column's values can be used as the kind asked for. */
+static qn_status check_kind(const struct guess *g, int64_t col, qn_kind kind, const char *option,
+                            qn_error *err)
+{
+    const qn_column *from = &g->request->frame->columns[col];
+    const qn_column_profile *p = &g->request->profile->columns[col];
+    const bool numbers =
+        kind == QN_KIND_NUMERIC || kind == QN_KIND_BOOLEAN || kind == QN_KIND_DATETIME;
+    int64_t bad, n_markers;
+    if (!numbers) return QN_OK;
+    if (from->type == QN_TYPE_STRING) {
+        if (texts_read_as(from, kind, &bad, &n_markers)) return QN_OK;
+        size_t bytes;
+        const char *label = qn_dictionary_text(&from->dictionary, bad, &bytes);
+        return qn_fail(err, QN_ERR_ARG, "--kind %s: found '%.*s', which is no %s", option,
+                       (int)(bytes > 60 ? 60 : bytes), label,
+                       kind == QN_KIND_NUMERIC    ? "number"
+                       : kind == QN_KIND_DATETIME ? "date"
+                                                  : "true or false");
+    }
+    if (kind == QN_KIND_DATETIME && from->type != QN_TYPE_TIMESTAMP) {
+        return qn_fail(err, QN_ERR_ARG, "--kind %s: its values are not dates", option);
+    }
+    if (kind == QN_KIND_BOOLEAN && (p->minimum < 0 || p->maximum > 1 || p->n_distinct > 2)) {
+        return qn_fail(err, QN_ERR_ARG, "--kind %s: its values are not all 0 or 1", option);
+    }
+    return QN_OK;
 }
 
 /* "COL=KIND". */
@@ -191,26 +315,17 @@ static qn_status override_kind(const struct guess *g, const char *text, qn_error
     int64_t col;
     QN_TRY(find_column(g, text, (size_t)(equals - text), &col, err));
     qn_schema_column *column = &g->schema->columns[col];
-    const qn_column *from = &g->request->frame->columns[col];
-    if (kind == QN_KIND_DATETIME && column->type != QN_TYPE_TIMESTAMP) {
-        return qn_fail(err, QN_ERR_ARG, "--kind %s: its values are not dates", text);
-    }
-    if (kind == QN_KIND_NUMERIC && column->type == QN_TYPE_STRING) {
-        for (int64_t code = 0; code < from->dictionary.n; code++) {
-            size_t bytes;
-            double value;
-            const char *label = qn_dictionary_text(&from->dictionary, code, &bytes);
-            if (qn_parse_double(label, bytes, &value) || bytes <= 1) continue;
-            return qn_fail(err, QN_ERR_ARG, "--kind %s: found '%.*s', which is no number", text,
-                           (int)(bytes > 60 ? 60 : bytes), label);
-        }
-    }
+    QN_TRY(check_kind(g, col, kind, text, err));
     column->kind = kind;
     column->kind_given = true;
+    /* A reason that the user gave for a role outweighs one that was guessed for a kind. */
+    if (column->role != QN_ROLE_FEATURE) return QN_OK;
     return set_reason(column, "as asked", err);
 }
 
 /* Target. */
+
+static const char guessed_target[] = "guessed to be the target";
 
 static qn_status guess_target(const struct guess *g, int64_t *out, qn_error *err)
 {
@@ -233,10 +348,8 @@ static qn_status guess_target(const struct guess *g, int64_t *out, qn_error *err
 
 static int64_t first_missing(const struct guess *g, const qn_column *column)
 {
-    const qn_understand_request *request = g->request;
-    for (int64_t i = 0; i < (request->rows ? request->n_rows : request->frame->n_rows); i++) {
-        const int64_t row = request->rows ? request->rows[i] : i;
-        if (qn_column_is_missing(column, row)) return row;
+    for (int64_t i = 0; i < n_rows_of(g); i++) {
+        if (qn_column_is_missing(column, row_at(g, i))) return row_at(g, i);
     }
     return -1;
 }
@@ -253,9 +366,10 @@ static qn_status check_target(const struct guess *g, int64_t col, qn_error *err)
                        first_missing(g, column) + 1);
     }
     if (p->n_distinct < 2) {
-        return qn_fail(err, QN_ERR_DATA,
-                       "%s: target '%s' has one value, '%s', in every row: there is nothing to learn",
-                       source_of(g), column->name, p->n_top ? p->top[0].text : "");
+        return qn_fail(
+            err, QN_ERR_DATA,
+            "%s: target '%s' has one value, '%s', in every row: there is nothing to learn",
+            source_of(g), column->name, p->n_top ? p->top[0].text : "");
     }
     return QN_OK;
 }
@@ -264,10 +378,9 @@ static qn_task guess_task(const qn_column_profile *p)
 {
     if (p->type == QN_TYPE_BOOL || p->n_distinct == 2) return QN_TASK_BINARY;
     if (p->type == QN_TYPE_STRING) return QN_TASK_MULTICLASS;
-    const bool small_codes = p->all_integers && p->type == QN_TYPE_INT64 &&
-                             p->n_distinct <= GUESSED_CLASSES_MAX &&
-                             p->n_distinct * p->n_distinct < p->n_rows &&
-                             p->maximum - p->minimum < 100;
+    const bool small_codes =
+        p->all_integers && p->type == QN_TYPE_INT64 && p->n_distinct <= GUESSED_CLASSES_MAX &&
+        p->n_distinct * p->n_distinct < p->n_rows && p->maximum - p->minimum < 100;
     return small_codes ? QN_TASK_MULTICLASS : QN_TASK_REGRESSION;
 }
 
@@ -277,17 +390,22 @@ static qn_status check_task(const struct guess *g, int64_t col, qn_task task, qn
     const char *name = g->request->frame->columns[col].name;
     if (task == QN_TASK_BINARY && p->n_distinct != 2) {
         return qn_fail(err, QN_ERR_DATA,
-                       "%s: target '%s' has %" PRId64 " values; binary needs two (--task multiclass?)",
+                       "%s: target '%s' has %" PRId64
+                       " values; binary needs two (--task multiclass?)",
                        source_of(g), name, p->n_distinct);
     }
     if ((task == QN_TASK_REGRESSION || task == QN_TASK_RANKING) &&
         (p->type == QN_TYPE_STRING || p->type == QN_TYPE_TIMESTAMP)) {
-        return qn_fail(err, QN_ERR_DATA,
-                       "%s: target '%s' holds %s such as '%s'; %s needs numbers", source_of(g), name,
-                       p->type == QN_TYPE_STRING ? "texts" : "dates",
+        return qn_fail(err, QN_ERR_DATA, "%s: target '%s' holds %s such as '%s'; %s needs numbers",
+                       source_of(g), name, p->type == QN_TYPE_STRING ? "texts" : "dates",
                        p->n_top ? p->top[0].text : "", qn_task_name(task));
     }
     const bool classes = task == QN_TASK_BINARY || task == QN_TASK_MULTICLASS;
+    if (!classes && !(isfinite(p->minimum) && isfinite(p->maximum))) {
+        return qn_fail(err, QN_ERR_DATA,
+                       "%s: target '%s' has infinite values: nothing can learn them", source_of(g),
+                       name);
+    }
     if (classes && (p->n_distinct > QN_CLASSES_MAX || p->n_distinct * 2 > p->n_rows)) {
         return qn_fail(err, QN_ERR_DATA,
                        "%s: target '%s' has %" PRId64 " classes in %" PRId64
@@ -313,17 +431,15 @@ static int by_label(const void *left, const void *right)
 
 static qn_status collect_classes(const struct guess *g, int64_t col, qn_error *err)
 {
-    const qn_understand_request *request = g->request;
-    const qn_column *column = &request->frame->columns[col];
-    const int64_t n_rows = request->rows ? request->n_rows : request->frame->n_rows;
+    const qn_column *column = &g->request->frame->columns[col];
     qn_schema *schema = g->schema;
     qn_map *labels = qn_map_create(64);
     bool complete = labels != NULL;
-    for (int64_t i = 0; complete && i < n_rows; i++) {
+    for (int64_t i = 0; complete && i < n_rows_of(g); i++) {
         char scratch[QN_VALUE_TEXT_BYTES];
         size_t bytes;
-        const char *text = qn_column_text(column, request->rows ? request->rows[i] : i, scratch,
-                                          &bytes);
+        if (qn_column_is_missing(column, row_at(g, i))) continue;
+        const char *text = qn_column_text(column, row_at(g, i), scratch, &bytes);
         while (bytes > 0 && (*text == ' ' || *text == '\t')) {
             text++;
             bytes--;
@@ -369,6 +485,46 @@ static qn_status choose_positive(const struct guess *g, qn_error *err)
     return QN_OK;
 }
 
+/* Labels that differ in blanks alone are one class, so there can be fewer than values. */
+static qn_status settle_classes(const struct guess *g, int64_t col, qn_error *err)
+{
+    qn_schema *schema = g->schema;
+    const char *name = g->request->frame->columns[col].name;
+    if (schema->n_classes < 2) {
+        return qn_fail(
+            err, QN_ERR_DATA,
+            "%s: target '%s' has one value, '%s', in every row: there is nothing to learn",
+            source_of(g), name, schema->n_classes ? schema->classes[0] : "");
+    }
+    if (schema->task == QN_TASK_BINARY && schema->n_classes > 2) {
+        return qn_fail(err, QN_ERR_DATA,
+                       "%s: target '%s' has %d values; binary needs two (--task multiclass?)",
+                       source_of(g), name, schema->n_classes);
+    }
+    if (schema->n_classes == 2) schema->task = QN_TASK_BINARY;
+    return QN_OK;
+}
+
+/* Few whole numbers can be classes or quantities: what was guessed is said, with the other way. */
+static qn_status note_task(const struct guess *g, int64_t col, qn_error *err)
+{
+    const qn_column_profile *p = &g->request->profile->columns[col];
+    qn_schema_column *column = &g->schema->columns[col];
+    const bool multiclass = g->schema->task == QN_TASK_MULTICLASS;
+    const bool regression = g->schema->task == QN_TASK_REGRESSION;
+    if (p->type == QN_TYPE_STRING || !(multiclass || (regression && p->n_distinct <= 50))) {
+        return QN_OK;
+    }
+    qn_str reason = {0};
+    if (column->reason) qn_str_addf(&reason, "%s; ", column->reason);
+    qn_str_addf(&reason, "its %" PRId64 " different numbers are taken as %s (guessed; --task %s)",
+                p->n_distinct, multiclass ? "classes" : "quantities",
+                multiclass ? "regression" : "multiclass");
+    qn_free(column->reason);
+    column->reason = qn_str_take_text(&reason);
+    return column->reason ? QN_OK : no_memory(err);
+}
+
 static qn_status fill_target(const struct guess *g, qn_error *err)
 {
     qn_schema *schema = g->schema;
@@ -378,7 +534,7 @@ static qn_status fill_target(const struct guess *g, qn_error *err)
     schema->target = col;
     schema->columns[col].role = QN_ROLE_TARGET;
     if (!g->request->target) {
-        QN_TRY(set_reason(&schema->columns[col], "guessed to be the target", err));
+        QN_TRY(set_reason(&schema->columns[col], guessed_target, err));
     }
     if (!g->request->task) {
         schema->task = guess_task(&g->request->profile->columns[col]);
@@ -388,20 +544,27 @@ static qn_status fill_target(const struct guess *g, qn_error *err)
                        g->request->task);
     }
     QN_TRY(check_task(g, col, schema->task, err));
+    if (!g->request->task) QN_TRY(note_task(g, col, err));
     if (schema->task == QN_TASK_BINARY || schema->task == QN_TASK_MULTICLASS) {
         QN_TRY(collect_classes(g, col, err));
-        if (schema->task == QN_TASK_MULTICLASS && schema->n_classes == 2) {
-            schema->task = QN_TASK_BINARY;
-        }
+        QN_TRY(settle_classes(g, col, err));
     }
     return choose_positive(g, err);
 }
+
+static const char told_id[] = "names a row, as told";
 
 static qn_status fill_roles(const struct guess *g, qn_error *err)
 {
     const qn_understand_request *request = g->request;
     QN_TRY(assign_role(g, request->drop, QN_ROLE_DROPPED, "dropped as asked", err));
-    QN_TRY(assign_role(g, request->id, QN_ROLE_DROPPED, "names a row, as told", err));
+    QN_TRY(assign_role(g, request->id, QN_ROLE_DROPPED, told_id, err));
+    for (int64_t col = 0; col < g->schema->n_cols; col++) {
+        qn_schema_column *column = &g->schema->columns[col];
+        if (!column->reason || strcmp(column->reason, told_id) != 0) continue;
+        column->kind = QN_KIND_ID;
+        column->kind_given = true;
+    }
     QN_TRY(assign_role(g, request->weight, QN_ROLE_WEIGHT, "sample weights, as told", err));
     QN_TRY(assign_role(g, request->group, QN_ROLE_GROUP, "groups rows, as told", err));
     QN_TRY(assign_role(g, request->time, QN_ROLE_TIME, "orders the rows, as told", err));
@@ -415,7 +578,7 @@ static qn_status fill_roles(const struct guess *g, qn_error *err)
             (column->kind == QN_KIND_ID || column->kind == QN_KIND_CONSTANT)) {
             column->role = QN_ROLE_DROPPED;
         }
-        QN_TRY(fill_levels(column, &request->profile->columns[col], err));
+        QN_TRY(fill_levels(g, col, err));
     }
     return QN_OK;
 }
