@@ -52,8 +52,7 @@ QN_API size_t qn_model_scratch_bytes(const qn_model *model);
  * qn_model_predict() gives for the same row in a table.
  * Fails with QN_ERR_DATA when a text is not the number or date it must be. */
 QN_API QN_MUST_CHECK qn_status qn_model_predict_row(const qn_model *model, const qn_cell *cells,
-                                                    double *outputs, void *scratch,
-                                                    qn_error *err);
+                                                    double *outputs, void *scratch, qn_error *err);
 
 /* Predicts every row of a table into `outputs`, n_rows × n_outputs, row after row. Columns are
  * found by name; extra columns are ignored. */
@@ -62,8 +61,7 @@ QN_API QN_MUST_CHECK qn_status qn_model_predict(const qn_model *model, const qn_
 
 /* Everything in the file about the model, as one JSON object: schema, recipe, members, metrics,
  * leaderboard, lineage. The caller frees it with qn_text_free(). */
-QN_API QN_MUST_CHECK qn_status qn_model_describe(const qn_model *model, char **json,
-                                                 qn_error *err);
+QN_API QN_MUST_CHECK qn_status qn_model_describe(const qn_model *model, char **json, qn_error *err);
 QN_API void qn_text_free(char *text); /* accepts NULL */
 
 #ifdef __cplusplus

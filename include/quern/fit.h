@@ -34,9 +34,9 @@ typedef struct qn_fit_request {
 
     double budget_s;  /* seconds for everything, reading and writing included; default 60 */
     int64_t n_trials; /* candidates to try instead of a budget; same bytes on every machine load */
-    const char *preset; /* "fast", "balanced" (default), "best" */
-    const char *task;   /* "binary", "multiclass", "regression", "ranking"; NULL: guessed */
-    const char *metric; /* a metric's name; NULL: roc_auc, log_loss, rmse or ndcg@10 by task */
+    const char *preset;   /* "fast", "balanced" (default), "best" */
+    const char *task;     /* "binary", "multiclass", "regression", "ranking"; NULL: guessed */
+    const char *metric;   /* a metric's name; NULL: roc_auc, log_loss, rmse or ndcg@10 by task */
     const char *learners; /* names, comma-separated; NULL: all that fit the task */
 
     const char *test;     /* a table kept for the final figures */
@@ -45,15 +45,15 @@ typedef struct qn_fit_request {
     const char *split;    /* "random", "stratified", "group:COL", "time:COL", "column:COL" */
     int64_t n_folds;      /* 2 … 20; default from rows and classes; 1: one holdout */
 
-    const char *drop;       /* columns not to use */
-    const char *id;         /* columns that name a row */
-    const char *weight;     /* sample weights, >= 0 */
-    const char *group;      /* rows of one group stay on one side of every split */
-    const char *time;       /* rows are split in this order */
+    const char *drop;         /* columns not to use */
+    const char *id;           /* columns that name a row */
+    const char *weight;       /* sample weights, >= 0 */
+    const char *group;        /* rows of one group stay on one side of every split */
+    const char *time;         /* rows are split in this order */
     const char *const *kinds; /* "COL=KIND", ended by NULL */
-    const char *label_map;  /* "from=to,from=to": labels renamed in target columns */
-    const char *strip;      /* characters removed from both ends of every label */
-    const char *positive;   /* the class whose probability is p; default: the last in order */
+    const char *label_map;    /* "from=to,from=to": labels renamed in target columns */
+    const char *strip;        /* characters removed from both ends of every label */
+    const char *positive;     /* the class whose probability is p; default: the last in order */
 
     int64_t seed;         /* default 1 */
     int64_t n_threads;    /* default: as many as the process may use */

@@ -329,7 +329,7 @@ static qn_status create_candidates(struct fit *fit, qn_error *err)
 /* What is kept back for the ensemble, the evaluation, the importances and writing. */
 static double closing_s(const struct fit *fit)
 {
-    return fmax(0.3, fmin(8, 0.08 * fit->request.budget_s));
+    return fmax(0.4, fmin(8, 0.08 * fit->request.budget_s));
 }
 
 static qn_status run_trials(struct fit *fit, qn_error *err)
@@ -343,6 +343,7 @@ static qn_status run_trials(struct fit *fit, qn_error *err)
                                         .seed = (uint64_t)fit->request.seed,
                                         .pool = fit->pool,
                                         .stop = &stop,
+                                        .n_rows_after = fit->inputs.n_test,
                                         .finished = on_finished,
                                         .context = fit};
     return qn_trials_run(&question, fit->trials, &fit->notes, err);
@@ -496,6 +497,8 @@ static qn_status calibrate(struct fit *fit, qn_error *err)
 
 /* Evaluation. */
 
+enum { COLUMNS_EXPLAINED = 500 }; /* beyond, permuting each would take longer than the fit */
+
 static qn_metric_input test_input(const struct fit *fit, const double *predicted)
 {
     return (qn_metric_input){.task = fit->data.task,
@@ -530,6 +533,11 @@ static qn_status explain(struct fit *fit, const qn_binding *binding, const int32
                          int64_t n_rows, const double *target, const double *weights, qn_error *err)
 {
     const int64_t n = qn_schema_n_features(fit->inputs.schema);
+    if (n > COLUMNS_EXPLAINED) {
+        qn_str_addf(&fit->notes, "importances are left out: %lld columns are more than %d\n",
+                    (long long)n, COLUMNS_EXPLAINED);
+        return QN_OK;
+    }
     fit->importance = qn_alloc_array(n, sizeof *fit->importance);
     fit->importance_error = qn_alloc_array(n, sizeof *fit->importance_error);
     if (!fit->importance || !fit->importance_error) {

@@ -165,13 +165,26 @@ struct run {
     bool out_of_memory;
 };
 
+/* Time the ensemble will need to predict the rows kept for testing, as the trials done so far let
+ * it be guessed: most of them take part, and the next one is no quicker than the slowest. */
+static double closing_s(const struct run *run)
+{
+    double sum = 0, most = 0;
+    for (int64_t i = 0; i < run->request->candidates->n; i++) {
+        sum += run->trials[i].predict_us_per_row;
+        most = fmax(most, run->trials[i].predict_us_per_row);
+    }
+    return (0.8 * sum + most) * 1e-6 * (double)run->request->n_rows_after /
+           qn_pool_n_threads(run->request->pool);
+}
+
 /* How long one fit may take. A fit that gains from more time is given a fair share of what is
  * left, so that one expensive candidate cannot take the budget of all; without a deadline there is
  * no limit. Returns the deadline, or 0 to skip: what is left is far less than such fits need. */
 static double fit_deadline(const struct run *run, int64_t candidate)
 {
-    const qn_stop *stop = run->request->stop;
-    const double now = qn_clock_s(), left = stop->deadline_s - now;
+    const double now = qn_clock_s();
+    const double left = run->request->stop->deadline_s - closing_s(run) - now;
     const double threads = qn_pool_n_threads(run->request->pool);
     const double fits = run->n_folds;
     const int64_t n_after = run->request->candidates->n - candidate;
@@ -278,11 +291,13 @@ static void run_one(void *context, int64_t index)
     if (qn_stop_requested(&stop)) return;
     if (stop.deadline_s > 0) {
         pthread_mutex_lock(&run->lock);
-        const double deadline = fit_deadline(run, c);
+        const double deadline = fit_deadline(run, c), closing = closing_s(run);
         pthread_mutex_unlock(&run->lock);
         if (deadline == 0 && f == 0) return;
         /* A candidate once begun is carried through, if only to the time that is left. */
-        if (deadline > 0) stop.deadline_s = fmin(stop.deadline_s, deadline);
+        stop.deadline_s =
+            fmin(stop.deadline_s - closing, deadline > 0 ? deadline : stop.deadline_s);
+        if (qn_stop_requested(&stop)) return;
     }
 
     qn_error err = {0};

@@ -58,7 +58,8 @@ typedef struct qn_trials_request {
     const qn_candidates *candidates;
     uint64_t seed;
     qn_pool *pool;
-    const qn_stop *stop; /* deadline_s 0: every candidate is tried */
+    const qn_stop *stop;  /* deadline_s 0: every candidate is tried */
+    int64_t n_rows_after; /* rows the ensemble will have to predict before the deadline */
     /* Called under a lock after each finished fit. */
     void (*finished)(const qn_trial *trial, int64_t n_complete, void *context);
     void *context;

@@ -56,8 +56,8 @@ static qn_status check_header(const char *path, const qn_file_map *map, struct h
         return damaged(path, err, "its header's checksum is wrong");
     }
     if (out->file_bytes != map->bytes) {
-        return damaged(path, err, out->file_bytes > map->bytes ? "it is cut off"
-                                                               : "bytes follow its end");
+        return damaged(path, err,
+                       out->file_bytes > map->bytes ? "it is cut off" : "bytes follow its end");
     }
     if (out->version == 0 || out->n_sections > QN_SECTIONS_MAX) {
         return damaged(path, err, "its header makes no sense");
@@ -65,8 +65,8 @@ static qn_status check_header(const char *path, const qn_file_map *map, struct h
     return QN_OK;
 }
 
-static qn_status check_sections(const char *path, const struct header *header,
-                                qn_bundle_file *file, qn_error *err)
+static qn_status check_sections(const char *path, const struct header *header, qn_bundle_file *file,
+                                qn_error *err)
 {
     uint64_t next = sizeof *header;
     for (uint32_t i = 0; i < header->n_sections; i++) {

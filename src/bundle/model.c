@@ -62,8 +62,7 @@ static qn_status read_predictor(qn_model *model, qn_error *err)
     const qn_section *section = qn_bundle_file_section(&model->file, "predictor");
     if (!section) return missing_section(model->path, "predictor", err);
     qn_reader reader = {.data = section->data, .bytes = section->bytes};
-    const qn_status status =
-        qn_predictor_read(&reader, model->schema, &model->predictor, err);
+    const qn_status status = qn_predictor_read(&reader, model->schema, &model->predictor, err);
     return status == QN_ERR_DATA ? qn_fail_context(err, status, "%s", model->path) : status;
 }
 
@@ -167,8 +166,8 @@ qn_status qn_model_predict(const qn_model *model, const qn_frame *frame, int n_t
     qn_binding *binding = NULL;
     QN_TRY(qn_binding_create(model->schema, frame, &binding, err));
     qn_pool *pool = qn_pool_create(n_threads);
-    const qn_status status = qn_predictor_transform(model->predictor, binding, NULL, frame->n_rows,
-                                                    pool, outputs, err);
+    const qn_status status =
+        qn_predictor_transform(model->predictor, binding, NULL, frame->n_rows, pool, outputs, err);
     qn_pool_free(pool);
     qn_binding_free(binding);
     return status;
@@ -243,10 +242,9 @@ qn_status qn_bundle_write(const char *path, const qn_schema *schema, const qn_pr
     if (schema_text.failed || record_text.failed || writer.failed) {
         status = qn_fail(err, QN_ERR_NOMEM, "%s: no memory to write it", path);
     } else {
-        const qn_section sections[] = {
-            section_of("schema", schema_text.text, schema_text.bytes),
-            section_of("record", record_text.text, record_text.bytes),
-            section_of("predictor", writer.data, writer.bytes)};
+        const qn_section sections[] = {section_of("schema", schema_text.text, schema_text.bytes),
+                                       section_of("record", record_text.text, record_text.bytes),
+                                       section_of("predictor", writer.data, writer.bytes)};
         status = qn_bundle_file_write(path, sections, 3, err);
     }
     qn_str_release(&schema_text);

@@ -168,16 +168,16 @@ static void read_leaderboard(struct reading *r, qn_json_value list)
     r->record->leaderboard = array_of(r, n, sizeof *r->record->leaderboard);
     for (int64_t i = 0; !r->failed && i < n; i++) {
         const qn_json_value entry = qn_json_at(list, i);
-        r->record->leaderboard[i] = (qn_leaderboard_entry){
-            .name = text_at(r, entry, "name"),
-            .learner = text_at(r, entry, "learner"),
-            .params = text_at(r, entry, "params"),
-            .cv_score = number(entry, "cv_score"),
-            .std_error = number(entry, "std_error"),
-            .fit_seconds = number(entry, "fit_seconds"),
-            .predict_us_per_row = number(entry, "predict_us_per_row"),
-            .weight = number(entry, "weight"),
-            .n_rounds = qn_json_as_int(qn_json_get(entry, "rounds"), 0)};
+        r->record->leaderboard[i] =
+            (qn_leaderboard_entry){.name = text_at(r, entry, "name"),
+                                   .learner = text_at(r, entry, "learner"),
+                                   .params = text_at(r, entry, "params"),
+                                   .cv_score = number(entry, "cv_score"),
+                                   .std_error = number(entry, "std_error"),
+                                   .fit_seconds = number(entry, "fit_seconds"),
+                                   .predict_us_per_row = number(entry, "predict_us_per_row"),
+                                   .weight = number(entry, "weight"),
+                                   .n_rounds = qn_json_as_int(qn_json_get(entry, "rounds"), 0)};
         r->record->n_leaderboard = i + 1;
     }
 }
@@ -217,11 +217,11 @@ static void read_findings(struct reading *r, qn_json_value list)
         const qn_json_value entry = qn_json_at(list, i);
         const int64_t kind = qn_json_as_int(qn_json_get(entry, "kind"), QN_FINDING_GUESS);
         const char *column = qn_json_as_text(qn_json_get(entry, "column"), NULL);
-        findings->items[i] = (qn_finding){
-            .kind = kind >= 0 && kind <= QN_FINDING_GUESS ? (qn_finding_kind)kind
-                                                          : QN_FINDING_GUESS,
-            .column = column ? qn_strdup(column) : NULL,
-            .message = qn_strdup(qn_json_as_text(qn_json_get(entry, "message"), ""))};
+        findings->items[i] =
+            (qn_finding){.kind = kind >= 0 && kind <= QN_FINDING_GUESS ? (qn_finding_kind)kind
+                                                                       : QN_FINDING_GUESS,
+                         .column = column ? qn_strdup(column) : NULL,
+                         .message = qn_strdup(qn_json_as_text(qn_json_get(entry, "message"), ""))};
         findings->n = i + 1;
         r->failed |= !findings->items[i].message || (column && !findings->items[i].column);
     }

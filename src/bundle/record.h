@@ -19,7 +19,7 @@ typedef struct qn_leaderboard_entry {
     double std_error;    /* over folds; QN_NA for one fold */
     double fit_seconds;  /* wall time of all folds; the one thing here that differs by run */
     double predict_us_per_row;
-    double weight; /* in the ensemble */
+    double weight;    /* in the ensemble */
     int64_t n_rounds; /* mean over folds */
 } qn_leaderboard_entry;
 
@@ -30,7 +30,7 @@ typedef struct qn_importance_entry {
 } qn_importance_entry;
 
 typedef struct qn_record {
-    qn_arena arena; /* owns every text below */
+    qn_arena arena;                /* owns every text below */
     const char *version, *created; /* program version; created "" unless asked for: same bytes */
     const char *table, *target, *metric, *command, *split_reason, *folds_reason;
     const char *data_hash; /* 16 hex digits */
@@ -50,7 +50,7 @@ typedef struct qn_record {
     qn_evaluation *test;          /* NULL without test part */
     qn_evaluation *test_baseline; /* the constant model on the same rows */
     qn_evaluation *cv;            /* of out-of-fold predictions */
-} qn_record; /* zero-initialise; release with qn_record_release() */
+} qn_record;                      /* zero-initialise; release with qn_record_release() */
 
 void qn_record_release(qn_record *record);
 void qn_record_write_json(const qn_record *record, qn_json_writer *json);

@@ -24,7 +24,8 @@ struct evaluate_request {
 static const cli_option options[] = {
     {"label-map", CLI_TEXT, AT(label_map), "A=B,C=D", "rename labels of the target", NULL, false},
     {"strip", CLI_TEXT, AT(strip), "CHARS", "trim these characters off labels", NULL, false},
-    {"slice", CLI_TEXT, AT(slice), "COLUMN", "also by the values of this column (the ten largest)", NULL, false},
+    {"slice", CLI_TEXT, AT(slice), "COLUMN", "also by the values of this column (the ten largest)",
+     NULL, false},
     {"report", CLI_TEXT, AT(report), "FILE", "HTML report to write", NULL, false},
     {"json", CLI_FLAG, AT(json), NULL, "print one JSON object", NULL, false},
     {"threads", CLI_INT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},
@@ -56,8 +57,7 @@ static qn_status load(struct evaluating *e, qn_error *err)
     const struct evaluate_request *request = e->request;
     QN_TRY(qn_model_open(request->arguments[0], &e->model, err));
     const qn_schema *schema = qn_model_schema(e->model);
-    const qn_read_request read = {
-        .uri = request->arguments[1], .schema = schema, .pool = e->pool};
+    const qn_read_request read = {.uri = request->arguments[1], .schema = schema, .pool = e->pool};
     QN_TRY(qn_source_read(&read, &e->frame, NULL, err));
     const int64_t target = qn_frame_find(e->frame, schema->columns[schema->target].name);
     if (target >= 0 && (request->label_map || request->strip)) {
@@ -159,9 +159,9 @@ static qn_status write_report(const struct evaluating *e, qn_error *err)
                                         .evaluation = e->evaluation,
                                         .evaluated_table = e->request->arguments[1]};
     qn_report_write(&question, &html);
-    const qn_status status = html.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the report")
-                                         : qn_file_write(e->request->report, html.text,
-                                                         html.bytes, err);
+    const qn_status status = html.failed
+                                 ? qn_fail(err, QN_ERR_NOMEM, "no memory for the report")
+                                 : qn_file_write(e->request->report, html.text, html.bytes, err);
     qn_str_release(&html);
     return status;
 }
@@ -170,7 +170,8 @@ static qn_status write_report(const struct evaluating *e, qn_error *err)
 static qn_status slice(const struct evaluating *e, qn_json_writer *json, qn_error *err)
 {
     const int64_t col = qn_frame_find(e->frame, e->request->slice);
-    if (col < 0) return qn_fail(err, QN_ERR_ARG, "--slice: there is no column '%s'", e->request->slice);
+    if (col < 0)
+        return qn_fail(err, QN_ERR_ARG, "--slice: there is no column '%s'", e->request->slice);
     const qn_metric *metric = qn_metric_find(qn_model_record(e->model)->metric);
     if (!metric) metric = qn_metric_default(qn_model_schema(e->model)->task);
     qn_profile *profile = NULL;
@@ -193,7 +194,8 @@ static qn_status slice(const struct evaluating *e, qn_json_writer *json, qn_erro
             size_t bytes;
             if (qn_column_is_missing(&e->frame->columns[col], row)) continue;
             const char *text = qn_column_text(&e->frame->columns[col], row, scratch, &bytes);
-            if (strlen(p->top[i].text) != bytes || memcmp(p->top[i].text, text, bytes) != 0) continue;
+            if (strlen(p->top[i].text) != bytes || memcmp(p->top[i].text, text, bytes) != 0)
+                continue;
             target[n] = e->target[row];
             memcpy(outputs + n++ * width, e->outputs + row * width, (size_t)width * sizeof(double));
         }

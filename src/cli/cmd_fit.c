@@ -19,32 +19,47 @@ struct fit_request {
 #define AT(member) offsetof(struct fit_request, fit.member)
 
 static const cli_option options[] = {
-    {"target", CLI_TEXT, AT(target), "COLUMN", "column to predict (default: guessed)", "what to learn", false},
-    {"task", CLI_TEXT, AT(task), "TASK", "binary, multiclass, regression or ranking (default: guessed)", NULL, false},
-    {"metric", CLI_TEXT, AT(metric), "NAME", "what to be good at; see 'quern metrics'", NULL, false},
+    {"target", CLI_TEXT, AT(target), "COLUMN", "column to predict (default: guessed)",
+     "what to learn", false},
+    {"task", CLI_TEXT, AT(task), "TASK",
+     "binary, multiclass, regression or ranking (default: guessed)", NULL, false},
+    {"metric", CLI_TEXT, AT(metric), "NAME", "what to be good at; see 'quern metrics'", NULL,
+     false},
     {"positive", CLI_TEXT, AT(positive), "LABEL", "class whose probability is p", NULL, false},
-    {"o", CLI_TEXT, AT(model), "FILE", "model to write (default: TABLE's name.quern)", "what to write", true},
-    {"report", CLI_TEXT, AT(report), "FILE", "report to write (default: the model's name.html; '' for none)", NULL, true},
-    {"json", CLI_FLAG, offsetof(struct fit_request, json), NULL, "print one JSON object", NULL, true},
-    {"quiet", CLI_FLAG, offsetof(struct fit_request, quiet), NULL, "no progress on standard error", NULL, true},
-    {"budget", CLI_DURATION, AT(budget_s), "TIME", "time for everything: 60s, 10m, 1h (default 60s)", "how hard to search", false},
-    {"trials", CLI_INT, AT(n_trials), "N", "candidates to try instead of a budget: same bytes every time", NULL, false},
+    {"o", CLI_TEXT, AT(model), "FILE", "model to write (default: TABLE's name.quern)",
+     "what to write", true},
+    {"report", CLI_TEXT, AT(report), "FILE",
+     "report to write (default: the model's name.html; '' for none)", NULL, true},
+    {"json", CLI_FLAG, offsetof(struct fit_request, json), NULL, "print one JSON object", NULL,
+     true},
+    {"quiet", CLI_FLAG, offsetof(struct fit_request, quiet), NULL, "no progress on standard error",
+     NULL, true},
+    {"budget", CLI_DURATION, AT(budget_s), "TIME",
+     "time for everything: 60s, 10m, 1h (default 60s)", "how hard to search", false},
+    {"trials", CLI_INT, AT(n_trials), "N",
+     "candidates to try instead of a budget: same bytes every time", NULL, false},
     {"preset", CLI_TEXT, AT(preset), "NAME", "fast, balanced or best", NULL, false},
-    {"learners", CLI_TEXT, AT(learners), "A,B", "learners to try; see 'quern learners'", NULL, false},
+    {"learners", CLI_TEXT, AT(learners), "A,B", "learners to try; see 'quern learners'", NULL,
+     false},
     {"seed", CLI_INT, AT(seed), "N", "seed of every random choice (default 1)", NULL, false},
     {"threads", CLI_INT, AT(n_threads), "N", "threads (default: all cores)", NULL, true},
     {"memory", CLI_SIZE, AT(memory_bytes), "SIZE", "memory to stay within, such as 4G", NULL, true},
-    {"test", CLI_TEXT, AT(test), "TABLE", "table kept for the final figures", "how to split", false},
-    {"test-fraction", CLI_DOUBLE, AT(test_fraction), "X", "share of rows kept for them (default 0.2)", NULL, false},
+    {"test", CLI_TEXT, AT(test), "TABLE", "table kept for the final figures", "how to split",
+     false},
+    {"test-fraction", CLI_DOUBLE, AT(test_fraction), "X",
+     "share of rows kept for them (default 0.2)", NULL, false},
     {"no-test", CLI_FLAG, AT(no_test), NULL, "train on every row", NULL, false},
-    {"split", CLI_TEXT, AT(split), "HOW", "random, stratified, group:COL, time:COL, column:COL", NULL, false},
+    {"split", CLI_TEXT, AT(split), "HOW", "random, stratified, group:COL, time:COL, column:COL",
+     NULL, false},
     {"folds", CLI_INT, AT(n_folds), "N", "folds of cross-validation; 1: one holdout", NULL, false},
     {"drop", CLI_TEXT, AT(drop), "A,B", "columns not to use", "about the columns", false},
     {"id", CLI_TEXT, AT(id), "A,B", "columns that name a row", NULL, false},
     {"weight", CLI_TEXT, AT(weight), "COLUMN", "sample weights", NULL, false},
-    {"group", CLI_TEXT, AT(group), "COLUMN", "rows of one group stay on one side of every split", NULL, false},
+    {"group", CLI_TEXT, AT(group), "COLUMN", "rows of one group stay on one side of every split",
+     NULL, false},
     {"time", CLI_TEXT, AT(time), "COLUMN", "order of the rows: the latest ones test", NULL, false},
-    {"kind", CLI_LIST, AT(kinds), "COL=KIND", "numeric, categorical, text, datetime, boolean, id (repeatable)", NULL, false},
+    {"kind", CLI_LIST, AT(kinds), "COL=KIND",
+     "numeric, categorical, text, datetime, boolean, id (repeatable)", NULL, false},
     {"label-map", CLI_TEXT, AT(label_map), "A=B,C=D", "rename labels of the target", NULL, false},
     {"strip", CLI_TEXT, AT(strip), "CHARS", "trim these characters off labels", NULL, false},
     {0}};
@@ -77,13 +92,15 @@ static void show_progress(const qn_fit_progress *p, void *context)
     format_clock(p->elapsed_s, elapsed, sizeof elapsed);
     format_clock(fmax(0, p->budget_s - p->elapsed_s), left, sizeof left);
     if (!terminal) {
-        if (p->message) fprintf(stderr, "[%s] %s%s%s\n", elapsed, p->message, *best ? ", " : "", best);
+        if (p->message)
+            fprintf(stderr, "[%s] %s%s%s\n", elapsed, p->message, *best ? ", " : "", best);
         return;
     }
     enum { WIDTH = 24 };
-    const double share = p->budget_s > 0            ? p->elapsed_s / p->budget_s
-                         : p->n_trials_planned > 0 ? (double)p->n_trials / (double)p->n_trials_planned
-                                                   : 0;
+    const double share = p->budget_s > 0 ? p->elapsed_s / p->budget_s
+                         : p->n_trials_planned > 0
+                             ? (double)p->n_trials / (double)p->n_trials_planned
+                             : 0;
     char bar[WIDTH + 1];
     for (int i = 0; i < WIDTH; i++) {
         bar[i] = share * WIDTH > i ? '#' : '.';
@@ -214,11 +231,10 @@ const cli_command cmd_fit = {
     .name = "fit",
     .summary = "learn a model from a table",
     .synopsis = "TABLE --target COLUMN [options]",
-    .details =
-        "Reads TABLE (.csv .tsv .jsonl, each also .gz or .zst; '-' for standard input;\n"
-        "sqlite:FILE?table=T or ?query=SELECT...), finds out what its columns mean, warns\n"
-        "of what looks wrong, searches for the best model within the budget, and writes it\n"
-        "with an HTML report. Ctrl-C stops early and keeps the best so far.",
+    .details = "Reads TABLE (.csv .tsv .jsonl, each also .gz or .zst; '-' for standard input;\n"
+               "sqlite:FILE?table=T or ?query=SELECT...), finds out what its columns mean, warns\n"
+               "of what looks wrong, searches for the best model within the budget, and writes it\n"
+               "with an HTML report. Ctrl-C stops early and keeps the best so far.",
     .examples = "    quern fit credit.csv --target class\n"
                 "    quern fit sales.csv.gz --target price --budget 10m --drop id,notes\n"
                 "    quern fit events.csv --target churned --time date --metric average_precision",

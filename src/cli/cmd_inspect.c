@@ -11,9 +11,9 @@ struct inspect_request {
     bool json;
 };
 
-static const cli_option options[] = {
-    {"json", CLI_FLAG, offsetof(struct inspect_request, json), NULL, "print everything as one JSON object", NULL, false},
-    {0}};
+static const cli_option options[] = {{"json", CLI_FLAG, offsetof(struct inspect_request, json),
+                                      NULL, "print everything as one JSON object", NULL, false},
+                                     {0}};
 
 static void print_columns(const qn_schema *schema)
 {
@@ -23,7 +23,8 @@ static void print_columns(const qn_schema *schema)
         printf("%-28.27s%-12s%-10s%8.1f%%  %s\n", c->name, qn_kind_name(c->kind),
                qn_role_name(c->role), 100 * c->missing_fraction, c->reason ? c->reason : "");
     }
-    if (schema->n_cols > 200) printf("... %lld more; see --json\n", (long long)schema->n_cols - 200);
+    if (schema->n_cols > 200)
+        printf("... %lld more; see --json\n", (long long)schema->n_cols - 200);
 }
 
 static void print_model(const qn_model *model)
@@ -36,7 +37,8 @@ static void print_model(const qn_model *model)
            r->version);
     printf("learned from  %s (%lld rows, data %s)\n", r->table, (long long)r->n_rows, r->data_hash);
     printf("split         %s\nfolds         %s\n", r->split_reason, r->folds_reason);
-    printf("search        %lld candidates, seed %lld\n", (long long)r->n_trials, (long long)r->seed);
+    printf("search        %lld candidates, seed %lld\n", (long long)r->n_trials,
+           (long long)r->seed);
     printf("command       %s\n", r->command);
     for (int32_t c = 0; c < schema->n_classes && c < 30; c++) {
         printf("%s%s%s", c ? ", " : "classes       ", schema->classes[c],

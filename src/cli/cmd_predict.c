@@ -20,7 +20,8 @@ struct predict_request {
 #define AT(member) offsetof(struct predict_request, member)
 
 static const cli_option options[] = {
-    {"o", CLI_TEXT, AT(output), "FILE", "file to write, .csv or .jsonl (default: CSV to standard output)", NULL, false},
+    {"o", CLI_TEXT, AT(output), "FILE",
+     "file to write, .csv or .jsonl (default: CSV to standard output)", NULL, false},
     {"keep", CLI_TEXT, AT(keep), "A,B", "columns of TABLE to copy in front", NULL, false},
     {"json", CLI_FLAG, AT(json), NULL, "JSON lines rather than CSV", NULL, false},
     {"threads", CLI_INT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},

@@ -70,7 +70,8 @@ void cli_print_man(const cli_command *command)
         print_roff(command->examples);
         puts("\n.fi");
     }
-    puts(".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 data or schema check failed, 4 threshold not "
+    puts(".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 data or schema check failed, 4 threshold "
+         "not "
          "met, 130 interrupted.");
 }
 

@@ -87,8 +87,11 @@ static bool store(const cli_option *option, const char *text, void *request)
     double number;
     int64_t whole;
     switch (option->type) {
-    case CLI_TEXT: memcpy(at, &text, sizeof text); return true;
-    case CLI_LIST: return add_to_list(at, text);
+    case CLI_TEXT:
+        memcpy(at, &text, sizeof text);
+        return true;
+    case CLI_LIST:
+        return add_to_list(at, text);
     case CLI_FLAG: {
         const bool on = !text || strcmp(text, "true") == 0;
         memcpy(at, &on, sizeof on);
@@ -118,13 +121,19 @@ static bool store(const cli_option *option, const char *text, void *request)
 static const char *type_hint(cli_type type)
 {
     switch (type) {
-    case CLI_INT: return "a whole number";
-    case CLI_DOUBLE: return "a number";
-    case CLI_DURATION: return "a time such as 60s, 10m or 1h";
-    case CLI_SIZE: return "a size such as 500M or 4G";
-    case CLI_FLAG: return "true or false";
+    case CLI_INT:
+        return "a whole number";
+    case CLI_DOUBLE:
+        return "a number";
+    case CLI_DURATION:
+        return "a time such as 60s, 10m or 1h";
+    case CLI_SIZE:
+        return "a size such as 500M or 4G";
+    case CLI_FLAG:
+        return "true or false";
     case CLI_TEXT:
-    case CLI_LIST: break;
+    case CLI_LIST:
+        break;
     }
     return "a text";
 }
@@ -248,14 +257,18 @@ int cli_fail(const cli_command *command, const qn_error *err)
 {
     fprintf(stderr, "quern %s: %s\n", command->name, err->message);
     switch (err->status) {
-    case QN_ERR_ARG: return CLI_USAGE;
-    case QN_ERR_DATA: return CLI_DATA;
-    case QN_ERR_INTERRUPTED: return CLI_INTERRUPTED;
+    case QN_ERR_ARG:
+        return CLI_USAGE;
+    case QN_ERR_DATA:
+        return CLI_DATA;
+    case QN_ERR_INTERRUPTED:
+        return CLI_INTERRUPTED;
     case QN_OK:
     case QN_ERR_IO:
     case QN_ERR_NOMEM:
     case QN_ERR_BUDGET:
-    case QN_ERR_UNSUPPORTED: break;
+    case QN_ERR_UNSUPPORTED:
+        break;
     }
     return CLI_FAILED;
 }

@@ -33,10 +33,10 @@ typedef struct cli_option {
 
 typedef struct cli_command {
     const char *name;
-    const char *summary;  /* one line */
-    const char *synopsis; /* "TABLE --target COLUMN [options]" */
-    const char *details;  /* paragraphs */
-    const char *examples; /* lines of shell */
+    const char *summary;       /* one line */
+    const char *synopsis;      /* "TABLE --target COLUMN [options]" */
+    const char *details;       /* paragraphs */
+    const char *examples;      /* lines of shell */
     const cli_option *options; /* ended by a NULL name */
     int n_arguments_min, n_arguments_max;
     size_t arguments_offset; /* const char *[n_arguments_max] in the request */
@@ -44,13 +44,13 @@ typedef struct cli_command {
 } cli_command;
 
 enum { /* exit codes */
-    CLI_OK = 0,
-    CLI_FAILED = 1,
-    CLI_USAGE = 2,
-    CLI_DATA = 3,
-    CLI_THRESHOLD = 4,
-    CLI_INTERRUPTED = 130,
-    CLI_HELP_SHOWN = -1
+       CLI_OK = 0,
+       CLI_FAILED = 1,
+       CLI_USAGE = 2,
+       CLI_DATA = 3,
+       CLI_THRESHOLD = 4,
+       CLI_INTERRUPTED = 130,
+       CLI_HELP_SHOWN = -1
 };
 
 extern const cli_command *const cli_commands[]; /* ended by NULL */

@@ -7,7 +7,8 @@
 #include <math.h>
 
 enum { SECTIONS = 24, THRESHOLDS_TRIED = 200 };
-static const double log_low = -1.6094379124341003, log_high = 1.6094379124341003; /* log 0.2, log 5 */
+static const double log_low = -1.6094379124341003,
+                    log_high = 1.6094379124341003; /* log 0.2, log 5 */
 
 /* Weighted log-loss when log p is divided by the temperature. */
 static double loss_at(const qn_metric_input *input, double temperature)

@@ -13,7 +13,7 @@ struct job {
     const qn_importance_request *request;
     int64_t n_rows, n_features;
     int32_t n_repeats, n_outputs;
-    qn_cell *cells;  /* of all sampled rows: cells[feature * n_rows + row] */
+    qn_cell *cells; /* of all sampled rows: cells[feature * n_rows + row] */
     double *target, *weights;
     double base; /* score with nothing permuted */
     double *importance, *std_error;
@@ -67,6 +67,8 @@ static void permute_feature(void *context, int64_t f)
 {
     struct job *job = context;
     double losses[REPEATS_MAX], mean = 0, squares = 0;
+    job->statuses[f] = QN_ERR_INTERRUPTED;
+    if (qn_stop_requested(job->request->stop)) return;
     int32_t *order = qn_alloc_array(job->n_rows, sizeof *order);
     job->statuses[f] = order ? QN_OK : QN_ERR_NOMEM;
     for (int32_t r = 0; r < job->n_repeats && job->statuses[f] == QN_OK; r++) {
@@ -102,8 +104,7 @@ static qn_status load_sample(struct job *job, int64_t n_all, char **texts, qn_er
     job->target = qn_alloc_array(n, sizeof *job->target);
     job->weights = qn_alloc_array(n, sizeof *job->weights);
     *texts = qn_alloc_array((int64_t)qn_binding_scratch_bytes(request->binding, n), 1);
-    const bool complete =
-        chosen && rows && job->cells && job->target && job->weights && *texts;
+    const bool complete = chosen && rows && job->cells && job->target && job->weights && *texts;
     if (complete) {
         qn_rng rng;
         qn_rng_init(&rng, request->seed, UINT64_MAX);

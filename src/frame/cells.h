@@ -42,8 +42,8 @@ size_t qn_binding_scratch_bytes(const qn_binding *binding, int64_t n_rows);
 
 /* Loads the given rows as a block (layout above). `rows` NULL: rows first … first+n_rows-1,
  * otherwise rows[first] … Texts are borrowed from the frame or stand in `scratch`. */
-void qn_binding_load(const qn_binding *binding, const int32_t *rows, int64_t first,
-                     int64_t n_rows, qn_cell *cells, void *scratch);
+void qn_binding_load(const qn_binding *binding, const int32_t *rows, int64_t first, int64_t n_rows,
+                     qn_cell *cells, void *scratch);
 
 /* The same for one feature alone: cells[0 … n_rows); scratch of n_rows × QN_VALUE_TEXT_BYTES. */
 void qn_binding_load_feature(const qn_binding *binding, int64_t feature, const int32_t *rows,

@@ -27,8 +27,8 @@ static int64_t days_from_civil(int64_t year, int32_t month, int32_t day)
 int64_t qn_timestamp_from_civil(const qn_civil_time *civil)
 {
     const int64_t seconds = (civil->hour * INT64_C(60) + civil->minute) * 60 + civil->second;
-    return days_from_civil(civil->year, civil->month, civil->day) * day_micros +
-           seconds * 1000000 + civil->micros;
+    return days_from_civil(civil->year, civil->month, civil->day) * day_micros + seconds * 1000000 +
+           civil->micros;
 }
 
 void qn_timestamp_civil(int64_t micros, qn_civil_time *out)
@@ -65,8 +65,8 @@ size_t qn_timestamp_format(int64_t micros, char *text)
     if (t.micros == 0) {
         bytes += snprintf(text + at, room, "T%02d:%02d:%02d", t.hour, t.minute, t.second);
     } else {
-        bytes += snprintf(text + at, room, "T%02d:%02d:%02d.%06d", t.hour, t.minute, t.second,
-                          t.micros);
+        bytes +=
+            snprintf(text + at, room, "T%02d:%02d:%02d.%06d", t.hour, t.minute, t.second, t.micros);
     }
     return (size_t)bytes;
 }

@@ -69,14 +69,17 @@ const char *qn_column_text(const qn_column *column, int64_t row, char *scratch, 
     case QN_TYPE_BOOL:
         *bytes = column->data.bools[row] ? 4 : 5;
         return column->data.bools[row] ? "true" : "false";
-    case QN_TYPE_INT64: *bytes = qn_format_int64(column->data.ints[row], scratch); return scratch;
+    case QN_TYPE_INT64:
+        *bytes = qn_format_int64(column->data.ints[row], scratch);
+        return scratch;
     case QN_TYPE_FLOAT64:
         *bytes = qn_format_double(column->data.doubles[row], scratch);
         return scratch;
     case QN_TYPE_TIMESTAMP:
         *bytes = qn_timestamp_format(column->data.ints[row], scratch);
         return scratch;
-    case QN_TYPE_STRING: break;
+    case QN_TYPE_STRING:
+        break;
     }
     return qn_dictionary_text(&column->dictionary, column->data.codes[row], bytes);
 }
@@ -103,8 +106,7 @@ static size_t edit_distance(const char *a, const char *b)
         size_t diagonal = row[0];
         row[0] = i;
         for (size_t j = 1; j <= n_b; j++) {
-            const bool same =
-                tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
+            const bool same = tolower((unsigned char)a[i - 1]) == tolower((unsigned char)b[j - 1]);
             size_t best = diagonal + !same;
             if (row[j] + 1 < best) best = row[j] + 1;
             if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
@@ -154,11 +156,14 @@ bool qn_dictionary_create(const qn_map *texts, qn_dictionary *out)
 static size_t item_bytes(qn_type type)
 {
     switch (type) {
-    case QN_TYPE_BOOL: return sizeof(uint8_t);
-    case QN_TYPE_STRING: return sizeof(int32_t);
+    case QN_TYPE_BOOL:
+        return sizeof(uint8_t);
+    case QN_TYPE_STRING:
+        return sizeof(int32_t);
     case QN_TYPE_INT64:
     case QN_TYPE_FLOAT64:
-    case QN_TYPE_TIMESTAMP: break;
+    case QN_TYPE_TIMESTAMP:
+        break;
     }
     return sizeof(int64_t);
 }
@@ -168,11 +173,19 @@ static void gather(const qn_column *from, const int32_t *rows, int64_t n_rows, q
     for (int64_t i = 0; i < n_rows; i++) {
         const int32_t row = rows[i];
         switch (from->type) {
-        case QN_TYPE_BOOL: to->data.bools[i] = from->data.bools[row]; break;
-        case QN_TYPE_STRING: to->data.codes[i] = from->data.codes[row]; break;
-        case QN_TYPE_FLOAT64: to->data.doubles[i] = from->data.doubles[row]; break;
+        case QN_TYPE_BOOL:
+            to->data.bools[i] = from->data.bools[row];
+            break;
+        case QN_TYPE_STRING:
+            to->data.codes[i] = from->data.codes[row];
+            break;
+        case QN_TYPE_FLOAT64:
+            to->data.doubles[i] = from->data.doubles[row];
+            break;
         case QN_TYPE_INT64:
-        case QN_TYPE_TIMESTAMP: to->data.ints[i] = from->data.ints[row]; break;
+        case QN_TYPE_TIMESTAMP:
+            to->data.ints[i] = from->data.ints[row];
+            break;
         }
         if (!from->valid) continue;
         if (qn_column_is_missing(from, row)) {
@@ -213,8 +226,8 @@ static bool take_column(const qn_column *from, const int32_t *rows, int64_t n_ro
     return true;
 }
 
-qn_status qn_frame_take(const qn_frame *frame, const int32_t *rows, int64_t n_rows,
-                        qn_frame **out, qn_error *err)
+qn_status qn_frame_take(const qn_frame *frame, const int32_t *rows, int64_t n_rows, qn_frame **out,
+                        qn_error *err)
 {
     *out = NULL;
     qn_frame *taken = qn_frame_create(n_rows, frame->n_cols);
@@ -243,8 +256,8 @@ uint64_t qn_frame_hash(const qn_frame *frame)
         if (column->valid) hash = qn_hash64_seeded(column->valid, (n_rows + 7) / 8, hash);
         if (column->type != QN_TYPE_STRING) continue;
         const qn_dictionary *dictionary = &column->dictionary;
-        hash = qn_hash64_seeded(dictionary->bytes, (size_t)dictionary->offsets[dictionary->n],
-                                hash);
+        hash =
+            qn_hash64_seeded(dictionary->bytes, (size_t)dictionary->offsets[dictionary->n], hash);
     }
     return hash;
 }

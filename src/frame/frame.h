@@ -58,11 +58,15 @@ static inline double qn_column_number(const qn_column *column, int64_t row)
 {
     if (qn_column_is_missing(column, row)) return QN_NA;
     switch (column->type) {
-    case QN_TYPE_BOOL: return column->data.bools[row];
+    case QN_TYPE_BOOL:
+        return column->data.bools[row];
     case QN_TYPE_INT64:
-    case QN_TYPE_TIMESTAMP: return (double)column->data.ints[row];
-    case QN_TYPE_FLOAT64: return column->data.doubles[row];
-    case QN_TYPE_STRING: break;
+    case QN_TYPE_TIMESTAMP:
+        return (double)column->data.ints[row];
+    case QN_TYPE_FLOAT64:
+        return column->data.doubles[row];
+    case QN_TYPE_STRING:
+        break;
     }
     return QN_NA;
 }
@@ -93,8 +97,8 @@ const char *qn_nearest_name(const char *wanted, const char *const *names, int64_
 
 /* A new frame of the chosen rows, in that order; dictionaries are kept whole. */
 QN_MUST_CHECK
-qn_status qn_frame_take(const qn_frame *frame, const int32_t *rows, int64_t n_rows,
-                        qn_frame **out, qn_error *err);
+qn_status qn_frame_take(const qn_frame *frame, const int32_t *rows, int64_t n_rows, qn_frame **out,
+                        qn_error *err);
 
 /* XXH3 over types, names and values: the data identity in a bundle's lineage. */
 uint64_t qn_frame_hash(const qn_frame *frame);

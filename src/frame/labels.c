@@ -95,8 +95,8 @@ qn_status qn_frame_map_labels(const qn_frame *frame, int64_t column, const char 
     qn_frame *mapped = NULL;
     qn_status status = qn_frame_take(frame, rows, frame->n_rows, &mapped, err);
     qn_free(rows);
-    if (status == QN_OK && !map_column(&frame->columns[column], frame->n_rows, map, strip,
-                                       &mapped->columns[column])) {
+    if (status == QN_OK &&
+        !map_column(&frame->columns[column], frame->n_rows, map, strip, &mapped->columns[column])) {
         qn_frame_free(mapped);
         mapped = NULL;
         status = qn_fail(err, QN_ERR_NOMEM, "no memory to rename labels");

@@ -45,8 +45,8 @@ typedef struct qn_schema_column {
     qn_kind kind;
     bool kind_given; /* by the user, not guessed */
     qn_role role;
-    char *reason;      /* why this kind or role, one clause, or NULL */
-    char *markers;     /* missing markers seen in training, comma-separated, or NULL */
+    char *reason;  /* why this kind or role, one clause, or NULL */
+    char *markers; /* missing markers seen in training, comma-separated, or NULL */
     double missing_fraction;
     double minimum, maximum; /* of numbers and timestamps in training; QN_NA otherwise */
     int64_t n_levels;        /* categorical: levels kept below */
@@ -61,7 +61,7 @@ typedef struct qn_schema {
     int32_t n_classes; /* 0 unless classification */
     char **classes;    /* canonical text, sorted: numbers by value, else by bytes */
     int32_t positive;  /* binary: index of the class that p means; always the second: 1 */
-} qn_schema; /* destroy with qn_schema_free() */
+} qn_schema;           /* destroy with qn_schema_free() */
 
 void qn_schema_free(qn_schema *schema); /* accepts NULL */
 

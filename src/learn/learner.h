@@ -13,16 +13,16 @@
 #include "model/estimator.h"
 
 typedef enum qn_param_type {
-    QN_PARAM_FLOAT,  /* double */
-    QN_PARAM_INT,    /* int64_t */
-    QN_PARAM_BOOL,   /* bool */
-    QN_PARAM_CHOICE  /* int32_t: index into choices */
+    QN_PARAM_FLOAT, /* double */
+    QN_PARAM_INT,   /* int64_t */
+    QN_PARAM_BOOL,  /* bool */
+    QN_PARAM_CHOICE /* int32_t: index into choices */
 } qn_param_type;
 
 typedef struct qn_param {
     const char *name; /* the field's own: learning_rate, num_leaves … */
     qn_param_type type;
-    size_t offset; /* into the learner's parameter struct */
+    size_t offset;                  /* into the learner's parameter struct */
     double low, high;               /* what is accepted */
     double search_low, search_high; /* what is searched; equal: not searched */
     bool search_log;

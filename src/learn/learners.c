@@ -8,9 +8,12 @@
 
 #include <string.h>
 
-const qn_learner *const qn_learners[] = {&qn_learner_gbdt,          &qn_learner_extra_trees,
-                                         &qn_learner_random_forest, &qn_learner_logistic,
-                                         &qn_learner_ridge,         &qn_learner_constant,
+const qn_learner *const qn_learners[] = {&qn_learner_gbdt,
+                                         &qn_learner_extra_trees,
+                                         &qn_learner_random_forest,
+                                         &qn_learner_logistic,
+                                         &qn_learner_ridge,
+                                         &qn_learner_constant,
                                          NULL};
 
 const qn_learner *qn_learner_find(const char *name)
@@ -25,10 +28,18 @@ static void store(const qn_param *param, void *params, double value)
 {
     char *at = (char *)params + param->offset;
     switch (param->type) {
-    case QN_PARAM_FLOAT: memcpy(at, &value, sizeof value); break;
-    case QN_PARAM_INT: memcpy(at, &(int64_t){(int64_t)value}, sizeof(int64_t)); break;
-    case QN_PARAM_BOOL: memcpy(at, &(bool){value != 0}, sizeof(bool)); break;
-    case QN_PARAM_CHOICE: memcpy(at, &(int32_t){(int32_t)value}, sizeof(int32_t)); break;
+    case QN_PARAM_FLOAT:
+        memcpy(at, &value, sizeof value);
+        break;
+    case QN_PARAM_INT:
+        memcpy(at, &(int64_t){(int64_t)value}, sizeof(int64_t));
+        break;
+    case QN_PARAM_BOOL:
+        memcpy(at, &(bool){value != 0}, sizeof(bool));
+        break;
+    case QN_PARAM_CHOICE:
+        memcpy(at, &(int32_t){(int32_t)value}, sizeof(int32_t));
+        break;
     }
 }
 
@@ -40,10 +51,18 @@ static double load(const qn_param *param, const void *params)
     bool flag = false;
     int32_t choice = 0;
     switch (param->type) {
-    case QN_PARAM_FLOAT: memcpy(&number, at, sizeof number); return number;
-    case QN_PARAM_INT: memcpy(&whole, at, sizeof whole); return (double)whole;
-    case QN_PARAM_BOOL: memcpy(&flag, at, sizeof flag); return flag;
-    case QN_PARAM_CHOICE: memcpy(&choice, at, sizeof choice); break;
+    case QN_PARAM_FLOAT:
+        memcpy(&number, at, sizeof number);
+        return number;
+    case QN_PARAM_INT:
+        memcpy(&whole, at, sizeof whole);
+        return (double)whole;
+    case QN_PARAM_BOOL:
+        memcpy(&flag, at, sizeof flag);
+        return flag;
+    case QN_PARAM_CHOICE:
+        memcpy(&choice, at, sizeof choice);
+        break;
     }
     return choice;
 }

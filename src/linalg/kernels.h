@@ -22,7 +22,8 @@ typedef struct qn_minimise_request {
     void *context;
     int64_t n;
     int64_t iterations_max;
-    double tolerance; /* on the largest part of the gradient, and on the relative fall of the value */
+    double
+        tolerance; /* on the largest part of the gradient, and on the relative fall of the value */
     const qn_stop *stop;
 } qn_minimise_request;
 

@@ -31,8 +31,7 @@ static void set_direction(struct state *s)
     }
     if (s->n_pairs > 0) {
         const double *change = s->changes + (s->n_pairs - 1) % PAIRS * n;
-        const double scale =
-            1 / (s->inverse[(s->n_pairs - 1) % PAIRS] * qn_dot(change, change, n));
+        const double scale = 1 / (s->inverse[(s->n_pairs - 1) % PAIRS] * qn_dot(change, change, n));
         for (int64_t i = 0; i < n; i++) {
             s->direction[i] *= scale;
         }

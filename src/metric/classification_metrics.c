@@ -25,10 +25,7 @@ static qn_status no_memory(qn_error *err)
 
 /* Ranking of probabilities. */
 
-enum curve_area {
-    AREA_ROC,
-    AREA_PRECISION
-};
+enum curve_area { AREA_ROC, AREA_PRECISION };
 
 /* One class against the rest. `scores` are read with the given stride; ties count as one step. */
 static qn_status area(const qn_metric_input *input, int32_t positive, const double *scores,

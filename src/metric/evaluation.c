@@ -213,8 +213,8 @@ static qn_status fill_intervals(const qn_metric_input *input, uint64_t seed, qn_
     const int64_t affordable = REPLICATE_CELLS / (width * out->n_values);
     int64_t n_replicates = affordable / (input->n_rows ? input->n_rows : 1);
     n_replicates = n_replicates > REPLICATES ? REPLICATES : n_replicates < 50 ? 50 : n_replicates;
-    b.n_drawn = affordable / n_replicates < input->n_rows ? affordable / n_replicates
-                                                          : input->n_rows;
+    b.n_drawn =
+        affordable / n_replicates < input->n_rows ? affordable / n_replicates : input->n_rows;
     if (b.n_drawn < 100) b.n_drawn = input->n_rows < 100 ? input->n_rows : 100;
     b.values = qn_alloc_array((int64_t)REPLICATES * out->n_values, sizeof *b.values);
     b.statuses = qn_alloc_array(REPLICATES, sizeof *b.statuses);
@@ -258,10 +258,9 @@ static void offer_thresholds(double tp, double fp, double fn, double tn, double 
     const double recall = tp + fn > 0 ? tp / (tp + fn) : 0;
     const double specificity = fp + tn > 0 ? tn / (fp + tn) : 0;
     const double scale = sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn));
-    const double values[4] = {2 * tp + fp + fn > 0 ? 2 * tp / (2 * tp + fp + fn) : 0,
-                              0.5 * (recall + specificity),
-                              scale > 0 ? (tp * tn - fp * fn) / scale : 0,
-                              total > 0 ? (tp + tn) / total : 0};
+    const double values[4] = {
+        2 * tp + fp + fn > 0 ? 2 * tp / (2 * tp + fp + fn) : 0, 0.5 * (recall + specificity),
+        scale > 0 ? (tp * tn - fp * fn) / scale : 0, total > 0 ? (tp + tn) / total : 0};
     for (int m = 0; m < 4; m++) {
         if (values[m] <= out->thresholds[m].value) continue;
         out->thresholds[m].value = values[m];
@@ -342,8 +341,9 @@ static qn_status fill_residuals(const qn_metric_input *input, qn_evaluation *out
     }
     for (int64_t i = 0; i < n && high > low; i++) {
         const double bin = (residuals[i] - low) / (high - low) * QN_RESIDUAL_BINS;
-        out->residual_counts[bin < 0 ? 0 : bin >= QN_RESIDUAL_BINS ? QN_RESIDUAL_BINS - 1
-                                                                   : (int)bin] += 1;
+        out->residual_counts[bin < 0                   ? 0
+                             : bin >= QN_RESIDUAL_BINS ? QN_RESIDUAL_BINS - 1
+                                                       : (int)bin] += 1;
     }
     for (int64_t i = 0; i < SAMPLE_POINTS && i < n; i++) {
         const int64_t row = n <= SAMPLE_POINTS ? i : i * n / SAMPLE_POINTS;

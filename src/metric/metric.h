@@ -11,14 +11,14 @@
 
 typedef struct qn_metric_input {
     qn_task task;
-    int32_t n_classes;       /* 0 unless classification */
+    int32_t n_classes; /* 0 unless classification */
     int64_t n_rows;
-    const double *target;    /* n_rows: class index (binary: 1 is positive) or value */
-    const double *predicted; /* binary: n_rows p of class 1; multiclass: n_rows × n_classes,
-                                row after row; else n_rows values */
-    const double *weights;   /* n_rows or NULL */
-    const int32_t *groups;   /* ranking: query number of each row, rows of a query adjacent */
-    double threshold;        /* binary labels: p >= threshold is class 1; 0 means 0.5 */
+    const double *target;        /* n_rows: class index (binary: 1 is positive) or value */
+    const double *predicted;     /* binary: n_rows p of class 1; multiclass: n_rows × n_classes,
+                                    row after row; else n_rows values */
+    const double *weights;       /* n_rows or NULL */
+    const int32_t *groups;       /* ranking: query number of each row, rows of a query adjacent */
+    double threshold;            /* binary labels: p >= threshold is class 1; 0 means 0.5 */
     const double *class_weights; /* multiclass labels: argmax of p × these; NULL: plain argmax */
 } qn_metric_input;
 

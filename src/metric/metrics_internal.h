@@ -7,7 +7,7 @@
 
 enum { QN_QUERY_ROWS_MAX = 10000 };
 
-#define QN_DECLARE(name)                                                                           \
+#define QN_DECLARE(name) \
     qn_status qn_metric_##name(const qn_metric_input *input, double *out, qn_error *err)
 
 QN_DECLARE(roc_auc);

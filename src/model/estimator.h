@@ -25,7 +25,8 @@ typedef struct qn_family {
     /* Arrays may be borrowed from the reader's memory, which outlives the estimator. Every index
      * is checked here, so that predict() need not. `n_features` is what the view has. */
     qn_status (*read)(qn_reader *reader, int64_t n_features, qn_estimator **out, qn_error *err);
-    void (*describe)(const qn_estimator *estimator, qn_json_writer *json); /* members of an object */
+    void (*describe)(const qn_estimator *estimator,
+                     qn_json_writer *json); /* members of an object */
     void (*free)(qn_estimator *estimator);
 } qn_family;
 

@@ -42,8 +42,8 @@ static void predict_block(void *context, int64_t block)
     void *scratch = bytes ? qn_alloc_aligned((int64_t)bytes, 1) : NULL;
     p->statuses[block] = bytes && !scratch ? QN_ERR_NOMEM : QN_OK;
     if (p->statuses[block] == QN_OK) {
-        p->estimator->family->predict(p->estimator, &part,
-                                      p->out + first * p->estimator->n_outputs, scratch);
+        p->estimator->family->predict(p->estimator, &part, p->out + first * p->estimator->n_outputs,
+                                      scratch);
     }
     qn_free(scratch);
 }
@@ -52,8 +52,7 @@ qn_status qn_estimator_predict(const qn_estimator *estimator, const qn_matrix *f
                                qn_pool *pool, double *out, qn_error *err)
 {
     const int64_t n_blocks = (features->n_rows + QN_BLOCK_ROWS - 1) / QN_BLOCK_ROWS;
-    struct prediction p = {estimator, features, out,
-                           qn_alloc_array(n_blocks, sizeof *p.statuses)};
+    struct prediction p = {estimator, features, out, qn_alloc_array(n_blocks, sizeof *p.statuses)};
     if (!p.statuses) return qn_fail(err, QN_ERR_NOMEM, "no memory to predict");
     qn_pool_run(pool, n_blocks, predict_block, &p);
     qn_status status = QN_OK;
@@ -81,7 +80,8 @@ qn_status qn_estimator_read(qn_reader *reader, const qn_recipe *recipe, int32_t 
     const int32_t view = qn_read_i32(reader), outputs = qn_read_i32(reader);
     const qn_family *family = NULL;
     for (int i = 0; qn_families[i]; i++) {
-        if (strlen(qn_families[i]->name) == bytes && memcmp(qn_families[i]->name, name, bytes) == 0) {
+        if (strlen(qn_families[i]->name) == bytes &&
+            memcmp(qn_families[i]->name, name, bytes) == 0) {
             family = qn_families[i];
         }
     }

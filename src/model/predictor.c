@@ -55,8 +55,7 @@ size_t qn_predictor_scratch_bytes(const qn_predictor *predictor, int64_t n_rows)
         if (bytes > most_views) most_views = bytes;
     }
     for (int32_t m = 0; m < predictor->n_members; m++) {
-        const size_t bytes =
-            qn_estimator_scratch_bytes(predictor->members[m].estimator, n_rows);
+        const size_t bytes = qn_estimator_scratch_bytes(predictor->members[m].estimator, n_rows);
         if (bytes > most_own) most_own = bytes;
     }
     return aligned((size_t)(n_rows * predictor->n_outputs) * sizeof(double)) + aligned(most_own) +
@@ -166,8 +165,7 @@ static void transform_blocks(void *context, int64_t task)
     const int64_t end = (task + 1) * BLOCKS_A_TASK * QN_BLOCK_ROWS;
     for (int64_t first = task * BLOCKS_A_TASK * QN_BLOCK_ROWS; first < end && first < job->n_rows;
          first += QN_BLOCK_ROWS) {
-        const int64_t n =
-            job->n_rows - first < QN_BLOCK_ROWS ? job->n_rows - first : QN_BLOCK_ROWS;
+        const int64_t n = job->n_rows - first < QN_BLOCK_ROWS ? job->n_rows - first : QN_BLOCK_ROWS;
         qn_cell *cells = (qn_cell *)(void *)memory;
         qn_binding_load(job->binding, job->rows, first, n, cells, memory + cells_bytes);
         qn_predictor_predict(predictor, cells, n, job->out + first * predictor->n_outputs,

@@ -24,11 +24,11 @@ typedef struct qn_predictor {
     qn_recipe **recipes;
     int32_t n_members;
     qn_member *members;
-    double temperature; /* classification: p becomes softmax(log p / temperature); 1 = as is */
-    double threshold;   /* binary: p >= threshold means class 1 */
+    double temperature;    /* classification: p becomes softmax(log p / temperature); 1 = as is */
+    double threshold;      /* binary: p >= threshold means class 1 */
     double *class_weights; /* multiclass: decide by argmax of p × these; NULL: plain argmax */
-    double low, high; /* regression: predictions are clipped to this range; QN_NA: not */
-} qn_predictor; /* owns recipes and members; destroy with qn_predictor_free() */
+    double low, high;      /* regression: predictions are clipped to this range; QN_NA: not */
+} qn_predictor;            /* owns recipes and members; destroy with qn_predictor_free() */
 
 void qn_predictor_free(qn_predictor *predictor); /* accepts NULL */
 

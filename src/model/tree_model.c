@@ -38,8 +38,8 @@ int64_t qn_tree_builder_add_node(qn_tree_builder *builder, const qn_tree_node *n
 int64_t qn_tree_builder_add_values(qn_tree_builder *builder, const double *values, int32_t n)
 {
     void *items = builder->values;
-    builder->failed |= builder->failed || !grow(&items, &builder->values_room, builder->n_values,
-                                                n, sizeof *builder->values);
+    builder->failed |= builder->failed || !grow(&items, &builder->values_room, builder->n_values, n,
+                                                sizeof *builder->values);
     builder->values = items;
     if (builder->failed) return 0;
     memcpy(builder->values + builder->n_values, values, (size_t)n * sizeof *values);
@@ -62,8 +62,8 @@ void qn_tree_builder_add_tree(qn_tree_builder *builder, int32_t root)
 {
     int64_t room = builder->trees_room;
     void *items = builder->roots;
-    builder->failed |= builder->failed ||
-                       !grow(&items, &room, builder->n_trees, 1, sizeof *builder->roots);
+    builder->failed |=
+        builder->failed || !grow(&items, &room, builder->n_trees, 1, sizeof *builder->roots);
     builder->roots = items;
     builder->trees_room = (int32_t)room;
     if (!builder->failed) builder->roots[builder->n_trees++] = root;
@@ -136,8 +136,11 @@ static void link_row(const qn_tree_model *model, double *out)
 {
     const int32_t k = model->head.n_outputs;
     switch (model->link) {
-    case QN_LINK_IDENTITY: break;
-    case QN_LINK_LOGISTIC: out[0] = 1 / (1 + exp(-out[0])); break;
+    case QN_LINK_IDENTITY:
+        break;
+    case QN_LINK_LOGISTIC:
+        out[0] = 1 / (1 + exp(-out[0]));
+        break;
     case QN_LINK_MEAN:
         for (int32_t c = 0; c < k; c++) {
             out[c] /= model->n_trees > 0 ? model->n_trees : 1;

@@ -11,7 +11,7 @@
 enum {
     QN_NODE_DEFAULT_LEFT = 1, /* where a missing value goes */
     QN_NODE_CATEGORY = 2,     /* left when the code is in set number (int64_t)threshold */
-    QN_NODE_CODE = 4          /* a code split by order: codes of QN_CODES_MAX and more are missing */
+    QN_NODE_CODE = 4 /* a code split by order: codes of QN_CODES_MAX and more are missing */
 };
 enum { QN_CODES_MAX = 254, QN_SET_WORDS = 4 };
 
@@ -55,7 +55,7 @@ typedef struct qn_tree_builder {
     qn_tree_node *nodes;
     double *values;
     uint64_t *sets;
-    bool failed; /* out of memory; later additions do nothing */
+    bool failed;   /* out of memory; later additions do nothing */
 } qn_tree_builder; /* zero-initialise; release with qn_tree_builder_release() */
 
 /* Each returns the index of what was added (0 after a failure). */

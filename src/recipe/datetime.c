@@ -9,9 +9,9 @@ enum { N_PARTS = 9 };
 static const struct {
     const char *suffix;
     double period; /* 0: not cyclic */
-} parts[N_PARTS] = {{".days", 0},    {".year", 0},       {".month", 12},       {".day", 31},
-                    {".weekday", 7}, {".hour", 24},      {".minute", 60},      {".day_of_year", 366},
-                    {".second_of_day", 86400}};
+} parts[N_PARTS] = {{".days", 0},    {".year", 0},          {".month", 12},
+                    {".day", 31},    {".weekday", 7},       {".hour", 24},
+                    {".minute", 60}, {".day_of_year", 366}, {".second_of_day", 86400}};
 
 struct datetime {
     uint32_t used; /* bit i: part i varies in training */
@@ -29,9 +29,9 @@ static void take_apart(double micros, double *out)
     qn_civil_time t;
     qn_timestamp_civil((int64_t)micros, &t);
     const int32_t seconds = (t.hour * 60 + t.minute) * 60 + t.second;
-    const double values[N_PARTS] = {floor(micros / 86400e6), t.year, t.month,
-                                    t.day,  t.weekday, t.hour,
-                                    t.minute, t.day_of_year, seconds};
+    const double values[N_PARTS] = {
+        floor(micros / 86400e6), t.year, t.month, t.day, t.weekday, t.hour, t.minute,
+        t.day_of_year,           seconds};
     for (int p = 0; p < N_PARTS; p++) {
         out[p] = values[p];
     }
@@ -46,9 +46,9 @@ static qn_status add_features(const char *name, uint32_t used, qn_step *step, qn
         if (parts[p].period == 0) continue;
         qn_str suffix = {0};
         qn_str_addf(&suffix, "%s.sin", parts[p].suffix);
-        qn_status status = suffix.failed ? QN_ERR_NOMEM
-                                         : qn_step_add_feature(step, QN_VIEW_DENSE, name,
-                                                               suffix.text, 0, err);
+        qn_status status =
+            suffix.failed ? QN_ERR_NOMEM
+                          : qn_step_add_feature(step, QN_VIEW_DENSE, name, suffix.text, 0, err);
         qn_str_clear(&suffix);
         qn_str_addf(&suffix, "%s.cos", parts[p].suffix);
         if (status == QN_OK && !suffix.failed) {

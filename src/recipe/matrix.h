@@ -15,9 +15,9 @@
 typedef struct qn_matrix {
     int64_t n_rows;
     int64_t n_dense;
-    int64_t n_sparse; /* sparse columns; 0 for most tables */
-    int64_t stride;   /* >= n_rows */
-    double *dense;    /* QN_NA = missing (tree view only) */
+    int64_t n_sparse;       /* sparse columns; 0 for most tables */
+    int64_t stride;         /* >= n_rows */
+    double *dense;          /* QN_NA = missing (tree view only) */
     int64_t *sparse_starts; /* n_rows + 1, NULL when n_sparse is 0 */
     int32_t *sparse_cols;   /* increasing within a row, from 0 */
     float *sparse_values;

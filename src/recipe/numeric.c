@@ -63,7 +63,8 @@ static qn_status read_state(qn_reader *reader, qn_step *step, qn_error *err)
     if (!state) return qn_fail(err, QN_ERR_NOMEM, "no memory for a column of numbers");
     state->has_indicator = qn_read_u8(reader);
     if (!qn_scale_read(reader, &state->scale) || state->has_indicator > 1 ||
-        step->n_dense[QN_VIEW_TREE] != 1 || step->n_dense[QN_VIEW_DENSE] != 1 + state->has_indicator) {
+        step->n_dense[QN_VIEW_TREE] != 1 ||
+        step->n_dense[QN_VIEW_DENSE] != 1 + state->has_indicator) {
         return qn_fail(err, QN_ERR_DATA, "recipe: a scale is damaged");
     }
     return QN_OK;

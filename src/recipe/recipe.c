@@ -150,9 +150,9 @@ static void apply_sparse(const qn_recipe *recipe, const qn_cell *cells, int64_t 
         for (int32_t s = 0; s < recipe->n_steps; s++) {
             const qn_step *step = &recipe->steps[s];
             if (step->n_sparse == 0) continue;
-            const int32_t found = step->transform->apply_sparse(
-                step, &cells[step->input * n_rows + row], out->sparse_cols + n,
-                out->sparse_values + n, own);
+            const int32_t found =
+                step->transform->apply_sparse(step, &cells[step->input * n_rows + row],
+                                              out->sparse_cols + n, out->sparse_values + n, own);
             for (int32_t i = 0; i < found; i++) {
                 out->sparse_cols[n + i] += first_col;
             }
@@ -235,14 +235,14 @@ static void transform_rows(void *context, int64_t task)
     const size_t cells_bytes = (size_t)(n_features * QN_BLOCK_ROWS) * sizeof(qn_cell);
     const size_t text_bytes = qn_binding_scratch_bytes(job->binding, QN_BLOCK_ROWS);
     const size_t view_bytes = qn_recipe_scratch_bytes(job->recipe, job->view, QN_BLOCK_ROWS);
-    char *memory = qn_alloc_aligned(
-        (int64_t)(aligned(cells_bytes) + aligned(text_bytes) + view_bytes), 1);
+    char *memory =
+        qn_alloc_aligned((int64_t)(aligned(cells_bytes) + aligned(text_bytes) + view_bytes), 1);
     job->statuses[task] = memory ? QN_OK : QN_ERR_NOMEM;
     if (!memory) return;
     qn_cell *cells = (qn_cell *)(void *)memory;
     char *texts = memory + aligned(cells_bytes), *view = texts + aligned(text_bytes);
-    const int64_t end = (task + 1) * ROWS_A_TASK < job->n_rows ? (task + 1) * ROWS_A_TASK
-                                                                : job->n_rows;
+    const int64_t end =
+        (task + 1) * ROWS_A_TASK < job->n_rows ? (task + 1) * ROWS_A_TASK : job->n_rows;
     for (int64_t first = task * ROWS_A_TASK; first < end; first += QN_BLOCK_ROWS) {
         const int64_t n = end - first < QN_BLOCK_ROWS ? end - first : QN_BLOCK_ROWS;
         qn_matrix block;
@@ -360,15 +360,15 @@ static void fit_step(void *context, int64_t s)
     char *scratch = NULL;
     qn_status status = load_column(fitting, step->input, &cells, &scratch);
     if (status == QN_OK) {
-        const qn_fit_column column = {
-            .request = fitting->request,
-            .schema_column = &schema->columns[column_of_input(schema, step->input)],
-            .input = step->input,
-            .n_rows = fitting->n_rows,
-            .cells = cells,
-            .target = fitting->target,
-            .inner_fold = fitting->inner_fold,
-            .prior_mean = fitting->prior_mean};
+        const qn_fit_column column = {.request = fitting->request,
+                                      .schema_column =
+                                          &schema->columns[column_of_input(schema, step->input)],
+                                      .input = step->input,
+                                      .n_rows = fitting->n_rows,
+                                      .cells = cells,
+                                      .target = fitting->target,
+                                      .inner_fold = fitting->inner_fold,
+                                      .prior_mean = fitting->prior_mean};
         if (!fitting->views) {
             status = step->transform->fit(&column, step, &fitting->errors[s]);
         } else if (step->transform->refit_training) {
@@ -539,8 +539,8 @@ static qn_status read_features(qn_reader *reader, qn_step *step, qn_view view, q
         const char *name = qn_read_text(reader, &bytes);
         const int32_t n_levels = qn_read_i32(reader);
         /* The category codes of a column stand first in its tree view, and nowhere else. */
-        const bool may_be_codes = step->transform == &qn_transform_categorical &&
-                                  view == QN_VIEW_TREE && f == 0;
+        const bool may_be_codes =
+            step->transform == &qn_transform_categorical && view == QN_VIEW_TREE && f == 0;
         if (reader->failed || n_levels < 0 || (n_levels > 0 && !may_be_codes)) return damaged(err);
         char *copy = qn_strndup(name, bytes);
         const qn_status status =
@@ -574,15 +574,14 @@ static qn_status read_step(qn_reader *reader, qn_recipe *recipe, qn_error *err)
     return step->transform->read(reader, step, err);
 }
 
-qn_status qn_recipe_read(qn_reader *reader, const qn_schema *schema, qn_recipe **out,
-                         qn_error *err)
+qn_status qn_recipe_read(qn_reader *reader, const qn_schema *schema, qn_recipe **out, qn_error *err)
 {
     *out = NULL;
     const int32_t format = qn_read_i32(reader);
     const uint8_t skip_dense = qn_read_u8(reader);
     const int32_t n_inputs = qn_read_i32(reader), n_steps = qn_read_i32(reader);
-    if (reader->failed || format != FORMAT || skip_dense > 1 || n_steps < 0 ||
-        n_steps > n_inputs || n_inputs != qn_schema_n_features(schema)) {
+    if (reader->failed || format != FORMAT || skip_dense > 1 || n_steps < 0 || n_steps > n_inputs ||
+        n_inputs != qn_schema_n_features(schema)) {
         return damaged(err);
     }
     qn_recipe *recipe = qn_alloc_array(1, sizeof *recipe);
@@ -592,8 +591,7 @@ qn_status qn_recipe_read(qn_reader *reader, const qn_schema *schema, qn_recipe *
         recipe->steps = qn_alloc_array(n_steps, sizeof *recipe->steps);
         recipe->sparse_name = qn_strdup("words");
     }
-    qn_status status =
-        recipe && recipe->steps && recipe->sparse_name ? QN_OK : no_memory(err);
+    qn_status status = recipe && recipe->steps && recipe->sparse_name ? QN_OK : no_memory(err);
     for (int32_t s = 0; s < n_steps && status == QN_OK; s++) {
         status = read_step(reader, recipe, err);
     }

@@ -17,11 +17,7 @@
 #include "frame/cells.h"
 #include "recipe/matrix.h"
 
-typedef enum qn_view {
-    QN_VIEW_TREE,
-    QN_VIEW_DENSE,
-    QN_N_VIEWS
-} qn_view;
+typedef enum qn_view { QN_VIEW_TREE, QN_VIEW_DENSE, QN_N_VIEWS } qn_view;
 
 /* One column of a view. Sparse columns have one entry each, after the dense ones. */
 typedef struct qn_feature {

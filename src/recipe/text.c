@@ -24,11 +24,14 @@ enum {
     ROWS_MIN = 2
 };
 
-static const char *const count_names[N_COUNTS] = {"~length",      "~words",  "~capitals", "~digits",
-                                                  "~punctuation", "~spaces", "~word_length"};
+static const char *const count_names[N_COUNTS] = {
+    "~length", "~words", "~capitals", "~digits", "~punctuation", "~spaces", "~word_length"};
 
 struct text {
-    float *idf;          /* N_BUCKETS; 0: not used */
+    int32_t n_used;
+    int32_t *buckets; /* increasing; sparse column i is bucket buckets[i] */
+    float *idf;       /* per sparse column */
+    int32_t *columns; /* N_BUCKETS: the sparse column of each, or -1 */
     int32_t n_selected;
     int32_t selected[N_SELECTED]; /* buckets */
     qn_scale scales[N_COUNTS];
@@ -38,6 +41,8 @@ static void free_state(void *memory)
 {
     struct text *state = memory;
     if (!state) return;
+    qn_free(state->buckets);
+    qn_free(state->columns);
     qn_free(state->idf);
     qn_free(state);
 }
@@ -149,10 +154,10 @@ static int32_t apply_sparse(const qn_step *step, const qn_cell *cell, int32_t *c
         while (next < n_tokens && list[next] == list[i]) {
             next++;
         }
-        const float idf = state->idf[list[i]];
-        if (idf > 0) {
-            const double value = (1 + log((double)(next - i))) * (double)idf;
-            cols[n] = list[i];
+        const int32_t column = state->columns[list[i]];
+        if (column >= 0) {
+            const double value = (1 + log((double)(next - i))) * (double)state->idf[column];
+            cols[n] = column;
             values[n++] = (float)value;
             squares += value * value;
         }
@@ -213,8 +218,8 @@ static void count_tokens(const qn_fit_column *column, int32_t *list, float *rows
         int32_t n_words;
         if (!cell->text) continue;
         const int32_t n = tokens(cell->text, cell->text_bytes, list, &n_words);
-        const double y = (n_classes == 0 ? column->target[i] : column->target[i] == 1) -
-                         column->prior_mean;
+        const double y =
+            (n_classes == 0 ? column->target[i] : column->target[i] == 1) - column->prior_mean;
         sort_tokens(list, n);
         for (int32_t t = 0; t < n; t++) {
             if (t > 0 && list[t] == list[t - 1]) continue;
@@ -224,13 +229,13 @@ static void count_tokens(const qn_fit_column *column, int32_t *list, float *rows
     }
 }
 
-static void select_tokens(const qn_fit_column *column, struct text *state, const double *sums,
-                          struct association *order)
+static void select_tokens(const qn_fit_column *column, struct text *state, const float *counts,
+                          const double *sums, struct association *order)
 {
     const double rows_min = fmax(5, 0.005 * (double)column->n_rows);
     int32_t n = 0;
     for (int32_t b = 0; b < N_BUCKETS; b++) {
-        const double rows = (double)state->idf[b]; /* still counts here */
+        const double rows = (double)counts[b];
         if (rows < rows_min || rows > 0.9 * (double)column->n_rows) continue;
         order[n++] = (struct association){fabs(sums[b]) / sqrt(rows), b};
     }
@@ -242,29 +247,43 @@ static void select_tokens(const qn_fit_column *column, struct text *state, const
     qsort(state->selected, (size_t)state->n_selected, sizeof *state->selected, by_number);
 }
 
+/* Buckets of tokens that at least two texts have become columns. */
+static bool number_columns(const qn_fit_column *column, struct text *state, const float *counts)
+{
+    const double n_texts = (double)column->n_rows;
+    state->columns = qn_alloc_array(N_BUCKETS, sizeof *state->columns);
+    state->buckets = qn_alloc_array(N_BUCKETS, sizeof *state->buckets);
+    state->idf = qn_alloc_array(N_BUCKETS, sizeof *state->idf);
+    if (!state->columns || !state->buckets || !state->idf) return false;
+    for (int32_t b = 0; b < N_BUCKETS; b++) {
+        state->columns[b] = -1;
+        if (counts[b] < ROWS_MIN) continue;
+        state->columns[b] = state->n_used;
+        state->buckets[state->n_used] = b;
+        state->idf[state->n_used++] = (float)(log((1 + n_texts) / (1 + (double)counts[b])) + 1);
+    }
+    return true;
+}
+
 static qn_status fit_tokens(const qn_fit_column *column, struct text *state, qn_error *err)
 {
     int32_t *list = qn_alloc_array(TOKENS_MAX, sizeof *list);
     double *sums = qn_alloc_array(N_BUCKETS, sizeof *sums);
+    float *counts = qn_alloc_array(N_BUCKETS, sizeof *counts);
     struct association *order = qn_alloc_array(N_BUCKETS, sizeof *order);
-    state->idf = qn_alloc_array(N_BUCKETS, sizeof *state->idf);
-    const bool complete = list && sums && order && state->idf;
+    bool complete = list && sums && counts && order;
     if (complete) {
-        count_tokens(column, list, state->idf, sums);
-        select_tokens(column, state, sums, order);
-        for (int32_t b = 0; b < N_BUCKETS; b++) {
-            const double rows = (double)state->idf[b];
-            state->idf[b] =
-                rows < ROWS_MIN
-                    ? 0
-                    : (float)(log((1 + (double)column->n_rows) / (1 + rows)) + 1);
-        }
+        count_tokens(column, list, counts, sums);
+        select_tokens(column, state, counts, sums, order);
+        complete = number_columns(column, state, counts);
     }
     qn_free(list);
     qn_free(sums);
+    qn_free(counts);
     qn_free(order);
-    return complete ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory for the words of '%s'",
-                                      column->schema_column->name);
+    return complete ? QN_OK
+                    : qn_fail(err, QN_ERR_NOMEM, "no memory for the words of '%s'",
+                              column->schema_column->name);
 }
 
 static qn_status fit_counts(const qn_fit_column *column, struct text *state, qn_error *err)
@@ -289,7 +308,7 @@ static qn_status fit_counts(const qn_fit_column *column, struct text *state, qn_
 
 static void set_sizes(qn_step *step)
 {
-    step->n_sparse = N_BUCKETS;
+    step->n_sparse = ((const struct text *)step->state)->n_used;
     step->sparse_max = TOKENS_MAX;
     step->scratch_bytes = TOKENS_MAX * sizeof(int32_t);
 }
@@ -340,9 +359,8 @@ static void apply(const qn_step *step, qn_view view, const qn_cell *cells, int64
         double counts[N_COUNTS];
         count_signs(&cells[i], counts);
         for (int c = 0; c < N_COUNTS; c++) {
-            out[c * stride + i] = view == QN_VIEW_TREE
-                                      ? counts[c]
-                                      : qn_scale_apply(&state->scales[c], counts[c]);
+            out[c * stride + i] =
+                view == QN_VIEW_TREE ? counts[c] : qn_scale_apply(&state->scales[c], counts[c]);
         }
         if (view == QN_VIEW_TREE) {
             apply_selected(state, &cells[i], out + N_COUNTS * stride + i, stride);
@@ -353,7 +371,8 @@ static void apply(const qn_step *step, qn_view view, const qn_cell *cells, int64
 static void write_state(const qn_step *step, qn_writer *writer)
 {
     const struct text *state = step->state;
-    qn_write_array(writer, state->idf, N_BUCKETS, sizeof *state->idf);
+    qn_write_array(writer, state->buckets, state->n_used, sizeof *state->buckets);
+    qn_write_array(writer, state->idf, state->n_used, sizeof *state->idf);
     qn_write_array(writer, state->selected, state->n_selected, sizeof *state->selected);
     for (int c = 0; c < N_COUNTS; c++) {
         qn_scale_write(&state->scales[c], writer);
@@ -365,10 +384,15 @@ static qn_status read_state(qn_reader *reader, qn_step *step, qn_error *err)
     struct text *state = qn_alloc_array(1, sizeof *state);
     step->state = state;
     if (!state) return qn_fail(err, QN_ERR_NOMEM, "no memory for a column of texts");
-    int64_t n_idf, n_selected;
+    int64_t n_used, n_idf, n_selected;
+    const int32_t *buckets = qn_read_array(reader, sizeof *buckets, &n_used);
     const float *idf = qn_read_array(reader, sizeof *idf, &n_idf);
     const int32_t *selected = qn_read_array(reader, sizeof *selected, &n_selected);
-    bool good = !reader->failed && n_idf == N_BUCKETS && n_selected <= N_SELECTED;
+    bool good =
+        !reader->failed && n_idf == n_used && n_used <= N_BUCKETS && n_selected <= N_SELECTED;
+    for (int64_t i = 0; good && i < n_used; i++) {
+        good = buckets[i] > (i ? buckets[i - 1] : -1) && buckets[i] < N_BUCKETS && isfinite(idf[i]);
+    }
     for (int64_t i = 0; good && i < n_selected; i++) {
         state->selected[i] = selected[i];
         good = selected[i] >= 0 && selected[i] < N_BUCKETS;
@@ -380,9 +404,19 @@ static qn_status read_state(qn_reader *reader, qn_step *step, qn_error *err)
            step->n_dense[QN_VIEW_DENSE] == N_COUNTS;
     if (!good) return qn_fail(err, QN_ERR_DATA, "recipe: a column of texts is damaged");
     state->n_selected = (int32_t)n_selected;
-    state->idf = qn_alloc_array(N_BUCKETS, sizeof *state->idf);
-    if (!state->idf) return qn_fail(err, QN_ERR_NOMEM, "no memory for a column of texts");
-    memcpy(state->idf, idf, N_BUCKETS * sizeof *idf);
+    state->idf = qn_alloc_array(n_used, sizeof *state->idf);
+    state->buckets = qn_alloc_array(n_used, sizeof *state->buckets);
+    state->columns = qn_alloc_array(N_BUCKETS, sizeof *state->columns);
+    if (!state->idf || !state->buckets || !state->columns) {
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for a column of texts");
+    }
+    memset(state->columns, 0xff, N_BUCKETS * sizeof *state->columns); /* -1 */
+    for (int64_t i = 0; i < n_used; i++) {
+        state->idf[i] = idf[i];
+        state->buckets[i] = buckets[i];
+        state->columns[buckets[i]] = (int32_t)i;
+    }
+    state->n_used = (int32_t)n_used;
     set_sizes(step);
     return QN_OK;
 }

@@ -17,10 +17,10 @@ typedef struct qn_fit_column {
     const qn_schema_column *schema_column;
     int32_t input;
     int64_t n_rows;
-    const qn_cell *cells;   /* of the training rows */
-    const double *target;   /* likewise */
+    const qn_cell *cells;      /* of the training rows */
+    const double *target;      /* likewise */
     const int32_t *inner_fold; /* likewise: 0 … QN_INNER_FOLDS-1 */
-    double prior_mean;      /* of the target (class 1, or the value) */
+    double prior_mean;         /* of the target (class 1, or the value) */
 } qn_fit_column;
 
 enum { QN_INNER_FOLDS = 5 };
@@ -48,9 +48,9 @@ struct qn_step {
     const qn_transform *transform;
     int32_t input;
     int32_t n_dense[QN_N_VIEWS];
-    int32_t n_sparse;       /* of the dense view */
-    int32_t sparse_max;     /* of one cell */
-    size_t scratch_bytes;   /* for apply_sparse() */
+    int32_t n_sparse;                 /* of the dense view */
+    int32_t sparse_max;               /* of one cell */
+    size_t scratch_bytes;             /* for apply_sparse() */
     qn_feature *features[QN_N_VIEWS]; /* n_dense each; names owned */
     void *state;
 };
@@ -68,8 +68,8 @@ qn_status qn_step_add_feature(qn_step *step, qn_view view, const char *column, c
 enum { QN_SCALE_KNOTS = 65 };
 typedef struct qn_scale {
     double mean, inverse_std, fill;
-    int32_t n_knots;               /* 0: linear */
-    double knots[QN_SCALE_KNOTS];  /* increasing; knot i stands at the i-th normal score */
+    int32_t n_knots;              /* 0: linear */
+    double knots[QN_SCALE_KNOTS]; /* increasing; knot i stands at the i-th normal score */
     double scores[QN_SCALE_KNOTS];
 } qn_scale;
 /* `values` may hold QN_NA; they are reordered. */

@@ -6,19 +6,13 @@
 
 #include <string.h>
 
-enum value_kind {
-    VALUE_MISSING,
-    VALUE_BOOL,
-    VALUE_INT,
-    VALUE_DOUBLE,
-    VALUE_TEXT
-};
+enum value_kind { VALUE_MISSING, VALUE_BOOL, VALUE_INT, VALUE_DOUBLE, VALUE_TEXT };
 
 bool qn_column_builder_init(qn_column_builder *builder, const char *name, size_t name_bytes,
                             int64_t n_before)
 {
-    *builder = (qn_column_builder){.name = qn_strndup(name, name_bytes),
-                                   .texts = qn_map_create(16)};
+    *builder =
+        (qn_column_builder){.name = qn_strndup(name, name_bytes), .texts = qn_map_create(16)};
     builder->failed = !builder->name || !builder->texts;
     for (int64_t row = 0; row < n_before && !builder->failed; row++) {
         qn_column_builder_add_missing(builder);
@@ -164,12 +158,20 @@ static bool store(const qn_column_builder *builder, const qn_markers *markers, q
         if (qn_markers_find(markers, text, bytes, type) >= 0) return false;
     }
     switch (column->type) {
-    case QN_TYPE_BOOL: column->data.bools[row] = builder->ints[row] != 0; break;
-    case QN_TYPE_INT64: column->data.ints[row] = builder->ints[row]; break;
-    case QN_TYPE_FLOAT64: column->data.doubles[row] = double_of(builder, row); break;
+    case QN_TYPE_BOOL:
+        column->data.bools[row] = builder->ints[row] != 0;
+        break;
+    case QN_TYPE_INT64:
+        column->data.ints[row] = builder->ints[row];
+        break;
+    case QN_TYPE_FLOAT64:
+        column->data.doubles[row] = double_of(builder, row);
+        break;
     case QN_TYPE_TIMESTAMP:
         return qn_field_parse_date(type, text, bytes, &column->data.ints[row]);
-    case QN_TYPE_STRING: column->data.codes[row] = (int32_t)builder->ints[row]; break;
+    case QN_TYPE_STRING:
+        column->data.codes[row] = (int32_t)builder->ints[row];
+        break;
     }
     return true;
 }
@@ -211,8 +213,8 @@ static bool finish_column(qn_column_builder *builder, int64_t n_rows, const qn_m
 }
 
 qn_status qn_column_builders_finish(qn_column_builder *builders, int64_t n_cols, int64_t n_rows,
-                                    const char *source, const qn_markers *markers,
-                                    qn_frame **out, qn_error *err)
+                                    const char *source, const qn_markers *markers, qn_frame **out,
+                                    qn_error *err)
 {
     *out = NULL;
     if (n_rows == 0) return qn_fail(err, QN_ERR_DATA, "%s: there is no row", source);

@@ -12,8 +12,8 @@
 typedef struct qn_column_builder {
     char *name;
     int64_t n_rows, room;
-    uint8_t *kinds;   /* per row: what it holds */
-    int64_t *ints;    /* per row: an int64, the bits of a double, or the code of a text */
+    uint8_t *kinds; /* per row: what it holds */
+    int64_t *ints;  /* per row: an int64, the bits of a double, or the code of a text */
     qn_map *texts;
     bool failed; /* out of memory */
 } qn_column_builder;
@@ -32,7 +32,7 @@ void qn_column_builder_add_text(qn_column_builder *builder, const char *text, si
  * that are missing markers become missing. `schema` may ask for text. */
 QN_MUST_CHECK
 qn_status qn_column_builders_finish(qn_column_builder *builders, int64_t n_cols, int64_t n_rows,
-                                    const char *source, const qn_markers *markers,
-                                    qn_frame **out, qn_error *err);
+                                    const char *source, const qn_markers *markers, qn_frame **out,
+                                    qn_error *err);
 
 #endif

@@ -41,7 +41,8 @@ static qn_status read_stream(int fd, const char *path, const qn_stop *stop, stru
     for (;;) {
         if (!make_room(out, READ_BYTES)) return no_memory(path, err);
         const ssize_t n = read(fd, out->data + out->bytes, READ_BYTES);
-        if (qn_stop_requested(stop)) return qn_fail(err, QN_ERR_INTERRUPTED, "%s: interrupted", path);
+        if (qn_stop_requested(stop))
+            return qn_fail(err, QN_ERR_INTERRUPTED, "%s: interrupted", path);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
         if (n == 0) return QN_OK;

@@ -6,15 +6,15 @@
 #ifndef QN_SOURCE_CONTENT_H
 #define QN_SOURCE_CONTENT_H
 
-#include "base/file.h"
 #include "base/clock.h"
+#include "base/file.h"
 
 typedef struct qn_content {
     const char *data;
     size_t bytes;
     qn_file_map map; /* when mapped */
     char *owned;     /* when read or decompressed */
-} qn_content; /* close with qn_content_close() */
+} qn_content;        /* close with qn_content_close() */
 
 /* `path` "-" reads standard input to its end. gzip (all members) and zstd are told by their first
  * bytes, whatever the name. Damaged or truncated compression fails with QN_ERR_DATA. */

@@ -20,12 +20,7 @@
 #include <emmintrin.h>
 #endif
 
-enum {
-    CHUNK_BYTES_MIN = 1 << 18,
-    CHUNKS_PER_THREAD = 4,
-    SAMPLE_RECORDS = 100,
-    PASSES_MAX = 8
-};
+enum { CHUNK_BYTES_MIN = 1 << 18, CHUNKS_PER_THREAD = 4, SAMPLE_RECORDS = 100, PASSES_MAX = 8 };
 
 struct reading {
     const qn_read_request *request;
@@ -75,7 +70,8 @@ static bool make_unique(struct reading *r, qn_map *seen, int64_t col)
     qn_str name = {0};
     qn_str_addf(&name, "%s_%" PRId64, r->names[col], *count);
     if (r->warnings) {
-        qn_str_addf(r->warnings, "%s: column %" PRId64 " is a second '%s'; it is called '%s' here\n",
+        qn_str_addf(r->warnings,
+                    "%s: column %" PRId64 " is a second '%s'; it is called '%s' here\n",
                     r->dialect.name, col + 1, r->names[col], name.text ? name.text : "");
     }
     qn_free(r->names[col]);
@@ -155,7 +151,8 @@ static const char *next_record(const struct reading *r, const char *at, bool quo
     return r->dialect.end;
 }
 
-static qn_status place_chunks(struct reading *r, const struct tally *tally, int64_t n, qn_error *err)
+static qn_status place_chunks(struct reading *r, const struct tally *tally, int64_t n,
+                              qn_error *err)
 {
     r->chunks = qn_alloc_array(n, sizeof *r->chunks);
     if (!r->chunks) return no_memory(r, err);
@@ -267,11 +264,14 @@ static void choose_types(struct reading *r)
 static size_t width_of(qn_field_type type)
 {
     switch (qn_field_frame_type(type)) {
-    case QN_TYPE_BOOL: return 1;
-    case QN_TYPE_STRING: return sizeof(int32_t);
+    case QN_TYPE_BOOL:
+        return 1;
+    case QN_TYPE_STRING:
+        return sizeof(int32_t);
     case QN_TYPE_INT64:
     case QN_TYPE_FLOAT64:
-    case QN_TYPE_TIMESTAMP: break;
+    case QN_TYPE_TIMESTAMP:
+        break;
     }
     return 8;
 }
@@ -430,11 +430,15 @@ static bool merge_texts(const struct reading *r, int64_t col, qn_dictionary *out
 static bool stands_for_missing(const qn_column *column, int64_t row)
 {
     switch (column->type) {
-    case QN_TYPE_BOOL: return column->data.bools[row] == QN_BOOL_MISSING;
+    case QN_TYPE_BOOL:
+        return column->data.bools[row] == QN_BOOL_MISSING;
     case QN_TYPE_INT64:
-    case QN_TYPE_TIMESTAMP: return column->data.ints[row] == INT64_MIN;
-    case QN_TYPE_FLOAT64: return isnan(column->data.doubles[row]);
-    case QN_TYPE_STRING: break;
+    case QN_TYPE_TIMESTAMP:
+        return column->data.ints[row] == INT64_MIN;
+    case QN_TYPE_FLOAT64:
+        return isnan(column->data.doubles[row]);
+    case QN_TYPE_STRING:
+        break;
     }
     return column->data.codes[row] < 0;
 }
@@ -522,9 +526,11 @@ static void warn_of_bytes(const struct reading *r)
     }
     if (n == 0 || !r->warnings) return;
     qn_error place = {0};
-    (void)qn_csv_fail_at(&r->dialect, first, &place, "%" PRId64
-                   " values are not UTF-8 text; wrong bytes were replaced by U+FFFD (perhaps the "
-                   "file is Latin-1: iconv -f LATIN1 -t UTF-8)", n);
+    (void)qn_csv_fail_at(
+        &r->dialect, first, &place,
+        "%" PRId64 " values are not UTF-8 text; wrong bytes were replaced by U+FFFD (perhaps the "
+        "file is Latin-1: iconv -f LATIN1 -t UTF-8)",
+        n);
     qn_str_add(r->warnings, place.message);
     qn_str_add_char(r->warnings, '\n');
 }

@@ -68,11 +68,19 @@ static const char *quick_int(const qn_csv_dialect *dialect, const char *at, int6
 static void store_missing(const qn_csv_column *column, int64_t row)
 {
     switch (qn_field_frame_type(column->type)) {
-    case QN_TYPE_BOOL: ((uint8_t *)column->values)[row] = QN_BOOL_MISSING; break;
+    case QN_TYPE_BOOL:
+        ((uint8_t *)column->values)[row] = QN_BOOL_MISSING;
+        break;
     case QN_TYPE_INT64:
-    case QN_TYPE_TIMESTAMP: ((int64_t *)column->values)[row] = INT64_MIN; break;
-    case QN_TYPE_FLOAT64: ((double *)column->values)[row] = QN_NA; break;
-    case QN_TYPE_STRING: ((int32_t *)column->values)[row] = -1; break;
+    case QN_TYPE_TIMESTAMP:
+        ((int64_t *)column->values)[row] = INT64_MIN;
+        break;
+    case QN_TYPE_FLOAT64:
+        ((double *)column->values)[row] = QN_NA;
+        break;
+    case QN_TYPE_STRING:
+        ((int32_t *)column->values)[row] = -1;
+        break;
     }
 }
 
@@ -86,7 +94,10 @@ static const char *first_invalid_utf8(const char *text, size_t bytes)
             continue;
         }
         const unsigned char c = *at;
-        const int n = c >= 0xc2 && c < 0xe0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+        const int n = c >= 0xc2 && c < 0xe0   ? 2
+                      : (c & 0xf0) == 0xe0    ? 3
+                      : c >= 0xf0 && c < 0xf5 ? 4
+                                              : 0;
         if (n == 0 || end - at < n) return (const char *)at;
         for (int i = 1; i < n; i++) {
             if ((at[i] & 0xc0) != 0x80) return (const char *)at;
@@ -138,11 +149,10 @@ static qn_status store_text(const qn_csv_field *field, qn_csv_finding *finding, 
 {
     if (!field->doubled) return add_text(field, field->text, field->bytes, finding, out);
     char short_text[UNESCAPED_BYTES];
-    char *text = field->bytes <= UNESCAPED_BYTES ? short_text
-                                                 : qn_alloc_array((int64_t)field->bytes, 1);
+    char *text =
+        field->bytes <= UNESCAPED_BYTES ? short_text : qn_alloc_array((int64_t)field->bytes, 1);
     if (!text) return QN_ERR_NOMEM;
-    const qn_status status =
-        add_text(field, text, qn_csv_unescape(field, text), finding, out);
+    const qn_status status = add_text(field, text, qn_csv_unescape(field, text), finding, out);
     if (text != short_text) qn_free(text);
     return status;
 }
@@ -170,7 +180,8 @@ static bool store_typed(const qn_csv_column *column, const qn_csv_field *field, 
     case QN_FIELD_DATE_DMY:
         return qn_field_parse_date(column->type, text, bytes, (int64_t *)column->values + row);
     case QN_FIELD_EMPTY:
-    case QN_FIELD_TEXT: break;
+    case QN_FIELD_TEXT:
+        break;
     }
     return false;
 }
@@ -189,7 +200,8 @@ static qn_status store_field(const qn_csv_pass *pass, const qn_csv_column *colum
     }
     if (store_typed(column, field, row)) return QN_OK;
     store_missing(column, row);
-    qn_field_type wanted = qn_field_type_join(column->type, qn_field_type_of(field->text, field->bytes));
+    qn_field_type wanted =
+        qn_field_type_join(column->type, qn_field_type_of(field->text, field->bytes));
     if (wanted == column->type) wanted = QN_FIELD_TEXT; /* a date of the other order, say */
     finding->needed = qn_field_type_join(finding->needed, wanted);
     return QN_OK;
@@ -199,14 +211,12 @@ static qn_status wrong_count(const qn_csv_pass *pass, const char *record, const 
                              int64_t n_found, qn_error *err)
 {
     const qn_csv_dialect *dialect = pass->dialect;
-    return qn_csv_fail_at(dialect, n_found > pass->n_cols ? at : record, err,
-                          "found %s%" PRId64 " field%s, expected %" PRId64
-                          " as in the first line (delimiter '%s')",
-                          n_found > pass->n_cols ? "more than " : "",
-                          n_found > pass->n_cols ? pass->n_cols : n_found,
-                          n_found == 1 ? "" : "s", pass->n_cols,
-                          dialect->delimiter == '\t' ? "tab"
-                                                     : (char[]){dialect->delimiter, '\0'});
+    return qn_csv_fail_at(
+        dialect, n_found > pass->n_cols ? at : record, err,
+        "found %s%" PRId64 " field%s, expected %" PRId64 " as in the first line (delimiter '%s')",
+        n_found > pass->n_cols ? "more than " : "", n_found > pass->n_cols ? pass->n_cols : n_found,
+        n_found == 1 ? "" : "s", pass->n_cols,
+        dialect->delimiter == '\t' ? "tab" : (char[]){dialect->delimiter, '\0'});
 }
 
 /* Parses the record at *at into `row`, and moves *at behind it. */
@@ -313,8 +323,8 @@ void qn_csv_chunk_parse(const qn_csv_pass *pass, qn_csv_chunk *chunk)
     for (int64_t col = 0; col < pass->n_cols && chunk->status == QN_OK; col++) {
         qn_csv_finding *finding = &chunk->findings[col];
         if (finding->n_invalid > 0 && repair_texts(finding) != QN_OK) {
-            chunk->status = qn_fail(&chunk->err, QN_ERR_NOMEM, "%s: no memory to read it",
-                                    pass->dialect->name);
+            chunk->status =
+                qn_fail(&chunk->err, QN_ERR_NOMEM, "%s: no memory to read it", pass->dialect->name);
         }
     }
 }

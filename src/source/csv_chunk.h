@@ -14,16 +14,16 @@ enum { QN_BOOL_MISSING = 2 };
 
 typedef struct qn_csv_column {
     qn_field_type type;
-    bool active;     /* to be parsed in this pass */
-    void *values;    /* one per row, of the width of `type` */
+    bool active;  /* to be parsed in this pass */
+    void *values; /* one per row, of the width of `type` */
     size_t value_bytes;
 } qn_csv_column;
 
 /* What a chunk has learned of one column. */
 typedef struct qn_csv_finding {
-    qn_field_type needed; /* join of the types of values that did not fit */
-    uint32_t markers;     /* bit i: marker i was seen */
-    qn_map *texts;        /* distinct texts of this chunk; codes are its indices */
+    qn_field_type needed;      /* join of the types of values that did not fit */
+    uint32_t markers;          /* bit i: marker i was seen */
+    qn_map *texts;             /* distinct texts of this chunk; codes are its indices */
     const char *first_invalid; /* UTF-8: where the first wrong byte is; NULL: none */
     int64_t n_invalid;
 } qn_csv_finding;

@@ -32,8 +32,7 @@ qn_status qn_csv_fail_at(const qn_csv_dialect *dialect, const char *at, qn_error
                    (int64_t)(at - line_start) + 1, message);
 }
 
-qn_status qn_csv_fail_field(const qn_csv_dialect *dialect, const qn_csv_field *field,
-                            qn_error *err)
+qn_status qn_csv_fail_field(const qn_csv_dialect *dialect, const qn_csv_field *field, qn_error *err)
 {
     switch (field->fault) {
     case QN_CSV_UNCLOSED_QUOTE:
@@ -45,7 +44,8 @@ qn_status qn_csv_fail_field(const qn_csv_dialect *dialect, const qn_csv_field *f
     case QN_CSV_NUL:
         return qn_csv_fail_at(dialect, field->at, err,
                               "found a zero byte; this is no text, or it is damaged");
-    case QN_CSV_OK: break;
+    case QN_CSV_OK:
+        break;
     }
     return QN_OK;
 }
@@ -252,8 +252,8 @@ static bool sniff_header(const qn_csv_dialect *dialect, const char *stop)
             return true;
         }
         all_texts &= first[i] == QN_FIELD_TEXT;
-        all_named &= first[i] == QN_FIELD_TEXT || first[i] == QN_FIELD_EMPTY ||
-                     below[i] == QN_FIELD_TEXT;
+        all_named &=
+            first[i] == QN_FIELD_TEXT || first[i] == QN_FIELD_EMPTY || below[i] == QN_FIELD_TEXT;
     }
     return (all_texts || all_named) && !repeated;
 }

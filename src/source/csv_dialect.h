@@ -8,7 +8,7 @@
 #include "source/field.h"
 
 typedef struct qn_csv_dialect {
-    const char *name; /* of the file, for messages */
+    const char *name;        /* of the file, for messages */
     const char *begin, *end; /* the text, after a byte order mark */
     char delimiter;
     char newline; /* '\n' (also ends CRLF), or '\r' where the file has no other */

@@ -11,11 +11,11 @@
 static const struct {
     const char *text;
     bool typed_only;
-} usual_markers[] = {{"", false},    {"NA", false},   {"NaN", false}, {"nan", false},
-                     {"null", false}, {"NULL", false}, {"N/A", false}, {"n/a", false},
-                     {"?", false},   {"<NA>", false}, {"#N/A", false}, {"NAN", true},
-                     {"-", true},    {"--", true},    {".", true},    {"None", true},
-                     {"none", true}, {"Null", true},  {"na", true},   {"N.A.", true}};
+} usual_markers[] = {{"", false},     {"NA", false},   {"NaN", false},  {"nan", false},
+                     {"null", false}, {"NULL", false}, {"N/A", false},  {"n/a", false},
+                     {"?", false},    {"<NA>", false}, {"#N/A", false}, {"NAN", true},
+                     {"-", true},     {"--", true},    {".", true},     {"None", true},
+                     {"none", true},  {"Null", true},  {"na", true},    {"N.A.", true}};
 
 qn_status qn_markers_init(qn_markers *markers, const char *list, qn_error *err)
 {
@@ -183,14 +183,19 @@ qn_field_type qn_field_type_join(qn_field_type a, qn_field_type b)
 qn_type qn_field_frame_type(qn_field_type type)
 {
     switch (type) {
-    case QN_FIELD_BOOL: return QN_TYPE_BOOL;
-    case QN_FIELD_INT: return QN_TYPE_INT64;
+    case QN_FIELD_BOOL:
+        return QN_TYPE_BOOL;
+    case QN_FIELD_INT:
+        return QN_TYPE_INT64;
     case QN_FIELD_EMPTY: /* all missing: any type will do; doubles need no validity to show it */
-    case QN_FIELD_DOUBLE: return QN_TYPE_FLOAT64;
+    case QN_FIELD_DOUBLE:
+        return QN_TYPE_FLOAT64;
     case QN_FIELD_DATE_ISO:
     case QN_FIELD_DATE_MDY:
-    case QN_FIELD_DATE_DMY: return QN_TYPE_TIMESTAMP;
-    case QN_FIELD_TEXT: break;
+    case QN_FIELD_DATE_DMY:
+        return QN_TYPE_TIMESTAMP;
+    case QN_FIELD_TEXT:
+        break;
     }
     return QN_TYPE_STRING;
 }
@@ -198,11 +203,16 @@ qn_type qn_field_frame_type(qn_field_type type)
 qn_field_type qn_field_of_frame_type(qn_type type)
 {
     switch (type) {
-    case QN_TYPE_BOOL: return QN_FIELD_BOOL;
-    case QN_TYPE_INT64: return QN_FIELD_INT;
-    case QN_TYPE_FLOAT64: return QN_FIELD_DOUBLE;
-    case QN_TYPE_TIMESTAMP: return QN_FIELD_DATE_ISO;
-    case QN_TYPE_STRING: break;
+    case QN_TYPE_BOOL:
+        return QN_FIELD_BOOL;
+    case QN_TYPE_INT64:
+        return QN_FIELD_INT;
+    case QN_TYPE_FLOAT64:
+        return QN_FIELD_DOUBLE;
+    case QN_TYPE_TIMESTAMP:
+        return QN_FIELD_DATE_ISO;
+    case QN_TYPE_STRING:
+        break;
     }
     return QN_FIELD_TEXT;
 }

@@ -28,7 +28,7 @@ typedef struct qn_markers {
     uint8_t bytes[QN_MARKERS_MAX];
     bool typed_only[QN_MARKERS_MAX]; /* missing among numbers and dates, a level among texts */
     char *owned;                     /* the user's list, cut up */
-} qn_markers; /* release with qn_markers_release() */
+} qn_markers;                        /* release with qn_markers_release() */
 
 /* `list` NULL: the usual ones. */
 QN_MUST_CHECK

@@ -178,7 +178,8 @@ static qn_status skip_nested(struct lines *l)
             if (depth == DEPTH_MAX) return fail_at(l, "nested deeper than 64 levels");
             open[depth++] = c;
         } else if (c == ']' || c == '}') {
-            if (open[--depth] != (c == ']' ? '[' : '{')) return fail_at(l, "a wrong bracket closes");
+            if (open[--depth] != (c == ']' ? '[' : '{'))
+                return fail_at(l, "a wrong bracket closes");
         }
         l->at++;
     } while (depth > 0);

@@ -55,8 +55,9 @@ qn_status qn_source_read(const qn_read_request *request, qn_frame **out, qn_str 
     if (connector) return connector->read(request, uri, out, warnings, err);
     const char *colon = strstr(uri, "://");
     if (colon && colon - uri < 12 && strncmp(uri, "file://", 7) != 0) {
-        return qn_fail(err, QN_ERR_UNSUPPORTED,
-                       "%s: this build reads files (.csv .tsv .jsonl, .gz .zst), '-' and sqlite:", uri);
+        return qn_fail(
+            err, QN_ERR_UNSUPPORTED,
+            "%s: this build reads files (.csv .tsv .jsonl, .gz .zst), '-' and sqlite:", uri);
     }
     return read_file(request, strncmp(uri, "file://", 7) == 0 ? uri + 7 : uri, out, warnings, err);
 }

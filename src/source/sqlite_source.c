@@ -79,7 +79,9 @@ static void add_value(sqlite3_stmt *statement, int col, qn_column_builder *build
                                    (size_t)sqlite3_column_bytes(statement, col));
         break;
     }
-    default: qn_column_builder_add_missing(builder); break;
+    default:
+        qn_column_builder_add_missing(builder);
+        break;
     }
 }
 

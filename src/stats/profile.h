@@ -35,7 +35,7 @@ typedef struct qn_column_profile {
     qn_level_count top[QN_PROFILE_TOP];
     /* Strings. */
     double length_mean, length_max, words_mean; /* bytes; words split at white space */
-    double numeric_fraction; /* of present values that read as numbers */
+    double numeric_fraction;                    /* of present values that read as numbers */
     double target_association; /* 0 … 1: how well the column alone predicts the target; QN_NA */
 } qn_column_profile;
 

@@ -30,14 +30,14 @@ static const qn_param logistic_params[] = {
     {"tol", QN_PARAM_FLOAT, AT(tol), 0, 1, 0, 0, false, 1e-4, NULL,
      "largest part of the mean gradient at which to stop"},
     {0}};
-static const qn_param ridge_params[] = {
-    {"alpha", QN_PARAM_FLOAT, AT(strength), 0, 1e12, 0, 0, true, 0, NULL,
-     "penalty; 0: chosen on the validation rows"},
-    {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 100000, 0, 0, false, 300, NULL,
-     "iterations of L-BFGS"},
-    {"tol", QN_PARAM_FLOAT, AT(tol), 0, 1, 0, 0, false, 1e-5, NULL,
-     "largest part of the mean gradient at which to stop"},
-    {0}};
+static const qn_param ridge_params[] = {{"alpha", QN_PARAM_FLOAT, AT(strength), 0, 1e12, 0, 0, true,
+                                         0, NULL, "penalty; 0: chosen on the validation rows"},
+                                        {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 100000, 0, 0,
+                                         false, 300, NULL, "iterations of L-BFGS"},
+                                        {"tol", QN_PARAM_FLOAT, AT(tol), 0, 1, 0, 0, false, 1e-5,
+                                         NULL,
+                                         "largest part of the mean gradient at which to stop"},
+                                        {0}};
 
 struct problem {
     const qn_dataset *data;
@@ -168,7 +168,8 @@ static void scale_target(struct problem *p)
     if (p->link != QN_LINEAR_IDENTITY) return;
     p->mean = sum / p->total;
     for (int64_t i = 0; i < p->n; i++) {
-        squares += weight_of(train, i) * (train->target[i] - p->mean) * (train->target[i] - p->mean);
+        squares +=
+            weight_of(train, i) * (train->target[i] - p->mean) * (train->target[i] - p->mean);
     }
     if (squares > 0) p->scale = sqrt(squares / p->total);
 }
@@ -245,8 +246,8 @@ static qn_status make_model(struct problem *p, const double *point, qn_learn_res
         intercepts[c] = point[c * (n + 1) + n] * p->scale + p->mean;
     }
     if (status == QN_OK) {
-        status = qn_linear_create(p->link, coefficients, intercepts, p->n_dense,
-                                  n - p->n_dense, p->k, &result->estimator, err);
+        status = qn_linear_create(p->link, coefficients, intercepts, p->n_dense, n - p->n_dense,
+                                  p->k, &result->estimator, err);
     }
     qn_free(coefficients);
     qn_free(intercepts);

@@ -152,7 +152,9 @@ qn_status qn_bins_create(const qn_dataset *dataset, int max_bin, qn_pool *pool, 
     qn_bins *bins = qn_alloc_array(1, sizeof *bins);
     struct job job = {.dataset = dataset,
                       .bins = bins,
-                      .max_bin = max_bin < 3 ? 3 : max_bin > 255 ? 255 : max_bin,
+                      .max_bin = max_bin < 3     ? 3
+                                 : max_bin > 255 ? 255
+                                                 : max_bin,
                       .statuses = qn_alloc_array(n_features, sizeof *job.statuses)};
     int32_t *sample = NULL;
     bool complete = bins && job.statuses && draw_sample(&job, &sample);

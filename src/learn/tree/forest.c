@@ -5,7 +5,8 @@
  * the order of their codes (frequency).
  *
  * Gini: a cut's score is the sum over both sides of (sum over classes of squared weight) / weight,
- * which is to be large; for numbers the same with one "class" whose weight is the sum of targets. */
+ * which is to be large; for numbers the same with one "class" whose weight is the sum of targets.
+ */
 #include "learn/tree/tree_learners.h"
 
 #include "base/alloc.h"
@@ -26,31 +27,60 @@ struct forest_params {
 
 enum { AUTO_TREES = 0, STOP_CHECK_ROWS = 50000 };
 
-#define COMMON_PARAMS                                                                              \
-    {"n_estimators", QN_PARAM_INT, AT(n_estimators), 0, 10000, 0, 0, false, AUTO_TREES, NULL,      \
-     "trees; 0: from 200 for small tables to 50 for very long ones"},                              \
-        {"max_features", QN_PARAM_FLOAT, AT(max_features), 0, 1, 0.1, 1, false, 0, NULL,           \
-         "share of features looked at in a node; 0: the square root of their number, or a third "  \
-         "for numbers"},                                                                           \
-        {"max_depth", QN_PARAM_INT, AT(max_depth), 0, 1000, 0, 0, false, 0, NULL,                  \
-         "depth of a tree; 0: no limit"},                                                          \
-    {                                                                                              \
-        "min_data_in_leaf", QN_PARAM_INT, AT(min_data_in_leaf), 0, 1e9, 1, 20, true, 0, NULL,      \
-            "rows in a leaf; 0: 1, and more for long tables"                                       \
+#define COMMON_PARAMS                                                                             \
+    {"n_estimators",                                                                              \
+     QN_PARAM_INT,                                                                                \
+     AT(n_estimators),                                                                            \
+     0,                                                                                           \
+     10000,                                                                                       \
+     0,                                                                                           \
+     0,                                                                                           \
+     false,                                                                                       \
+     AUTO_TREES,                                                                                  \
+     NULL,                                                                                        \
+     "trees; 0: from 200 for small tables to 50 for very long ones"},                             \
+        {"max_features",                                                                          \
+         QN_PARAM_FLOAT,                                                                          \
+         AT(max_features),                                                                        \
+         0,                                                                                       \
+         1,                                                                                       \
+         0.1,                                                                                     \
+         1,                                                                                       \
+         false,                                                                                   \
+         0,                                                                                       \
+         NULL,                                                                                    \
+         "share of features looked at in a node; 0: the square root of their number, or a third " \
+         "for numbers"},                                                                          \
+        {"max_depth",                                                                             \
+         QN_PARAM_INT,                                                                            \
+         AT(max_depth),                                                                           \
+         0,                                                                                       \
+         1000,                                                                                    \
+         0,                                                                                       \
+         0,                                                                                       \
+         false,                                                                                   \
+         0,                                                                                       \
+         NULL,                                                                                    \
+         "depth of a tree; 0: no limit"},                                                         \
+    {                                                                                             \
+        "min_data_in_leaf", QN_PARAM_INT, AT(min_data_in_leaf), 0, 1e9, 1, 20, true, 0, NULL,     \
+            "rows in a leaf; 0: 1, and more for long tables"                                      \
     }
 
 static const qn_param extra_params[] = {COMMON_PARAMS,
-    {"bootstrap", QN_PARAM_BOOL, AT(bootstrap), 0, 1, 0, 0, false, 0, NULL,
-     "draw rows with replacement for each tree"},
-    {"random_cuts", QN_PARAM_BOOL, AT(random_cuts), 0, 1, 0, 0, false, 1, NULL,
-     "one random cut per feature"},
-    {0}};
+                                        {"bootstrap", QN_PARAM_BOOL, AT(bootstrap), 0, 1, 0, 0,
+                                         false, 0, NULL,
+                                         "draw rows with replacement for each tree"},
+                                        {"random_cuts", QN_PARAM_BOOL, AT(random_cuts), 0, 1, 0, 0,
+                                         false, 1, NULL, "one random cut per feature"},
+                                        {0}};
 static const qn_param random_params[] = {COMMON_PARAMS,
-    {"bootstrap", QN_PARAM_BOOL, AT(bootstrap), 0, 1, 0, 0, false, 1, NULL,
-     "draw rows with replacement for each tree"},
-    {"random_cuts", QN_PARAM_BOOL, AT(random_cuts), 0, 1, 0, 0, false, 0, NULL,
-     "one random cut per feature"},
-    {0}};
+                                         {"bootstrap", QN_PARAM_BOOL, AT(bootstrap), 0, 1, 0, 0,
+                                          false, 1, NULL,
+                                          "draw rows with replacement for each tree"},
+                                         {"random_cuts", QN_PARAM_BOOL, AT(random_cuts), 0, 1, 0, 0,
+                                          false, 0, NULL, "one random cut per feature"},
+                                         {0}};
 
 struct forest {
     const qn_learn_request *request;
@@ -142,7 +172,8 @@ static void try_random_cut(struct tree *t, const struct pending *node, int32_t f
         add_row(f, rows[i], t->left, &weight);
         n_left++;
     }
-    if (n_left < f->params.min_data_in_leaf || node->n - n_left < f->params.min_data_in_leaf) return;
+    if (n_left < f->params.min_data_in_leaf || node->n - n_left < f->params.min_data_in_leaf)
+        return;
     double score = side_score(t->left, f->k, weight), squares = 0;
     for (int32_t c = 0; c < f->k; c++) {
         const double rest = t->all[c] - t->left[c];
@@ -316,10 +347,10 @@ static int32_t grow_node(struct tree *t, const struct pending *node)
         return leaf;
     }
     const qn_bin_feature *feature = &f->bins->features[cut.feature];
-    const qn_tree_node out = {
-        .threshold = threshold_of(feature, cut.bin),
-        .feature = cut.feature,
-        .flags = QN_NODE_DEFAULT_LEFT | (feature->categorical ? QN_NODE_CODE : 0)};
+    const qn_tree_node out = {.threshold = threshold_of(feature, cut.bin),
+                              .feature = cut.feature,
+                              .flags =
+                                  QN_NODE_DEFAULT_LEFT | (feature->categorical ? QN_NODE_CODE : 0)};
     const int32_t index = (int32_t)qn_tree_builder_add_node(&t->builder, &out);
     link_parent(t, node, index);
     const int64_t n_left = partition(t, node, &cut);
@@ -379,8 +410,7 @@ static bool create_tree(const struct forest *f, struct tree *t)
                        .leaf = qn_alloc_array(f->k, sizeof *t->leaf),
                        .pure = qn_alloc_array(f->k, sizeof *t->pure),
                        .gain = qn_alloc_array(n_features, sizeof *t->gain)};
-    return t->rows && t->spare && t->features && t->all && t->left && t->leaf && t->pure &&
-           t->gain;
+    return t->rows && t->spare && t->features && t->all && t->left && t->leaf && t->pure && t->gain;
 }
 
 /* False when stopped: the unfinished tree is of no use. */
@@ -425,8 +455,8 @@ static void append(const struct tree *t, qn_tree_builder *forest, int32_t width)
     }
     for (int64_t i = 0; i < tree->n_nodes; i++) {
         qn_tree_node node = tree->nodes[i];
-        node.left = node.left >= 0 ? (int32_t)first_node + node.left
-                                   : ~(int32_t)(first_value + ~node.left);
+        node.left =
+            node.left >= 0 ? (int32_t)first_node + node.left : ~(int32_t)(first_value + ~node.left);
         node.right = node.right >= 0 ? (int32_t)first_node + node.right
                                      : ~(int32_t)(first_value + ~node.right);
         qn_tree_builder_add_node(forest, &node);
@@ -466,9 +496,8 @@ struct grove {
 static void grow_one(void *context, int64_t i)
 {
     struct grove *grove = context;
-    grove->grown[i] =
-        create_tree(grove->forest, &grove->trees[i]) &&
-        grow_tree(&grove->trees[i], grove->forest->request->seed, grove->first + i);
+    grove->grown[i] = create_tree(grove->forest, &grove->trees[i]) &&
+                      grow_tree(&grove->trees[i], grove->forest->request->seed, grove->first + i);
 }
 
 enum { BATCH = 8 }; /* trees grown at a time when there are idle threads */
@@ -551,8 +580,8 @@ static void cost(const qn_dataset *data, const void *params, double *bytes, doub
     *work = 100 * n * log2(n + 2) * sqrt((double)data->n_dense[QN_VIEW_TREE]);
 }
 
-#define TASKS                                                                                      \
-    (1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION |                  \
+#define TASKS                                                                     \
+    (1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION | \
      1u << QN_TASK_RANKING)
 #define CAPABILITIES (QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS)
 

@@ -21,8 +21,8 @@ struct gbdt_params {
 static const qn_param params_table[] = {
     {"n_estimators", QN_PARAM_INT, AT(n_estimators), 1, 100000, 0, 0, false, 4000, NULL,
      "rounds at most; with validation rows, early stopping ends sooner"},
-    {"learning_rate", QN_PARAM_FLOAT, AT(grow.learning_rate), 1e-4, 1, 0.015, 0.12, true, 0.05, NULL,
-     "shrinkage of each tree; lower is better and slower"},
+    {"learning_rate", QN_PARAM_FLOAT, AT(grow.learning_rate), 1e-4, 1, 0.015, 0.12, true, 0.05,
+     NULL, "shrinkage of each tree; lower is better and slower"},
     {"num_leaves", QN_PARAM_INT, AT(grow.num_leaves), 2, 65536, 4, 200, true, 31, NULL,
      "leaves of a tree: its complexity"},
     {"max_depth", QN_PARAM_INT, AT(grow.max_depth), 0, 1000, 0, 0, false, 0, NULL,
@@ -31,8 +31,8 @@ static const qn_param params_table[] = {
      "rows in a leaf"},
     {"min_sum_hessian_in_leaf", QN_PARAM_FLOAT, AT(grow.min_sum_hessian_in_leaf), 0, 1e9, 0, 0,
      false, 1e-3, NULL, "weight of evidence in a leaf"},
-    {"feature_fraction", QN_PARAM_FLOAT, AT(grow.feature_fraction), 0.001, 1, 0.4, 1, false, 1, NULL,
-     "share of features that each tree may use"},
+    {"feature_fraction", QN_PARAM_FLOAT, AT(grow.feature_fraction), 0.001, 1, 0.4, 1, false, 1,
+     NULL, "share of features that each tree may use"},
     {"bagging_fraction", QN_PARAM_FLOAT, AT(bagging_fraction), 0.01, 1, 0.7, 1, false, 1, NULL,
      "share of rows that each tree sees"},
     {"bagging_freq", QN_PARAM_INT, AT(bagging_freq), 0, 1000, 0, 0, false, 1, NULL,
@@ -64,10 +64,10 @@ struct boosting {
     const struct gbdt_params *params;
     int32_t k; /* trees a round */
     int64_t n_train, n_valid;
-    double *scores, *valid_scores;     /* row after row, k each */
-    double *gradients, *hessians;      /* output after output, n_train each */
-    int32_t *all_rows, **rows;         /* sampled rows; one copy per output, which growing reorders */
-    uint8_t *sampled;                  /* per training row */
+    double *scores, *valid_scores; /* row after row, k each */
+    double *gradients, *hessians;  /* output after output, n_train each */
+    int32_t *all_rows, **rows;     /* sampled rows; one copy per output, which growing reorders */
+    uint8_t *sampled;              /* per training row */
     int64_t n_sampled;
     qn_grower **growers;
     qn_tree_builder *builders; /* of this round, one per output */
@@ -158,7 +158,8 @@ static qn_status allocate(struct boosting *b, qn_error *err)
         b->rows[c] = qn_alloc_aligned(b->n_train, sizeof **b->rows);
         b->gains[c] = qn_alloc_array(b->data->bins->n_features, sizeof **b->gains);
         complete = b->rows[c] && b->gains[c];
-        if (complete) QN_TRY(qn_grower_create(b->data->bins, &b->params->grow, &b->growers[c], err));
+        if (complete)
+            QN_TRY(qn_grower_create(b->data->bins, &b->params->grow, &b->growers[c], err));
     }
     if (!complete) return qn_fail(err, QN_ERR_NOMEM, "no memory to boost trees");
     set_init(b);
@@ -261,10 +262,10 @@ static void grow_output(void *context, int64_t c)
     qn_rng rng;
     qn_rng_init(&rng, b->request->seed, (uint64_t)(b->round * b->k + c));
     memcpy(b->rows[c], b->all_rows, (size_t)b->n_sampled * sizeof **b->rows);
-    b->grown[c] = qn_grower_grow(b->growers[c], b->rows[c], b->n_sampled,
-                                 b->gradients + c * b->n_train, b->hessians + c * b->n_train, &rng,
-                                 b->request->stop, &b->builders[c], b->scores + c, b->k,
-                                 b->gains[c]);
+    b->grown[c] =
+        qn_grower_grow(b->growers[c], b->rows[c], b->n_sampled, b->gradients + c * b->n_train,
+                       b->hessians + c * b->n_train, &rng, b->request->stop, &b->builders[c],
+                       b->scores + c, b->k, b->gains[c]);
     if (!b->grown[c] || b->builders[c].failed) return;
     if (b->n_sampled < b->n_train) {
         qn_grower_walk(b->growers[c], 0, b->n_train, b->sampled, b->scores + c, b->k);
@@ -409,8 +410,7 @@ static void cost(const qn_dataset *data, const void *params, double *bytes, doub
     const struct gbdt_params *p = params;
     const double n = (double)data->train.n_rows, k = data->n_outputs;
     const double cells = n * (double)data->n_dense[QN_VIEW_TREE];
-    *bytes = k * (n * 44 + (double)p->grow.num_leaves * 2048 *
-                               (double)data->n_dense[QN_VIEW_TREE]);
+    *bytes = k * (n * 44 + (double)p->grow.num_leaves * 2048 * (double)data->n_dense[QN_VIEW_TREE]);
     *work = cells * k * 10 / p->grow.learning_rate;
 }
 
@@ -419,8 +419,8 @@ const qn_learner qn_learner_gbdt = {
     .help = "gradient-boosted trees on histograms",
     .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION |
              1u << QN_TASK_RANKING,
-    .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_EARLY_STOP | QN_LEARNER_PARTIAL |
-                    QN_LEARNER_THREADS,
+    .capabilities =
+        QN_LEARNER_WEIGHTS | QN_LEARNER_EARLY_STOP | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,
     .view = QN_VIEW_TREE,
     .params = params_table,
     .params_bytes = sizeof(struct gbdt_params),

@@ -13,8 +13,8 @@ enum { STOP_CHECK_ROWS = 20000, PREFETCH_ROWS = 12 };
 struct split {
     double gain; /* 0: none */
     int32_t feature;
-    int32_t bin;       /* numbers: bins 1 … bin go left */
-    bool missing_left; /* numbers: so does bin 0 */
+    int32_t bin;                /* numbers: bins 1 … bin go left */
+    bool missing_left;          /* numbers: so does bin 0 */
     uint64_t set[QN_SET_WORDS]; /* categories: codes that go left */
     int64_t left_g, left_h;
 };
@@ -23,7 +23,7 @@ struct leaf {
     int64_t begin, n; /* of the grower's rows */
     int64_t g, h;     /* sums */
     int32_t depth;
-    int32_t parent;   /* node of this tree; -1: the root */
+    int32_t parent; /* node of this tree; -1: the root */
     bool is_left;
     int64_t *histogram;
     struct split split;
@@ -51,12 +51,12 @@ struct qn_grower {
     int64_t n_histograms;
     int32_t *selected; /* features of this tree */
     int64_t n_selected;
-    int32_t *offsets; /* of selected features: where their histogram begins */
+    int32_t *offsets;      /* of selected features: where their histogram begins */
     double unit_g, unit_h; /* what one step of the fixed point is worth */
     struct sorted_bin {
         double ratio;
         int32_t bin;
-    } *order;
+    } * order;
 };
 
 static int64_t high(int64_t packed)
@@ -323,8 +323,8 @@ static void search_categories(struct search *s, int32_t feature, const int64_t *
         qsort(order, (size_t)n, sizeof *order, by_ratio);
         const double lambda = s->lambda;
         s->lambda += p->cat_l2;
-        const int64_t most = p->max_cat_threshold < (n + 1) / 2 ? p->max_cat_threshold
-                                                                : (n + 1) / 2;
+        const int64_t most =
+            p->max_cat_threshold < (n + 1) / 2 ? p->max_cat_threshold : (n + 1) / 2;
         const int64_t only = p->extra_trees && most > 0 ? 1 + qn_rng_below(rng, most) : 0;
         int32_t n_taken = 0;
         bool from_end = false;
@@ -431,13 +431,13 @@ static bool split_leaf(qn_grower *grower, int64_t at, double *gain, qn_rng *rng)
     int64_t *other = histogram_at(grower, grower->n_leaves);
     if (!other) return false;
 
-    grower->nodes[node] = (struct bin_node){
-        .feature = whole.split.feature,
-        .bin = whole.split.bin,
-        .missing_left = whole.split.missing_left,
-        .categorical = grower->bins->features[whole.split.feature].categorical,
-        .left = ~(int32_t)at,
-        .right = ~(int32_t)grower->n_leaves};
+    grower->nodes[node] =
+        (struct bin_node){.feature = whole.split.feature,
+                          .bin = whole.split.bin,
+                          .missing_left = whole.split.missing_left,
+                          .categorical = grower->bins->features[whole.split.feature].categorical,
+                          .left = ~(int32_t)at,
+                          .right = ~(int32_t)grower->n_leaves};
     memcpy(grower->nodes[node].set, whole.split.set, sizeof whole.split.set);
     if (whole.parent >= 0) {
         struct bin_node *parent = &grower->nodes[whole.parent];
@@ -451,12 +451,19 @@ static bool split_leaf(qn_grower *grower, int64_t at, double *gain, qn_rng *rng)
     grower->n_leaves++;
     gain[whole.split.feature] += whole.split.gain;
 
-    *left = (struct leaf){.begin = whole.begin, .n = n_left, .g = whole.split.left_g,
-                          .h = whole.split.left_h, .depth = whole.depth + 1, .parent = node,
+    *left = (struct leaf){.begin = whole.begin,
+                          .n = n_left,
+                          .g = whole.split.left_g,
+                          .h = whole.split.left_h,
+                          .depth = whole.depth + 1,
+                          .parent = node,
                           .is_left = true};
-    *right = (struct leaf){.begin = whole.begin + n_left, .n = whole.n - n_left,
-                           .g = whole.g - left->g, .h = whole.h - left->h,
-                           .depth = whole.depth + 1, .parent = node};
+    *right = (struct leaf){.begin = whole.begin + n_left,
+                           .n = whole.n - n_left,
+                           .g = whole.g - left->g,
+                           .h = whole.h - left->h,
+                           .depth = whole.depth + 1,
+                           .parent = node};
     /* The smaller child is counted, the larger is what remains of the parent. */
     struct leaf *small = left->n < right->n ? left : right, *large = small == left ? right : left;
     small->histogram = other;
@@ -485,9 +492,8 @@ static void set_values(qn_grower *grower, const double *gradients, const double 
             g += gradients[rows[i]];
             h += hessians[rows[i]];
         }
-        const double value = h + p->reg_lambda > 0
-                                 ? -shrink_l1(g, p->reg_alpha) / (h + p->reg_lambda)
-                                 : 0;
+        const double value =
+            h + p->reg_lambda > 0 ? -shrink_l1(g, p->reg_alpha) / (h + p->reg_lambda) : 0;
         grower->values[l] = p->learning_rate * value;
         for (int64_t i = 0; i < leaf->n; i++) {
             scores[rows[i] * stride] += grower->values[l];
@@ -519,10 +525,10 @@ static void emit(const qn_grower *grower, qn_tree_builder *builder)
             out.flags = node->missing_left ? QN_NODE_DEFAULT_LEFT : 0;
             out.threshold = threshold_of(grower->bins, node);
         }
-        out.left = node->left >= 0 ? (int32_t)first + node->left
-                                   : ~(int32_t)(first_leaf + ~node->left);
-        out.right = node->right >= 0 ? (int32_t)first + node->right
-                                     : ~(int32_t)(first_leaf + ~node->right);
+        out.left =
+            node->left >= 0 ? (int32_t)first + node->left : ~(int32_t)(first_leaf + ~node->left);
+        out.right =
+            node->right >= 0 ? (int32_t)first + node->right : ~(int32_t)(first_leaf + ~node->right);
         qn_tree_builder_add_node(builder, &out);
     }
     qn_tree_builder_add_tree(builder, grower->n_nodes > 0 ? (int32_t)first : ~(int32_t)first_leaf);

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The main job from the command line: fit, predict, evaluate, inspect, and what must hold of them.
+# usage: main_job.sh QUERN SOURCE_FOLDER
+set -u
+quern=$1
+data=$2/examples/credit
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0
+
+check() { # check NAME COMMAND…
+    local name=$1
+    shift
+    if "$@" >"$work/out" 2>"$work/err"; then
+        echo "[       OK ] $name"
+    else
+        echo "[  FAILED  ] $name"
+        head -n 20 "$work/out" "$work/err"
+        failed=1
+    fi
+}
+exits() { # exits CODE COMMAND…
+    local wanted=$1
+    shift
+    "$@"
+    local code=$?
+    [ "$code" = "$wanted" ] || { echo "exit $code, not $wanted"; return 1; }
+}
+says() { # says CODE TEXT COMMAND…: exit code, and one line on standard error with the text
+    local wanted=$1 text=$2
+    shift 2
+    exits "$wanted" "$@" 2>"$work/said" || return 1
+    grep -qF -- "$text" "$work/said" || { cat "$work/said"; return 1; }
+    ! grep -qiE 'sanitizer|segmentation' "$work/said"
+}
+fit() {
+    "$quern" fit "$data/train.csv" --target class --trials 3 --folds 3 --quiet "$@"
+}
+json() { # json FILE EXPRESSION over the parsed object d
+    python3 -c "import json,sys; d=json.load(open('$1')); sys.exit(0 if ($2) else 1)"
+}
+
+cd "$work" || exit 1
+check fit_writes_model_and_report fit -o a.quern --threads 1
+check the_report_is_there test -s a.html
+fit -o b.quern --threads 2 --report "" >/dev/null
+fit -o c.quern --threads 3 --report "" >/dev/null
+check one_and_two_threads_give_the_same_bytes cmp a.quern b.quern
+check one_and_three_threads_give_the_same_bytes cmp a.quern c.quern
+fit -o j.quern --json >fit.json
+check json_has_the_promised_members json fit.json \
+    "all(k in d for k in ('model','task','metric','cv','test','leaderboard','trials','seconds','seed','warnings')) and d['cv']['score']>0.7 and any(e['name']=='baseline' for e in d['leaderboard'])"
+check predict_writes_every_row "$quern" predict a.quern "$data/holdout.csv" -o p.csv
+check predictions_have_a_header_and_all_rows test "$(wc -l <p.csv)" = "$(wc -l <"$data/holdout.csv")"
+check predictions_name_the_classes grep -q '^prediction,p_bad,p_good$' p.csv
+"$quern" predict a.quern - <"$data/holdout.csv" >p2.csv
+check standard_input_predicts_the_same cmp p.csv p2.csv
+gzip -k -c "$data/holdout.csv" >h.csv.gz
+"$quern" predict a.quern h.csv.gz >p3.csv
+check gzip_predicts_the_same cmp p.csv p3.csv
+"$quern" evaluate a.quern "$data/holdout.csv" --json >e.json
+check evaluate_gives_the_metrics json e.json "d['rows']==200 and 0.7<d['metrics']['roc_auc']<0.9"
+check inspect_reads_the_model "$quern" inspect a.quern
+check inspect_prints_json sh -c "'$quern' inspect a.quern --json | python3 -m json.tool"
+check a_budget_is_kept exits 0 timeout 4 "$quern" fit "$data/train.csv" --target class --budget 3s --quiet -o t.quern
+check a_wrong_column_suggests_the_right_one says 2 "did you mean 'class'" \
+    "$quern" fit "$data/train.csv" --target clas --quiet -o x.quern
+check a_wrong_option_suggests_the_right_one says 2 "did you mean --target" \
+    "$quern" fit "$data/train.csv" --targer class
+check a_wrong_command_suggests_the_right_one says 2 "did you mean 'fit'" "$quern" fti
+check a_missing_file_is_named says 1 "nowhere.csv" "$quern" fit nowhere.csv --target class
+check a_folder_that_is_not_there_is_told_at_once says 1 "no/such" \
+    "$quern" fit "$data/train.csv" --target class -o no/such/model.quern
+check a_full_disk_is_told says 1 "/dev/full" "$quern" predict a.quern "$data/holdout.csv" -o /dev/full
+check a_full_standard_output_is_told says 1 "standard output" \
+    sh -c "'$quern' inspect a.quern >/dev/full"
+cut -d, -f2- "$data/holdout.csv" >narrow.csv
+check a_missing_column_is_named says 3 "checking_status" "$quern" predict a.quern narrow.csv
+sed 's/,good$/,fine/' "$data/holdout.csv" >labels.csv
+check an_unknown_label_is_named says 3 "'fine'" "$quern" evaluate a.quern labels.csv
+check a_label_map_solves_it "$quern" evaluate a.quern labels.csv --label-map fine=good
+head -c 20000 a.quern >short.quern
+check a_cut_model_is_refused says 3 "cut off" "$quern" inspect short.quern
+(timeout -s INT 2 "$quern" fit "$data/train.csv" --target class --budget 60s --quiet -o i.quern --report "")
+check an_interrupt_keeps_the_best_so_far "$quern" inspect i.quern
+exit $failed
