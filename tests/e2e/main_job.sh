@@ -3,7 +3,7 @@
 # The main job from the command line: fit, predict, evaluate, inspect, and what must hold of them.
 # usage: main_job.sh QUERN SOURCE_FOLDER
 set -u
-quern=$1
+quern=$(realpath "$1")
 data=$2/examples/credit
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
