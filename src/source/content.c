@@ -4,7 +4,9 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -156,12 +158,30 @@ static qn_status decompress(const char *path, const qn_stop *stop, qn_content *c
     return QN_OK;
 }
 
+/* A pipe or device, such as the shell's <(command), cannot be mapped. */
+static bool is_stream(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISCHR(info.st_mode));
+}
+
 qn_status qn_content_open(const char *path, const qn_stop *stop, qn_content *out, qn_error *err)
 {
     *out = (qn_content){0};
     if (strcmp(path, "-") == 0) {
         struct buffer buffer = {0};
         const qn_status status = read_stream(STDIN_FILENO, "standard input", stop, &buffer, err);
+        *out = (qn_content){.data = buffer.data, .bytes = buffer.bytes, .owned = buffer.data};
+        if (status != QN_OK) {
+            qn_content_close(out);
+            return status;
+        }
+    } else if (is_stream(path)) {
+        const int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) return qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
+        struct buffer buffer = {0};
+        const qn_status status = read_stream(fd, path, stop, &buffer, err);
+        close(fd);
         *out = (qn_content){.data = buffer.data, .bytes = buffer.bytes, .owned = buffer.data};
         if (status != QN_OK) {
             qn_content_close(out);
