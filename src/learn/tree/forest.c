@@ -496,8 +496,10 @@ struct grove {
 static void grow_one(void *context, int64_t i)
 {
     struct grove *grove = context;
-    grove->grown[i] = create_tree(grove->forest, &grove->trees[i]) &&
-                      grow_tree(&grove->trees[i], grove->forest->request->seed, grove->first + i);
+    struct tree *tree = &grove->trees[i];
+    if (!create_tree(grove->forest, tree)) tree->builder.failed = true;
+    grove->grown[i] = !tree->builder.failed &&
+                      grow_tree(tree, grove->forest->request->seed, grove->first + i);
 }
 
 enum { BATCH = 8 }; /* trees grown at a time when there are idle threads */
@@ -515,7 +517,7 @@ static qn_status grow_all(const struct forest *f, qn_tree_builder *model, double
         qn_pool_run(f->request->pool, n, grow_one, &grove);
         bool no_memory = false;
         for (int64_t i = 0; i < n; i++) {
-            no_memory |= !trees[i].gain || trees[i].builder.failed;
+            no_memory |= trees[i].builder.failed;
             if (grown[i] && !*stopped && !no_memory) {
                 append(&trees[i], model, f->data->n_outputs);
                 for (int64_t j = 0; j < f->bins->n_features; j++) {

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What must hold of every learner in the table, for every task it can do: fits on missing values,
+ * constant and all-missing columns and unseen levels; the same bytes on any number of threads; the
+ * same predictions after a round trip through bytes and in blocks of any size; stops when told;
+ * survives running out of memory. */
+#include "automl/fold.h"
+#include "frame/cells.h"
+#include "learn/learner.h"
+#include "source/csv.h"
+#include "validate/understand.h"
+
+#include "check.h"
+
+#include <stdlib.h>
+
+struct world {
+    qn_frame *frame;
+    qn_schema *schema;
+    double *target;
+    qn_fold_set folds;
+};
+
+static const char *const tasks[] = {"binary", "multiclass", "regression"};
+
+/* 120 rows: a number with gaps, a category with rare levels, noise, a column that is nearly always
+ * missing. */
+static void make_world(const char *task, struct world *world)
+{
+    qn_error err = {0};
+    qn_str csv = {0};
+    unsigned state = 7;
+    qn_str_add(&csv, "a,b,c,d,y\n");
+    for (int i = 0; i < 120; i++) {
+        state = state * 1103515245 + 12345;
+        const unsigned draw = state >> 16;
+        const double a = draw % 100;
+        if (i % 9) qn_str_addf(&csv, "%g", a);
+        qn_str_addf(&csv, ",%c,%u,%s,", "ppqqrs"[draw % 6], draw % 17, i == 50 ? "1" : "");
+        if (strcmp(task, "binary") == 0) {
+            qn_str_add(&csv, (a > 50) != (draw % 10 == 0) ? "yes\n" : "no\n");
+        } else if (strcmp(task, "multiclass") == 0) {
+            qn_str_addf(&csv, "k%d\n", (int)a / 34);
+        } else {
+            qn_str_addf(&csv, "%g\n", a * 3 + draw % 7 + 0.5);
+        }
+    }
+    const qn_read_request read = {.uri = "memory"};
+    CHECK_OK(qn_csv_read(&read, "memory", csv.text, csv.bytes, &world->frame, NULL, &err));
+    qn_str_release(&csv);
+    qn_profile *profile = NULL;
+    CHECK_OK(qn_profile_create(world->frame, NULL, 120, NULL, &profile, &err));
+    const qn_understand_request question = {
+        .frame = world->frame, .profile = profile, .target = "y", .task = task};
+    CHECK_OK(qn_understand(&question, &world->schema, &err));
+    qn_profile_free(profile);
+    CHECK_OK(qn_schema_target(world->schema, world->frame, false, &world->target, &err));
+    static int32_t rows[120];
+    for (int i = 0; i < 120; i++) {
+        rows[i] = i;
+    }
+    const qn_fold_request folds = {.frame = world->frame,
+                                   .schema = world->schema,
+                                   .target = world->target,
+                                   .rows = rows,
+                                   .n_rows = 120,
+                                   .n_folds = 3,
+                                   .seed = 1};
+    CHECK_OK(qn_fold_set_create(&folds, &world->folds, &err));
+}
+
+static void release_world(struct world *world)
+{
+    qn_fold_set_release(&world->folds);
+    qn_schema_free(world->schema);
+    qn_frame_free(world->frame);
+    free(world->target);
+}
+
+typedef void check_learner(const qn_learner *learner, const struct world *world,
+                           const void *params);
+
+/* Calls `check` for every learner and task, with few rounds so that it stays quick. */
+static void for_each(check_learner *check)
+{
+    for (size_t t = 0; t < sizeof tasks / sizeof *tasks; t++) {
+        struct world world;
+        make_world(tasks[t], &world);
+        for (int i = 0; qn_learners[i]; i++) {
+            const qn_learner *learner = qn_learners[i];
+            if (!(learner->tasks & 1u << world.schema->task)) continue;
+            void *params = calloc(1, learner->params_bytes + 1);
+            qn_params_init(learner, params);
+            for (const qn_param *p = learner->params; p->name; p++) {
+                if (strcmp(p->name, "n_estimators") == 0) {
+                    CHECK_INT(qn_params_set(learner, params, "n_estimators=12", NULL), QN_OK);
+                }
+            }
+            check(learner, &world, params);
+            free(params);
+        }
+        release_world(&world);
+    }
+}
+
+static qn_status fit(const qn_learner *learner, const struct world *world, const void *params,
+                     qn_pool *pool, const qn_stop *stop, qn_estimator **out)
+{
+    qn_error err = {0};
+    qn_learn_result result = {0};
+    const qn_learn_request request = {.data = &world->folds.folds[0].data,
+                                      .params = params,
+                                      .seed = 5,
+                                      .stop = stop,
+                                      .pool = pool};
+    const qn_status status = learner->fit(&request, &result, &err);
+    *out = result.estimator;
+    qn_free(result.importance);
+    return status;
+}
+
+static void predict(const qn_learner *learner, const struct world *world,
+                    const qn_estimator *estimator, double *out)
+{
+    CHECK_INT(qn_estimator_predict(estimator,
+                                   &world->folds.folds[0].data.valid.views[learner->view], NULL,
+                                   out, NULL),
+              QN_OK);
+}
+
+static void check_predictions(const qn_learner *learner, const struct world *world,
+                              const void *params)
+{
+    qn_estimator *estimator = NULL;
+    double out[120 * 3];
+    const int64_t n = world->folds.folds[0].n_valid;
+    const int32_t k = qn_schema_n_outputs(world->schema);
+    CHECK_INT(fit(learner, world, params, NULL, NULL, &estimator), QN_OK);
+    predict(learner, world, estimator, out);
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (int32_t c = 0; c < k; c++) {
+            CHECK(isfinite(out[i * k + c]));
+            sum += out[i * k + c];
+        }
+        if (world->schema->task == QN_TASK_BINARY) CHECK(sum >= 0 && sum <= 1);
+        if (world->schema->task == QN_TASK_MULTICLASS) CHECK_NEAR(sum, 1, 1e-12);
+    }
+    qn_estimator_free(estimator);
+}
+
+static void check_threads(const qn_learner *learner, const struct world *world, const void *params)
+{
+    qn_writer first = {0};
+    for (int n_threads = 1; n_threads <= 3; n_threads++) {
+        qn_pool *pool = qn_pool_create(n_threads);
+        qn_estimator *estimator = NULL;
+        qn_writer writer = {0};
+        CHECK_INT(fit(learner, world, params, pool, NULL, &estimator), QN_OK);
+        qn_estimator_write(estimator, &writer);
+        if (n_threads == 1) {
+            first = writer;
+        } else {
+            CHECK_INT(writer.bytes, first.bytes);
+            assert_memory_equal(writer.data, first.data, first.bytes);
+            qn_writer_release(&writer);
+        }
+        qn_estimator_free(estimator);
+        qn_pool_free(pool);
+    }
+    qn_writer_release(&first);
+}
+
+static void check_round_trip(const qn_learner *learner, const struct world *world,
+                             const void *params)
+{
+    qn_error err = {0};
+    qn_estimator *before = NULL, *after = NULL;
+    qn_writer writer = {0};
+    double expected[120 * 3], out[120 * 3];
+    const int32_t k = qn_schema_n_outputs(world->schema);
+    const int64_t n = world->folds.folds[0].n_valid;
+    CHECK_INT(fit(learner, world, params, NULL, NULL, &before), QN_OK);
+    predict(learner, world, before, expected);
+    qn_estimator_write(before, &writer);
+    uint8_t *copy = aligned_alloc(64, (writer.bytes + 63) / 64 * 64);
+    memcpy(copy, writer.data, writer.bytes);
+    qn_reader reader = {.data = copy, .bytes = writer.bytes};
+    CHECK_OK(qn_estimator_read(&reader, world->folds.folds[0].recipe, k, &after, &err));
+    predict(learner, world, after, out);
+    assert_memory_equal(out, expected, (size_t)(n * k) * sizeof *out);
+    qn_estimator_free(after);
+    /* Damaged bytes are refused or give some model, but never read out of bounds. */
+    for (size_t length = 0; length < writer.bytes; length += 1 + writer.bytes / 97) {
+        reader = (qn_reader){.data = copy, .bytes = length};
+        CHECK_FAILS(QN_ERR_DATA,
+                    qn_estimator_read(&reader, world->folds.folds[0].recipe, k, &after, NULL));
+    }
+    for (size_t at = 0; at < writer.bytes; at += 1 + writer.bytes / 997) {
+        copy[at] ^= 0x41;
+        reader = (qn_reader){.data = copy, .bytes = writer.bytes};
+        if (qn_estimator_read(&reader, world->folds.folds[0].recipe, k, &after, NULL) == QN_OK) {
+            predict(learner, world, after, out);
+            qn_estimator_free(after);
+        }
+        copy[at] ^= 0x41;
+    }
+    free(copy);
+    qn_estimator_free(before);
+    qn_writer_release(&writer);
+}
+
+static void check_stop(const qn_learner *learner, const struct world *world, const void *params)
+{
+    const volatile sig_atomic_t raised = 1;
+    const qn_stop stop = {.interrupted = &raised};
+    qn_estimator *estimator = NULL;
+    const qn_status status = fit(learner, world, params, NULL, &stop, &estimator);
+    CHECK(status == QN_ERR_INTERRUPTED || status == QN_OK);
+    CHECK((status == QN_OK) == (estimator != NULL));
+    qn_estimator_free(estimator);
+}
+
+static void check_no_memory(const qn_learner *learner, const struct world *world,
+                            const void *params)
+{
+    qn_estimator *estimator = NULL;
+    CHECK_SURVIVES_NO_MEMORY(fit(learner, world, params, NULL, NULL, &estimator));
+    qn_estimator_free(estimator);
+}
+
+static void every_learner_predicts_what_its_task_asks_for(void **state)
+{
+    (void)state;
+    for_each(check_predictions);
+}
+
+static void every_learner_gives_the_same_bytes_on_any_number_of_threads(void **state)
+{
+    (void)state;
+    for_each(check_threads);
+}
+
+static void every_estimator_survives_a_round_trip_and_damage(void **state)
+{
+    (void)state;
+    for_each(check_round_trip);
+}
+
+static void every_learner_stops_when_told(void **state)
+{
+    (void)state;
+    for_each(check_stop);
+}
+
+static void every_learner_survives_running_out_of_memory(void **state)
+{
+    (void)state;
+    for_each(check_no_memory);
+}
+
+RUN_TESTS(TEST(every_learner_predicts_what_its_task_asks_for),
+          TEST(every_learner_gives_the_same_bytes_on_any_number_of_threads),
+          TEST(every_estimator_survives_a_round_trip_and_damage),
+          TEST(every_learner_stops_when_told), TEST(every_learner_survives_running_out_of_memory))
