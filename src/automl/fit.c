@@ -483,7 +483,7 @@ static qn_status calibrate(struct fit *fit, qn_error *err)
             input.threshold = fit->predictor->threshold;
         }
     } else if (fit->data.task == QN_TASK_REGRESSION) {
-        double low = INFINITY, high = -INFINITY;
+        double low = QN_INF, high = -QN_INF;
         for (int64_t i = 0; i < fit->data.n_covered; i++) {
             low = fmin(low, fit->data.target[i]);
             high = fmax(high, fit->data.target[i]);

@@ -12,6 +12,7 @@
 
 /* The missing value of every numeric array. */
 #define QN_NA ((double)__builtin_nan(""))
+#define QN_INF ((double)__builtin_inf())
 
 enum { QN_DOUBLE_TEXT_BYTES = 32, QN_INT64_TEXT_BYTES = 24 };
 

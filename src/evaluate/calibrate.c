@@ -73,7 +73,7 @@ qn_status qn_threshold_fit(const qn_metric_input *input, const qn_metric *metric
         qn_free(sorted);
         return qn_fail(err, QN_ERR_NOMEM, "no memory to choose a threshold");
     }
-    double best = -(double)INFINITY;
+    double best = -QN_INF;
     qn_status status = QN_OK;
     qn_metric_input trial = *input;
     for (int t = 0; t < THRESHOLDS_TRIED && status == QN_OK; t++) {

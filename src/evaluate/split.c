@@ -224,7 +224,7 @@ static qn_status time_order(const qn_split_request *request, struct keyed **out,
     if (!order) return no_memory(err);
     for (int64_t i = 0; i < n; i++) {
         const double time = qn_column_number(column, row_at(request, i));
-        order[i] = (struct keyed){isnan(time) ? -(double)INFINITY : time, (int32_t)i};
+        order[i] = (struct keyed){isnan(time) ? -QN_INF : time, (int32_t)i};
     }
     qsort(order, (size_t)n, sizeof *order, by_key);
     *out = order;

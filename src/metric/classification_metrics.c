@@ -161,7 +161,7 @@ int32_t qn_metric_label(const qn_metric_input *input, int64_t i)
     }
     const double *p = input->predicted + i * input->n_classes;
     int32_t best = 0;
-    double best_p = -INFINITY;
+    double best_p = -QN_INF;
     for (int32_t c = 0; c < input->n_classes; c++) {
         const double weighted = input->class_weights ? p[c] * input->class_weights[c] : p[c];
         if (weighted > best_p) {

@@ -70,7 +70,7 @@ void qn_temperature_apply(double temperature, double *outputs, int32_t n_outputs
         outputs[0] = 1 / (1 + exp(-log(p / (1 - p)) / temperature));
         return;
     }
-    double most = -(double)INFINITY, sum = 0;
+    double most = -QN_INF, sum = 0;
     for (int32_t c = 0; c < n_outputs; c++) {
         outputs[c] = log(fmax(outputs[c], 1e-15)) / temperature;
         most = fmax(most, outputs[c]);
@@ -200,7 +200,7 @@ int32_t qn_predictor_decide(const qn_predictor *predictor, const double *outputs
 {
     if (predictor->n_outputs == 1) return outputs[0] >= predictor->threshold;
     int32_t best = 0;
-    double most = -(double)INFINITY;
+    double most = -QN_INF;
     for (int32_t c = 0; c < predictor->n_outputs; c++) {
         const double p =
             predictor->class_weights ? outputs[c] * predictor->class_weights[c] : outputs[c];

@@ -76,7 +76,7 @@ static qn_status fit(const qn_fit_column *column, qn_step *step, qn_error *err)
         }
     }
     for (int p = 0; status == QN_OK && p < N_PARTS; p++) {
-        double low = (double)INFINITY, high = -(double)INFINITY;
+        double low = QN_INF, high = -QN_INF;
         for (int64_t i = 0; i < n; i++) {
             low = fmin(low, values[p * n + i]);
             high = fmax(high, values[p * n + i]);

@@ -201,7 +201,7 @@ static qn_status follow_path(const qn_learn_request *request, struct problem *p,
 {
     const struct linear_params *params = request->params;
     const int64_t n_point = p->k * (p->n_features + 1);
-    double penalties[16], best_loss = (double)INFINITY;
+    double penalties[16], best_loss = QN_INF;
     const int n_steps = path_of(p, params, penalties);
     int n_worse = 0;
     for (int step = 0; step < n_steps && n_worse < 2; step++) {

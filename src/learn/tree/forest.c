@@ -281,8 +281,8 @@ static int64_t add_leaf(struct tree *t, double weight)
 static double threshold_of(const qn_bin_feature *feature, int32_t bin)
 {
     if (feature->categorical) return bin - 0.5; /* code = bin - 1 */
-    if (bin == 0) return -(double)INFINITY;
-    return bin - 1 < feature->n_bins - 2 ? feature->edges[bin - 1] : (double)INFINITY;
+    if (bin == 0) return -QN_INF;
+    return bin - 1 < feature->n_bins - 2 ? feature->edges[bin - 1] : QN_INF;
 }
 
 static void link_parent(struct tree *t, const struct pending *node, int32_t child)
@@ -498,8 +498,8 @@ static void grow_one(void *context, int64_t i)
     struct grove *grove = context;
     struct tree *tree = &grove->trees[i];
     if (!create_tree(grove->forest, tree)) tree->builder.failed = true;
-    grove->grown[i] = !tree->builder.failed &&
-                      grow_tree(tree, grove->forest->request->seed, grove->first + i);
+    grove->grown[i] =
+        !tree->builder.failed && grow_tree(tree, grove->forest->request->seed, grove->first + i);
 }
 
 enum { BATCH = 8 }; /* trees grown at a time when there are idle threads */

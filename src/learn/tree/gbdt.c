@@ -322,7 +322,7 @@ static struct progress boost(struct boosting *b, qn_tree_builder *model)
     const double fidelity = b->request->fidelity > 0 ? b->request->fidelity : 1;
     const int64_t n_rounds = (int64_t)ceil(fidelity * (double)b->params->n_estimators);
     struct progress done = {0};
-    double best = (double)INFINITY;
+    double best = QN_INF;
     qn_rng rng;
     qn_rng_init(&rng, b->request->seed, UINT64_MAX);
     for (b->round = 0; b->round < n_rounds; b->round++) {
@@ -344,7 +344,7 @@ static struct progress boost(struct boosting *b, qn_tree_builder *model)
             continue;
         }
         const double loss = validation_loss(b);
-        if (loss < best - 1e-9 * fabs(best == (double)INFINITY ? 0 : best)) {
+        if (loss < best - 1e-9 * fabs(best == QN_INF ? 0 : best)) {
             best = loss;
             done.n_kept = b->round + 1;
         } else if (b->round + 1 - done.n_kept >= patience_of(b, done.n_kept)) {

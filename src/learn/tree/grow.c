@@ -504,8 +504,8 @@ static void set_values(qn_grower *grower, const double *gradients, const double 
 static double threshold_of(const qn_bins *bins, const struct bin_node *node)
 {
     const qn_bin_feature *feature = &bins->features[node->feature];
-    if (node->bin < 1) return -(double)INFINITY;
-    return node->bin - 1 < feature->n_bins - 2 ? feature->edges[node->bin - 1] : (double)INFINITY;
+    if (node->bin < 1) return -QN_INF;
+    return node->bin - 1 < feature->n_bins - 2 ? feature->edges[node->bin - 1] : QN_INF;
 }
 
 static void emit(const qn_grower *grower, qn_tree_builder *builder)
