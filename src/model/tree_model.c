@@ -122,14 +122,57 @@ static inline bool goes_left(const qn_tree_model *model, const qn_tree_node *nod
     return value <= node->threshold;
 }
 
-static inline int32_t leaf_of(const qn_tree_model *model, int32_t at, const double *row,
-                              int64_t stride)
+/* The child that a value goes to. Numbers, the usual case, take no branch that depends on the data:
+ * half of such branches would be guessed wrong. */
+static inline int32_t step(const qn_tree_model *model, int32_t at, const double *row,
+                           int64_t stride)
 {
-    while (at >= 0) {
-        const qn_tree_node *node = &model->nodes[at];
-        at = goes_left(model, node, row[node->feature * stride]) ? node->left : node->right;
+    const qn_tree_node *node = &model->nodes[at];
+    const double value = row[node->feature * stride];
+    int32_t left = (value <= node->threshold) | (isnan(value) & (node->flags & 1));
+    if (__builtin_expect(node->flags & (QN_NODE_CATEGORY | QN_NODE_CODE), 0)) {
+        left = goes_left(model, node, value);
     }
-    return ~at;
+    return node->right ^ ((node->left ^ node->right) & -left);
+}
+
+enum { LANES = 8 };
+
+/* Leaves of `n` rows at once: their walks are independent, so the processor overlaps them. */
+static inline void find_leaves(const qn_tree_model *model, int32_t root, const double *rows,
+                               int64_t stride, int n, int32_t *leaves)
+{
+    bool walking = root >= 0;
+    for (int i = 0; i < n; i++) {
+        leaves[i] = root;
+    }
+    while (walking) {
+        walking = false;
+        for (int i = 0; i < n; i++) {
+            if (leaves[i] < 0) continue;
+            leaves[i] = step(model, leaves[i], rows + i, stride);
+            walking |= leaves[i] >= 0;
+        }
+    }
+}
+
+/* Adds one tree's leaves to the sums of up to LANES rows. */
+static inline void add_tree(const qn_tree_model *model, int32_t tree, const double *rows,
+                            int64_t stride, int n, double *out)
+{
+    const int32_t k = model->head.n_outputs;
+    int32_t leaves[LANES];
+    find_leaves(model, model->roots[tree], rows, stride, n, leaves);
+    for (int i = 0; i < n; i++) {
+        const int64_t leaf = ~leaves[i];
+        if (!model->vector_leaves) {
+            out[i * k + tree % k] += model->values[leaf];
+            continue;
+        }
+        for (int32_t c = 0; c < k; c++) {
+            out[i * k + c] += model->values[leaf * k + c];
+        }
+    }
 }
 
 static void link_row(const qn_tree_model *model, double *out)
@@ -174,17 +217,13 @@ static void predict(const qn_estimator *estimator, const qn_matrix *features, do
         memcpy(out + row * k, model->init, (size_t)k * sizeof *out);
     }
     for (int32_t t = 0; t < model->n_trees; t++) {
-        const int32_t root = model->roots[t];
-        for (int64_t row = 0; row < features->n_rows; row++) {
-            const int64_t leaf = leaf_of(model, root, features->dense + row, features->stride);
-            if (!model->vector_leaves) {
-                out[row * k + t % k] += model->values[leaf];
-                continue;
-            }
-            const double *values = model->values + leaf * k;
-            for (int32_t c = 0; c < k; c++) {
-                out[row * k + c] += values[c];
-            }
+        int64_t row = 0;
+        for (; row + LANES <= features->n_rows; row += LANES) {
+            add_tree(model, t, features->dense + row, features->stride, LANES, out + row * k);
+        }
+        if (row < features->n_rows) {
+            add_tree(model, t, features->dense + row, features->stride,
+                     (int)(features->n_rows - row), out + row * k);
         }
     }
     for (int64_t row = 0; row < features->n_rows; row++) {
