@@ -37,6 +37,14 @@ qn_status qn_file_map_open(const char *path, qn_file_map *out, qn_error *err)
     return status;
 }
 
+void qn_file_map_drop(const qn_file_map *map, const void *begin, const void *end)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)begin + page - 1) / page * page;
+    const uintptr_t last = (uintptr_t)end / page * page;
+    if (map->data && first < last) (void)madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
 void qn_file_unmap(qn_file_map *map)
 {
     if (map->data) munmap((void *)(uintptr_t)map->data, map->bytes);

@@ -15,6 +15,8 @@ typedef struct qn_file_map {
 
 QN_MUST_CHECK
 qn_status qn_file_map_open(const char *path, qn_file_map *out, qn_error *err);
+/* Lets whole pages between begin and end go; a later access reads them again. */
+void qn_file_map_drop(const qn_file_map *map, const void *begin, const void *end);
 void qn_file_unmap(qn_file_map *map);
 
 /* Writes to a temporary file beside `path`, syncs, renames: readers see the old file or the whole

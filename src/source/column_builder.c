@@ -11,9 +11,8 @@ enum value_kind { VALUE_MISSING, VALUE_BOOL, VALUE_INT, VALUE_DOUBLE, VALUE_TEXT
 bool qn_column_builder_init(qn_column_builder *builder, const char *name, size_t name_bytes,
                             int64_t n_before)
 {
-    *builder =
-        (qn_column_builder){.name = qn_strndup(name, name_bytes), .texts = qn_map_create(16)};
-    builder->failed = !builder->name || !builder->texts;
+    *builder = (qn_column_builder){.name = qn_strndup(name, name_bytes)};
+    builder->failed = !builder->name;
     for (int64_t row = 0; row < n_before && !builder->failed; row++) {
         qn_column_builder_add_missing(builder);
     }
@@ -25,7 +24,7 @@ void qn_column_builder_release(qn_column_builder *builder)
     qn_free(builder->name);
     qn_free(builder->kinds);
     qn_free(builder->ints);
-    qn_map_free(builder->texts);
+    qn_interner_release(&builder->texts);
     *builder = (qn_column_builder){0};
 }
 
@@ -75,9 +74,8 @@ void qn_column_builder_add_text(qn_column_builder *builder, const char *text, si
 {
     int64_t *slot = next_slot(builder, VALUE_TEXT);
     if (!slot) return;
-    const int64_t *code = qn_map_slot(builder->texts, text, bytes, qn_map_n(builder->texts));
-    builder->failed = !code;
-    if (code) *slot = *code;
+    *slot = qn_interner_code(&builder->texts, text, bytes);
+    builder->failed = *slot < 0;
 }
 
 static double double_of(const qn_column_builder *builder, int64_t row)
@@ -94,9 +92,9 @@ static double double_of(const qn_column_builder *builder, int64_t row)
 static qn_field_type type_of_texts(const qn_column_builder *builder, const qn_markers *markers)
 {
     qn_field_type type = QN_FIELD_EMPTY;
-    for (int64_t i = 0; i < qn_map_n(builder->texts); i++) {
+    for (int64_t i = 0; i < builder->texts.texts.n; i++) {
         size_t bytes;
-        const char *text = qn_map_key(builder->texts, i, &bytes);
+        const char *text = qn_dictionary_text(&builder->texts.texts, i, &bytes);
         if (qn_markers_find(markers, text, bytes, type) >= 0) continue;
         type = qn_field_type_join(type, qn_field_type_of(text, bytes));
     }
@@ -135,9 +133,9 @@ static bool number_as_text(qn_column_builder *builder, int64_t row)
     } else {
         bytes = qn_format_double(double_of(builder, row), text);
     }
-    const int64_t *code = qn_map_slot(builder->texts, text, bytes, qn_map_n(builder->texts));
-    if (!code) return false;
-    builder->ints[row] = *code;
+    const int32_t code = qn_interner_code(&builder->texts, text, bytes);
+    if (code < 0) return false;
+    builder->ints[row] = code;
     builder->kinds[row] = VALUE_TEXT;
     return true;
 }
@@ -154,7 +152,7 @@ static bool store(const qn_column_builder *builder, const qn_markers *markers, q
     size_t bytes = 0;
     const char *text = NULL;
     if (builder->kinds[row] == VALUE_TEXT) {
-        text = qn_map_key(builder->texts, builder->ints[row], &bytes);
+        text = qn_dictionary_text(&builder->texts.texts, builder->ints[row], &bytes);
         if (qn_markers_find(markers, text, bytes, type) >= 0) return false;
     }
     switch (column->type) {
@@ -203,7 +201,7 @@ static bool finish_column(qn_column_builder *builder, int64_t n_rows, const qn_m
         if (column->type == QN_TYPE_STRING) column->data.codes[row] = -1;
     }
     if (complete && column->type == QN_TYPE_STRING) {
-        complete = qn_dictionary_create(builder->texts, &column->dictionary);
+        complete = qn_interner_take(&builder->texts, &column->dictionary);
     }
     if (complete && column->n_missing == 0) {
         qn_free(column->valid);

@@ -6,7 +6,7 @@
 #ifndef QN_SOURCE_COLUMN_BUILDER_H
 #define QN_SOURCE_COLUMN_BUILDER_H
 
-#include "base/map.h"
+#include "frame/interner.h"
 #include "source/field.h"
 
 typedef struct qn_column_builder {
@@ -14,7 +14,7 @@ typedef struct qn_column_builder {
     int64_t n_rows, room;
     uint8_t *kinds; /* per row: what it holds */
     int64_t *ints;  /* per row: an int64, the bits of a double, or the code of a text */
-    qn_map *texts;
+    qn_interner texts;
     bool failed; /* out of memory */
 } qn_column_builder;
 

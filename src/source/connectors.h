@@ -6,6 +6,7 @@
 #ifndef QN_SOURCE_CONNECTORS_H
 #define QN_SOURCE_CONNECTORS_H
 
+#include "source/content.h"
 #include "source/source.h"
 
 typedef struct qn_connector {
@@ -20,7 +21,7 @@ extern const qn_connector qn_connector_sqlite;
 /* JSON lines: one object a line. Nested objects become columns with dotted names, arrays become
  * their text. */
 QN_MUST_CHECK
-qn_status qn_jsonl_read(const qn_read_request *request, const char *name, const char *data,
-                        size_t bytes, qn_frame **out, qn_str *warnings, qn_error *err);
+qn_status qn_jsonl_read(const qn_read_request *request, const char *name, const qn_content *content,
+                        qn_frame **out, qn_str *warnings, qn_error *err);
 
 #endif

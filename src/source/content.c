@@ -195,6 +195,11 @@ qn_status qn_content_open(const char *path, const qn_stop *stop, qn_content *out
     return decompress(strcmp(path, "-") == 0 ? "standard input" : path, stop, out, err);
 }
 
+void qn_content_drop(const qn_content *content, const char *begin, const char *end)
+{
+    if (!content->owned) qn_file_map_drop(&content->map, begin, end);
+}
+
 void qn_content_close(qn_content *content)
 {
     qn_file_unmap(&content->map);

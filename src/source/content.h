@@ -20,6 +20,9 @@ typedef struct qn_content {
  * bytes, whatever the name. Damaged or truncated compression fails with QN_ERR_DATA. */
 QN_MUST_CHECK
 qn_status qn_content_open(const char *path, const qn_stop *stop, qn_content *out, qn_error *err);
+/* The bytes between begin and end will not be needed soon: a mapped file's pages leave the
+ * process's memory, to be read again if they are. */
+void qn_content_drop(const qn_content *content, const char *begin, const char *end);
 void qn_content_close(qn_content *content);
 
 #endif

@@ -24,6 +24,7 @@ enum { CHUNK_BYTES_MIN = 1 << 18, CHUNKS_PER_THREAD = 4, SAMPLE_RECORDS = 100, P
 
 struct reading {
     const qn_read_request *request;
+    const qn_content *content;
     qn_csv_dialect dialect;
     qn_markers markers;
     char **names;
@@ -183,7 +184,7 @@ static void release_chunks(struct reading *r)
 {
     for (int64_t i = 0; r->chunks && i < r->n_chunks; i++) {
         for (int64_t col = 0; r->chunks[i].findings && col < r->n_cols; col++) {
-            qn_map_free(r->chunks[i].findings[col].texts);
+            qn_interner_release(&r->chunks[i].findings[col].texts);
         }
         qn_free(r->chunks[i].findings);
     }
@@ -287,11 +288,8 @@ static qn_status make_room(struct reading *r, qn_error *err)
         if (!column->values) return no_memory(r, err);
         for (int64_t i = 0; i < r->n_chunks; i++) {
             qn_csv_finding *finding = &r->chunks[i].findings[col];
-            qn_map_free(finding->texts);
+            qn_interner_release(&finding->texts);
             *finding = (qn_csv_finding){0};
-            if (column->type != QN_FIELD_TEXT) continue;
-            finding->texts = qn_map_create(64);
-            if (!finding->texts) return no_memory(r, err);
         }
     }
     return QN_OK;
@@ -337,7 +335,8 @@ static bool widen(struct reading *r)
 
 static qn_status parse_all(struct reading *r, qn_error *err)
 {
-    const qn_csv_pass pass = {.dialect = &r->dialect,
+    const qn_csv_pass pass = {.content = r->content,
+                              .dialect = &r->dialect,
                               .markers = &r->markers,
                               .columns = r->columns,
                               .n_cols = r->n_cols,
@@ -398,19 +397,21 @@ static void close_gaps(const struct reading *r, qn_csv_column *column)
 static bool merge_texts(const struct reading *r, int64_t col, qn_dictionary *out)
 {
     int32_t *codes = r->columns[col].values;
-    qn_map *all = r->chunks[0].findings[col].texts;
+    qn_interner *all = &r->chunks[0].findings[col].texts;
+    for (int64_t i = 1; i < r->n_chunks; i++) {
+        qn_interner_close(&r->chunks[i].findings[col].texts);
+    }
     int64_t first = r->chunks[0].n_rows;
     for (int64_t i = 1; i < r->n_chunks; i++) {
-        const qn_map *texts = r->chunks[i].findings[col].texts;
-        const int64_t n = qn_map_n(texts);
-        int32_t *renumbered = qn_alloc_array(n, sizeof *renumbered);
+        qn_interner *part = &r->chunks[i].findings[col].texts;
+        const int64_t n = part->texts.n;
+        int32_t *renumbered = qn_alloc_aligned(n, sizeof *renumbered);
         bool complete = renumbered != NULL;
         for (int64_t t = 0; complete && t < n; t++) {
             size_t bytes;
-            const char *text = qn_map_key(texts, t, &bytes);
-            const int64_t *slot = qn_map_slot(all, text, bytes, qn_map_n(all));
-            complete = slot != NULL;
-            if (slot) renumbered[t] = (int32_t)*slot;
+            const char *text = qn_dictionary_text(&part->texts, t, &bytes);
+            renumbered[t] = qn_interner_code(all, text, bytes);
+            complete = renumbered[t] >= 0;
         }
         for (int64_t row = first; complete && row < first + r->chunks[i].n_rows; row++) {
             if (codes[row] >= 0) codes[row] = renumbered[codes[row]];
@@ -418,13 +419,9 @@ static bool merge_texts(const struct reading *r, int64_t col, qn_dictionary *out
         qn_free(renumbered);
         if (!complete) return false;
         first += r->chunks[i].n_rows;
-        qn_map_free(r->chunks[i].findings[col].texts);
-        r->chunks[i].findings[col].texts = NULL;
+        qn_interner_release(part);
     }
-    if (!qn_dictionary_create(all, out)) return false;
-    qn_map_free(all);
-    r->chunks[0].findings[col].texts = NULL;
-    return true;
+    return qn_interner_take(all, out);
 }
 
 static bool stands_for_missing(const qn_column *column, int64_t row)
@@ -568,11 +565,11 @@ static qn_status finish(struct reading *r, qn_error *err)
     return status;
 }
 
-static qn_status run(struct reading *r, const char *name, const char *data, size_t bytes,
-                     qn_error *err)
+static qn_status run(struct reading *r, const char *name, qn_error *err)
 {
     const qn_read_request *request = r->request;
-    QN_TRY(qn_csv_sniff(name, data, bytes, request->delimiter, request->header, &r->dialect, err));
+    QN_TRY(qn_csv_sniff(name, r->content->data, r->content->bytes, request->delimiter,
+                        request->header, &r->dialect, err));
     QN_TRY(qn_markers_init(&r->markers, request->markers, err));
     QN_TRY(read_names(r, err));
     QN_TRY(cut_chunks(r, false, err));
@@ -581,12 +578,12 @@ static qn_status run(struct reading *r, const char *name, const char *data, size
     return finish(r, err);
 }
 
-qn_status qn_csv_read(const qn_read_request *request, const char *name, const char *data,
-                      size_t bytes, qn_frame **out, qn_str *warnings, qn_error *err)
+qn_status qn_csv_read(const qn_read_request *request, const char *name, const qn_content *content,
+                      qn_frame **out, qn_str *warnings, qn_error *err)
 {
-    struct reading r = {.request = request, .warnings = warnings};
+    struct reading r = {.request = request, .content = content, .warnings = warnings};
     r.dialect.name = name;
-    const qn_status status = run(&r, name, data, bytes, err);
+    const qn_status status = run(&r, name, err);
     release_chunks(&r);
     qn_markers_release(&r.markers);
     for (int64_t col = 0; col < r.n_cols; col++) {

@@ -5,11 +5,12 @@
 #ifndef QN_SOURCE_CSV_H
 #define QN_SOURCE_CSV_H
 
+#include "source/content.h"
 #include "source/source.h"
 
-/* Reads `bytes` bytes of text called `name` in messages. */
+/* Reads text that is called `name` in messages. */
 QN_MUST_CHECK
-qn_status qn_csv_read(const qn_read_request *request, const char *name, const char *data,
-                      size_t bytes, qn_frame **out, qn_str *warnings, qn_error *err);
+qn_status qn_csv_read(const qn_read_request *request, const char *name, const qn_content *content,
+                      qn_frame **out, qn_str *warnings, qn_error *err);
 
 #endif

@@ -134,12 +134,11 @@ static char *repair_utf8(const char *text, size_t bytes, size_t *out_bytes)
 static qn_status add_text(const qn_csv_field *field, const char *text, size_t bytes,
                           qn_csv_finding *finding, int32_t *out)
 {
-    const int64_t n_before = qn_map_n(finding->texts);
-    int64_t *slot = qn_map_slot(finding->texts, text, bytes, n_before);
-    if (!slot) return QN_ERR_NOMEM;
-    *out = (int32_t)*slot;
+    const int64_t n_before = finding->texts.texts.n;
+    *out = qn_interner_code(&finding->texts, text, bytes);
+    if (*out < 0) return QN_ERR_NOMEM;
     /* Only a text seen for the first time needs a look at its bytes. */
-    if (*slot != n_before || !first_invalid_utf8(text, bytes)) return QN_OK;
+    if (*out != n_before || !first_invalid_utf8(text, bytes)) return QN_OK;
     finding->n_invalid++;
     if (!finding->first_invalid) finding->first_invalid = field->text;
     return QN_OK;
@@ -262,11 +261,10 @@ static qn_status parse_record(const qn_csv_pass *pass, qn_csv_chunk *chunk, cons
  * to the first, which the merge of dictionaries sees to. */
 static qn_status repair_texts(qn_csv_finding *finding)
 {
-    qn_map *repaired = qn_map_create(qn_map_n(finding->texts));
-    if (!repaired) return QN_ERR_NOMEM;
-    for (int64_t i = 0; i < qn_map_n(finding->texts); i++) {
+    qn_interner repaired = {0};
+    for (int32_t i = 0; i < finding->texts.texts.n; i++) {
         size_t bytes;
-        const char *text = qn_map_key(finding->texts, i, &bytes);
+        const char *text = qn_dictionary_text(&finding->texts.texts, i, &bytes);
         char *copy = NULL;
         if (first_invalid_utf8(text, bytes)) {
             copy = repair_utf8(text, bytes, &bytes);
@@ -274,7 +272,8 @@ static qn_status repair_texts(qn_csv_finding *finding)
             text = copy;
         }
         /* A clash keeps its place in the list under a name that no text can have. */
-        while (qn_map_get(repaired, text, bytes, -1) >= 0) {
+        int32_t code;
+        while ((code = qn_interner_code(&repaired, text, bytes)) >= 0 && code < i) {
             char *longer = qn_alloc_array((int64_t)bytes + 3, 1);
             if (!longer) {
                 qn_free(copy);
@@ -287,16 +286,15 @@ static qn_status repair_texts(qn_csv_finding *finding)
             text = copy;
             bytes += 3;
         }
-        const bool kept = qn_map_set(repaired, text, bytes, i);
         qn_free(copy);
-        if (!kept) goto fail;
+        if (code < 0) goto fail;
     }
-    qn_map_free(finding->texts);
+    qn_interner_release(&finding->texts);
     finding->texts = repaired;
     return QN_OK;
 
 fail:
-    qn_map_free(repaired);
+    qn_interner_release(&repaired);
     return QN_ERR_NOMEM;
 }
 
@@ -320,6 +318,7 @@ void qn_csv_chunk_parse(const qn_csv_pass *pass, qn_csv_chunk *chunk)
         }
     }
     chunk->stopped_at = at;
+    qn_content_drop(pass->content, chunk->begin, chunk->end);
     for (int64_t col = 0; col < pass->n_cols && chunk->status == QN_OK; col++) {
         qn_csv_finding *finding = &chunk->findings[col];
         if (finding->n_invalid > 0 && repair_texts(finding) != QN_OK) {

@@ -7,7 +7,8 @@
 #define QN_SOURCE_CSV_CHUNK_H
 
 #include "base/clock.h"
-#include "base/map.h"
+#include "frame/interner.h"
+#include "source/content.h"
 #include "source/csv_dialect.h"
 
 enum { QN_BOOL_MISSING = 2 };
@@ -23,7 +24,7 @@ typedef struct qn_csv_column {
 typedef struct qn_csv_finding {
     qn_field_type needed;      /* join of the types of values that did not fit */
     uint32_t markers;          /* bit i: marker i was seen */
-    qn_map *texts;             /* distinct texts of this chunk; codes are its indices */
+    qn_interner texts;         /* distinct texts of this chunk */
     const char *first_invalid; /* UTF-8: where the first wrong byte is; NULL: none */
     int64_t n_invalid;
 } qn_csv_finding;
@@ -39,6 +40,7 @@ typedef struct qn_csv_chunk {
 } qn_csv_chunk;
 
 typedef struct qn_csv_pass {
+    const qn_content *content;
     const qn_csv_dialect *dialect;
     const qn_markers *markers;
     qn_csv_column *columns;

@@ -316,15 +316,15 @@ static qn_status parse_lines(struct lines *l, const qn_stop *stop)
     return QN_OK;
 }
 
-qn_status qn_jsonl_read(const qn_read_request *request, const char *name, const char *data,
-                        size_t bytes, qn_frame **out, qn_str *warnings, qn_error *err)
+qn_status qn_jsonl_read(const qn_read_request *request, const char *name, const qn_content *content,
+                        qn_frame **out, qn_str *warnings, qn_error *err)
 {
     (void)warnings;
     *out = NULL;
     struct lines l = {.name = name,
-                      .begin = data,
-                      .at = data,
-                      .end = data + bytes,
+                      .begin = content->data,
+                      .at = content->data,
+                      .end = content->data + content->bytes,
                       .columns = qn_map_create(64),
                       .err = err};
     qn_markers markers = {0};

@@ -26,10 +26,9 @@ static qn_status read_file(const qn_read_request *request, const char *path, qn_
     qn_content content;
     QN_TRY(qn_content_open(path, request->stop, &content, err));
     const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
-    const qn_status status =
-        looks_like_json(&content)
-            ? qn_jsonl_read(request, name, content.data, content.bytes, out, warnings, err)
-            : qn_csv_read(request, name, content.data, content.bytes, out, warnings, err);
+    const qn_status status = looks_like_json(&content)
+                                 ? qn_jsonl_read(request, name, &content, out, warnings, err)
+                                 : qn_csv_read(request, name, &content, out, warnings, err);
     qn_content_close(&content);
     return status;
 }

@@ -45,7 +45,8 @@ static void make_world(const char *task, struct world *world)
         }
     }
     const qn_read_request read = {.uri = "memory"};
-    CHECK_OK(qn_csv_read(&read, "memory", csv.text, csv.bytes, &world->frame, NULL, &err));
+    CHECK_OK(qn_csv_read(&read, "memory", &(qn_content){.data = csv.text, .bytes = csv.bytes},
+                         &world->frame, NULL, &err));
     qn_str_release(&csv);
     qn_profile *profile = NULL;
     CHECK_OK(qn_profile_create(world->frame, NULL, 120, NULL, &profile, &err));

@@ -11,7 +11,8 @@ static qn_frame *read_text(const char *text)
     qn_error err = {0};
     qn_frame *frame = NULL;
     const qn_read_request request = {.uri = "t.csv"};
-    CHECK_OK(qn_csv_read(&request, "t.csv", text, strlen(text), &frame, NULL, &err));
+    CHECK_OK(qn_csv_read(&request, "t.csv", &(qn_content){.data = text, .bytes = strlen(text)},
+                         &frame, NULL, &err));
     return frame;
 }
 
@@ -146,7 +147,9 @@ static void threads_do_not_change_what_is_read(void **state)
             qn_pool *pool = qn_pool_create(n_threads);
             const qn_read_request request = {.uri = "t.csv", .pool = pool};
             qn_frame *frame = NULL;
-            CHECK_OK(qn_csv_read(&request, "t.csv", text.text, text.bytes, &frame, NULL, &err));
+            CHECK_OK(qn_csv_read(&request, "t.csv",
+                                 &(qn_content){.data = text.text, .bytes = text.bytes}, &frame,
+                                 NULL, &err));
             CHECK_INT(qn_frame_n_rows(frame), stray ? 60060 : 60000);
             hashes[n_threads - 1] = qn_frame_hash(frame);
             qn_frame_free(frame);
@@ -169,7 +172,9 @@ static void a_schema_gives_types_unless_the_data_contradict(void **state)
     const qn_schema schema = {.n_cols = 3, .columns = columns, .target = -1};
     const qn_read_request request = {.uri = "t.csv", .schema = &schema};
     qn_frame *f = NULL;
-    CHECK_OK(qn_csv_read(&request, "t.csv", "zip,n,m\n01,1,1\n02,2,x\n", 22, &f, NULL, &err));
+    CHECK_OK(qn_csv_read(&request, "t.csv",
+                         &(qn_content){.data = "zip,n,m\n01,1,1\n02,2,x\n", .bytes = 22}, &f, NULL,
+                         &err));
     CHECK_INT(qn_frame_type(f, 0), QN_TYPE_STRING);
     CHECK_INT(qn_frame_type(f, 1), QN_TYPE_FLOAT64);
     CHECK_INT(qn_frame_type(f, 2), QN_TYPE_STRING);
@@ -185,7 +190,8 @@ static void invalid_utf8_is_replaced_and_reported(void **state)
     qn_str warnings = {0};
     const qn_read_request request = {.uri = "t.csv"};
     const char *text = "a,b\ncaf\xe9,1\nx\xff\xfe,2\n";
-    CHECK_OK(qn_csv_read(&request, "t.csv", text, strlen(text), &f, &warnings, &err));
+    CHECK_OK(qn_csv_read(&request, "t.csv", &(qn_content){.data = text, .bytes = strlen(text)}, &f,
+                         &warnings, &err));
     CHECK_CONTAINS(warnings.text, "t.csv:2:1: 2 values are not UTF-8");
     check_text(f, 0, 0, "caf\xef\xbf\xbd");
     check_text(f, 0, 1, "x\xef\xbf\xbd\xef\xbf\xbd");
@@ -199,7 +205,8 @@ static void reading_survives_running_out_of_memory(void **state)
     static const char text[] = "a,b,c\n1,x,2020-01-01\n2,\"y\"\"\",2020-01-02\nz,caf\xe9,NA\n";
     const qn_read_request request = {.uri = "t.csv"};
     qn_frame *f = NULL;
-    CHECK_SURVIVES_NO_MEMORY(qn_csv_read(&request, "t.csv", text, sizeof text - 1, &f, NULL, NULL));
+    CHECK_SURVIVES_NO_MEMORY(qn_csv_read(
+        &request, "t.csv", &(qn_content){.data = text, .bytes = sizeof text - 1}, &f, NULL, NULL));
     qn_frame_free(f);
 }
 

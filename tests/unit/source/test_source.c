@@ -11,7 +11,8 @@
 static qn_status read_lines(const char *text, qn_frame **out, qn_error *err)
 {
     const qn_read_request request = {.uri = "t.jsonl"};
-    return qn_jsonl_read(&request, "t.jsonl", text, strlen(text), out, NULL, err);
+    return qn_jsonl_read(&request, "t.jsonl", &(qn_content){.data = text, .bytes = strlen(text)},
+                         out, NULL, err);
 }
 
 static void objects_become_columns_with_dotted_names(void **state)
