@@ -3,7 +3,7 @@
 """Accuracy at a budget: quern fit against scikit-learn's HistGradientBoosting and LightGBM with
 early stopping, on the same splits of real tables.
 
-    bench/accuracy/run.py [--quern build/quern] [--data DIR] [--budget 60] [--seed 1] [TABLE …]
+    bench/accuracy/run.py [--quern build/src/cli/quern] [--data DIR] [--budget 60] [--seed 1] [TABLE …]
 
 Prints one JSON line per figure: {"figure", "value", "std_error", "reach", "peer", "peer_value",
 "ratio", "seconds"}. Small tables are cross-validated (5 outer folds), the others have a 20 %
