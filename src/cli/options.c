@@ -29,18 +29,31 @@ static int usage(const cli_command *command, const char *message)
     return CLI_USAGE;
 }
 
-static int unknown_option(const cli_command *command, const char *given, size_t bytes)
+/* The option most likely meant by an unknown one: a long name spelt much like it, else the letter
+ * it begins with (--output for -o). NULL: none is near. */
+static const char *nearest_option(const cli_command *command, const char *wanted)
 {
-    const char *names[OPTIONS_MAX];
-    char wanted[64], message[256];
+    const char *names[OPTIONS_MAX], *letter = NULL;
     int64_t n = 0;
     for (const cli_option *option = command->options; option->name && n < OPTIONS_MAX; option++) {
-        names[n++] = option->name;
+        if (option->name[1] != '\0') {
+            names[n++] = option->name;
+        } else if (option->name[0] == wanted[0]) {
+            letter = option->name;
+        }
     }
-    snprintf(wanted, sizeof wanted, "%.*s", (int)bytes, given);
     const char *near = qn_nearest_name(wanted, names, n);
+    return near ? near : letter;
+}
+
+static int unknown_option(const cli_command *command, const char *given, size_t bytes)
+{
+    char wanted[64], message[256];
+    snprintf(wanted, sizeof wanted, "%.*s", (int)bytes, given);
+    const char *near = nearest_option(command, wanted);
     if (near) {
-        snprintf(message, sizeof message, "unknown option --%s; did you mean --%s?", wanted, near);
+        snprintf(message, sizeof message, "unknown option --%s; did you mean %s%s?", wanted,
+                 near[1] ? "--" : "-", near);
     } else {
         snprintf(message, sizeof message, "unknown option --%s", wanted);
     }

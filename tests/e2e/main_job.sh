@@ -68,6 +68,10 @@ check a_wrong_column_suggests_the_right_one says 2 "did you mean 'class'" \
     "$quern" fit "$data/train.csv" --target clas --quiet -o x.quern
 check a_wrong_option_suggests_the_right_one says 2 "did you mean --target" \
     "$quern" fit "$data/train.csv" --targer class
+check a_long_name_for_an_option_of_one_letter_suggests_it says 2 "did you mean -o?" \
+    "$quern" fit "$data/train.csv" --target class --out x.quern
+check the_letter_is_suggested_for_its_word_too says 2 "did you mean -o?" \
+    "$quern" predict a.quern "$data/holdout.csv" --output x.csv
 check a_wrong_command_suggests_the_right_one says 2 "did you mean 'fit'" "$quern" fti
 check a_missing_file_is_named says 1 "nowhere.csv" "$quern" fit nowhere.csv --target class
 check a_folder_that_is_not_there_is_told_at_once says 1 "no/such" \
