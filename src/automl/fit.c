@@ -18,6 +18,8 @@
 
 static const double budget_default_s = 60;
 
+enum { STAGES_MAX = 8 };
+
 struct fit {
     qn_fit_request request; /* with the defaults filled in */
     qn_fit_result *result;
@@ -41,7 +43,18 @@ struct fit {
     const char *best_name; /* for progress */
     double best_score;
     char *model_path, *report_path;
+    qn_stage_time stages[STAGES_MAX];
+    int32_t n_stages;
+    double stage_begun_s;
 };
+
+/* What was done since the last call was the stage of this name. */
+static void end_stage(struct fit *fit, const char *name)
+{
+    const double now = qn_clock_s();
+    fit->stages[fit->n_stages++] = (qn_stage_time){name, now - fit->stage_begun_s};
+    fit->stage_begun_s = now;
+}
 
 static void release(struct fit *fit)
 {
@@ -585,6 +598,7 @@ static qn_status evaluate(struct fit *fit, qn_error *err)
 {
     const qn_fit_inputs *inputs = &fit->inputs;
     if (inputs->n_test == 0) {
+        end_stage(fit, "evaluation");
         return fit->data.task == QN_TASK_RANKING ? QN_OK : explain_on_validation(fit, err);
     }
     qn_binding *binding = NULL;
@@ -601,6 +615,7 @@ static qn_status evaluate(struct fit *fit, qn_error *err)
             qn_evaluation_create(&input, (uint64_t)fit->request.seed, fit->pool, &fit->test, err);
     }
     if (status == QN_OK) status = evaluate_baseline(fit, predicted, err);
+    end_stage(fit, "evaluation");
     if (status == QN_OK && fit->data.task != QN_TASK_RANKING) {
         status = explain(fit, binding, inputs->test, inputs->n_test, inputs->test_target,
                          inputs->test_weights, err);
@@ -628,7 +643,9 @@ static qn_status write_report(struct fit *fit, const qn_record *record, qn_error
     const qn_report_request question = {.schema = fit->inputs.schema,
                                         .predictor = fit->predictor,
                                         .record = record,
-                                        .model_path = fit->model_path};
+                                        .model_path = fit->model_path,
+                                        .stages = fit->stages,
+                                        .n_stages = fit->n_stages};
     qn_report_write(&question, &html);
     const qn_status status = html.failed
                                  ? qn_fail(err, QN_ERR_NOMEM, "no memory for the report")
@@ -651,11 +668,14 @@ static qn_status write_all(struct fit *fit, qn_error *err)
                               .notes = fit->notes.text,
                               .importance = fit->importance,
                               .importance_error = fit->importance_error,
+                              .stages = fit->stages,
                               .seconds = qn_clock_s() - fit->begun_s,
                               .interrupted = interrupted};
     QN_TRY(qn_fit_record_create(&outcome, true, &fit->record, err));
     attach(fit, &fit->record);
     QN_TRY(qn_bundle_write(fit->model_path, fit->inputs.schema, fit->predictor, &fit->record, err));
+    end_stage(fit, "writing"); /* the report, which shows it, comes after */
+    outcome.n_stages = fit->n_stages;
 
     qn_record full = {0};
     QN_TRY(qn_fit_record_create(&outcome, false, &full, err));
@@ -692,18 +712,26 @@ static qn_status run(struct fit *fit, qn_error *err)
     if (!fit->pool) return qn_fail(err, QN_ERR_NOMEM, "no memory for the threads");
 
     QN_TRY(qn_fit_inputs_load(&fit->request, fit->pool, &fit->stop, &fit->inputs, err));
+    end_stage(fit, "understanding");
+    fit->stages[1] = (qn_stage_time){"understanding", fit->stages[0].seconds - fit->inputs.read_s};
+    fit->stages[0] = (qn_stage_time){"reading", fit->inputs.read_s};
+    fit->n_stages = 2;
     QN_TRY(choose_metric(fit, err));
     QN_TRY(create_candidates(fit, err));
     tell(fit, "table read and checked", 0);
     QN_TRY(prepare_folds(fit, err));
     QN_TRY(prepare_data(fit, err));
+    end_stage(fit, "folds");
     tell(fit, "folds prepared", 0);
     QN_TRY(run_trials(fit, err));
+    end_stage(fit, "trials");
     tell(fit, "search done", count_complete(fit));
     QN_TRY(build_ensemble(fit, err));
     QN_TRY(build_predictor(fit, fit->ensemble.weights, &fit->predictor, err));
+    end_stage(fit, "ensemble");
     QN_TRY(calibrate(fit, err));
     QN_TRY(evaluate(fit, err));
+    end_stage(fit, "importance");
     return write_all(fit, err);
 }
 
@@ -711,6 +739,7 @@ qn_status qn_fit(const qn_fit_request *request, qn_fit_result *result, qn_error 
 {
     *result = (qn_fit_result){0};
     struct fit fit = {.request = *request, .result = result, .begun_s = qn_clock_s()};
+    fit.stage_begun_s = fit.begun_s;
     const qn_status status = run(&fit, err);
     release(&fit);
     if (status != QN_OK) qn_fit_result_release(result);

@@ -318,10 +318,12 @@ static qn_status load(const qn_fit_request *request, qn_pool *pool, const qn_sto
                       qn_fit_inputs *inputs, qn_error *err)
 {
     struct split_columns columns;
+    const double begun_s = qn_clock_s();
     QN_TRY(parse_split(request, &columns, err));
     QN_TRY(read_table(request, request->table, request->target, NULL, pool, stop, &inputs->warnings,
                       &inputs->frame, err));
     inputs->data_hash = qn_frame_hash(inputs->frame);
+    inputs->read_s = qn_clock_s() - begun_s;
 
     /* The split needs the target and the roles; kinds are then guessed anew from what trains. */
     QN_TRY(understand(request, &columns, inputs, NULL, inputs->frame->n_rows, pool, err));

@@ -30,7 +30,8 @@ typedef struct qn_fit_inputs {
     double *test_weights;  /* likewise, or NULL */
     int32_t *test_groups;  /* likewise; NULL unless ranking */
     uint64_t data_hash;
-} qn_fit_inputs; /* zero-initialise; release with qn_fit_inputs_release() */
+    double read_s; /* reading the table, hashing included */
+} qn_fit_inputs;   /* zero-initialise; release with qn_fit_inputs_release() */
 
 QN_MUST_CHECK
 qn_status qn_fit_inputs_load(const qn_fit_request *request, qn_pool *pool, const qn_stop *stop,

@@ -253,6 +253,16 @@ static void write_warnings(const qn_fit_outcome *outcome, const qn_record *recor
     qn_json_end_array(json);
 }
 
+static void write_timing(const qn_fit_outcome *outcome, qn_json_writer *json)
+{
+    qn_json_key(json, "timing");
+    qn_json_begin_object(json);
+    for (int32_t i = 0; i < outcome->n_stages; i++) {
+        qn_json_put_double(json, outcome->stages[i].name, outcome->stages[i].seconds);
+    }
+    qn_json_end_object(json);
+}
+
 qn_status qn_fit_summary(const qn_fit_outcome *outcome, const qn_record *record,
                          const char *model_path, char **out, qn_error *err)
 {
@@ -274,6 +284,7 @@ qn_status qn_fit_summary(const qn_fit_outcome *outcome, const qn_record *record,
     write_leaderboard(record, &json);
     qn_json_put_int(&json, "trials", record->n_trials);
     qn_json_put_double(&json, "seconds", outcome->seconds);
+    write_timing(outcome, &json);
     qn_json_put_int(&json, "seed", record->seed);
     qn_json_key(&json, "rows");
     qn_json_begin_object(&json);

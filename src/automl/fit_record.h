@@ -6,6 +6,7 @@
 #include "automl/ensemble.h"
 #include "automl/fit_inputs.h"
 #include "bundle/record.h"
+#include "report/report.h"
 
 typedef struct qn_fit_outcome {
     const qn_fit_request *request;
@@ -18,6 +19,8 @@ typedef struct qn_fit_outcome {
     const char *notes;                           /* warnings of the search, a line each */
     const double *importance, *importance_error; /* per feature of the schema; NULL: none */
     qn_evaluation *test, *test_baseline, *cv;    /* taken over by the record; may be NULL */
+    const qn_stage_time *stages;                 /* so far, in order */
+    int32_t n_stages;
     double seconds;
     bool interrupted;
 } qn_fit_outcome;

@@ -71,6 +71,7 @@ void qn_report_write(const qn_report_request *request, qn_str *out)
     qn_report_leaderboard(request, out);
     qn_report_importance(request, out);
     qn_report_columns(request, out);
+    qn_report_timing(request, out);
     qn_report_lineage(request, out);
     qn_str_add(out, "</main></body></html>\n");
 }

@@ -8,6 +8,12 @@
 
 #include "bundle/bundle.h"
 
+/* How long a stage of the fit took. */
+typedef struct qn_stage_time {
+    const char *name; /* "reading", "trials" … */
+    double seconds;
+} qn_stage_time;
+
 typedef struct qn_report_request {
     const qn_schema *schema;
     const qn_predictor *predictor;
@@ -15,6 +21,8 @@ typedef struct qn_report_request {
     const char *model_path;
     const qn_evaluation *evaluation; /* of `quern evaluate`; NULL: the record's test part */
     const char *evaluated_table;     /* its URI */
+    const qn_stage_time *stages;     /* of the fit just done, in order; NULL: not known */
+    int32_t n_stages;
 } qn_report_request;
 
 /* Appends the whole document to `out`; out->failed tells of lack of memory. */

@@ -281,3 +281,57 @@ void qn_report_importance(const qn_report_request *request, qn_str *out)
     }
     qn_str_add(out, "</table></section>");
 }
+
+static void time_bar(const char *name, double seconds, double most, qn_str *out)
+{
+    qn_str_add(out, "<tr><th scope=\"row\">");
+    qn_html_text(out, name);
+    qn_str_addf(out, "</th><td class=\"bar\"><i style=\"width:%.1f%%\"></i></td><td>%.2f</td></tr>",
+                100 * seconds / fmax(most, 1e-9), seconds);
+}
+
+/* Candidates longest first: those that a next fit could leave out. */
+static void candidate_times(const qn_record *r, qn_str *out)
+{
+    enum { CANDIDATES_SHOWN = 12 };
+    const qn_leaderboard_entry *longest[CANDIDATES_SHOWN];
+    int32_t n = 0;
+    for (int64_t i = 0; i < r->n_leaderboard; i++) {
+        const qn_leaderboard_entry *e = &r->leaderboard[i];
+        if (!isfinite(e->fit_seconds) || strcmp(e->learner, "ensemble") == 0) continue;
+        int32_t at = n < CANDIDATES_SHOWN ? n++ : n;
+        for (; at > 0 && e->fit_seconds > longest[at - 1]->fit_seconds; at--) {
+            if (at < CANDIDATES_SHOWN) longest[at] = longest[at - 1];
+        }
+        if (at < CANDIDATES_SHOWN) longest[at] = e;
+    }
+    if (n == 0) return;
+    qn_str_add(out, "<figure><figcaption>Candidates, the longest first: seconds of one thread, all "
+                    "folds</figcaption><table class=\"bars\">");
+    for (int32_t i = 0; i < n; i++) {
+        time_bar(longest[i]->name, longest[i]->fit_seconds, longest[0]->fit_seconds, out);
+    }
+    qn_str_add(out, "</table></figure>");
+}
+
+void qn_report_timing(const qn_report_request *request, qn_str *out)
+{
+    if (request->n_stages == 0) return;
+    double most = 0, sum = 0;
+    for (int32_t i = 0; i < request->n_stages; i++) {
+        most = fmax(most, request->stages[i].seconds);
+        sum += request->stages[i].seconds;
+    }
+    qn_str_addf(out, "<section><h2>Where the time went</h2><p>%.1f seconds", sum);
+    if (request->record->budget_s > 0) {
+        qn_str_addf(out, " of a budget of %g", request->record->budget_s);
+    }
+    qn_str_add(out, ".</p><div class=\"figures\"><figure><figcaption>Stages, in seconds"
+                    "</figcaption><table class=\"bars\">");
+    for (int32_t i = 0; i < request->n_stages; i++) {
+        time_bar(request->stages[i].name, request->stages[i].seconds, most, out);
+    }
+    qn_str_add(out, "</table></figure>");
+    candidate_times(request->record, out);
+    qn_str_add(out, "</div></section>");
+}

@@ -51,6 +51,9 @@ check one_and_three_threads_give_the_same_bytes cmp a.quern c.quern
 fit -o j.quern --json >fit.json
 check json_has_the_promised_members json fit.json \
     "all(k in d for k in ('model','task','metric','cv','test','leaderboard','trials','seconds','seed','warnings')) and d['cv']['score']>0.7 and any(e['name']=='baseline' for e in d['leaderboard'])"
+check json_tells_where_the_time_went json fit.json \
+    "list(d['timing'])==['reading','understanding','folds','trials','ensemble','evaluation','importance','writing'] and all(v>=0 for v in d['timing'].values()) and 0.5*d['seconds']<=sum(d['timing'].values())<=d['seconds']"
+check the_report_tells_where_the_time_went grep -q 'Where the time went.*understanding.*gbdt_1' j.html
 check predict_writes_every_row "$quern" predict a.quern "$data/holdout.csv" -o p.csv
 check predictions_have_a_header_and_all_rows test "$(wc -l <p.csv)" = "$(wc -l <"$data/holdout.csv")"
 check predictions_name_the_classes grep -q '^prediction,p_bad,p_good$' p.csv
