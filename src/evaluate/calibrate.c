@@ -76,9 +76,15 @@ qn_status qn_threshold_fit(const qn_metric_input *input, const qn_metric *metric
     double best = -QN_INF;
     qn_status status = QN_OK;
     qn_metric_input trial = *input;
+    int64_t n_tried = 0; /* rows below the last threshold */
     for (int t = 0; t < THRESHOLDS_TRIED && status == QN_OK; t++) {
-        const int64_t at = (input->n_rows - 1) * (t + 1) / (THRESHOLDS_TRIED + 1);
-        if (at + 1 >= input->n_rows || sorted[at] == sorted[at + 1]) continue;
+        int64_t at = (input->n_rows - 1) * (t + 1) / (THRESHOLDS_TRIED + 1);
+        if (at < n_tried) continue;
+        while (at + 1 < input->n_rows && sorted[at] == sorted[at + 1]) { /* ties stay together */
+            at++;
+        }
+        if (at + 1 >= input->n_rows) break;
+        n_tried = at + 1;
         trial.threshold = 0.5 * (sorted[at] + sorted[at + 1]);
         double value;
         status = metric->compute(&trial, &value, err);
