@@ -28,7 +28,7 @@ static const cli_option options[] = {
      NULL, false},
     {"report", CLI_TEXT, AT(report), "FILE", "HTML report to write", NULL, false},
     {"json", CLI_FLAG, AT(json), NULL, "print one JSON object", NULL, false},
-    {"threads", CLI_INT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},
+    {"threads", CLI_COUNT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},
     {0}};
 
 struct evaluating {

@@ -24,7 +24,7 @@ static const cli_option options[] = {
      "file to write, .csv or .jsonl (default: CSV to standard output)", NULL, false},
     {"keep", CLI_TEXT, AT(keep), "A,B", "columns of TABLE to copy in front", NULL, false},
     {"json", CLI_FLAG, AT(json), NULL, "JSON lines rather than CSV", NULL, false},
-    {"threads", CLI_INT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},
+    {"threads", CLI_COUNT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},
     {0}};
 
 struct output {

@@ -55,7 +55,7 @@ static int unknown_option(const cli_command *command, const char *given, size_t 
         snprintf(message, sizeof message, "unknown option --%s; did you mean %s%s?", wanted,
                  near[1] ? "--" : "-", near);
     } else {
-        snprintf(message, sizeof message, "unknown option --%s", wanted);
+        snprintf(message, sizeof message, "unknown option %s%s", wanted[1] ? "--" : "-", wanted);
     }
     return usage(command, message);
 }
@@ -114,6 +114,10 @@ static bool store(const cli_option *option, const char *text, void *request)
         if (!qn_parse_int64(text, strlen(text), &whole)) return false;
         memcpy(at, &whole, sizeof whole);
         return true;
+    case CLI_COUNT:
+        if (!qn_parse_int64(text, strlen(text), &whole) || whole < 0) return false;
+        memcpy(at, &whole, sizeof whole);
+        return true;
     case CLI_DOUBLE:
         if (!qn_parse_double(text, strlen(text), &number)) return false;
         memcpy(at, &number, sizeof number);
@@ -123,7 +127,7 @@ static bool store(const cli_option *option, const char *text, void *request)
         memcpy(at, &number, sizeof number);
         return true;
     case CLI_SIZE:
-        if (!parse_scaled(text, "kmgt", bytes, &number)) return false;
+        if (!parse_scaled(text, "kmgt", bytes, &number) || number > 9e18) return false;
         whole = (int64_t)number;
         memcpy(at, &whole, sizeof whole);
         return true;
@@ -136,6 +140,8 @@ static const char *type_hint(cli_type type)
     switch (type) {
     case CLI_INT:
         return "a whole number";
+    case CLI_COUNT:
+        return "a whole number that is not negative";
     case CLI_DOUBLE:
         return "a number";
     case CLI_DURATION:

@@ -15,6 +15,7 @@ typedef enum cli_type {
     CLI_TEXT,     /* const char * */
     CLI_LIST,     /* const char *const *: may be given more than once; ended by NULL */
     CLI_INT,      /* int64_t */
+    CLI_COUNT,    /* int64_t, not negative; 0 asks for the default */
     CLI_DOUBLE,   /* double */
     CLI_DURATION, /* double seconds: 90, 60s, 10m, 1h */
     CLI_SIZE,     /* int64_t bytes: 500M, 4G */
