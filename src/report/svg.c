@@ -23,12 +23,21 @@ void qn_svg_spark(qn_str *out, const double *heights, int32_t n, const char *tit
     qn_str_add(out, "</svg>");
 }
 
-/* A round step that cuts the range into four to eight parts. */
-static double tick_step(double low, double high)
+struct ticks {
+    double first, step; /* tick i stands at (first + i) * step */
+    int n;
+};
+
+/* Ticks at a round step that cuts the range into four to eight parts; none where the range is too
+ * narrow or too wide for arithmetic. */
+static struct ticks ticks_of(double low, double high)
 {
-    const double rough = (high - low) / 5, power = pow(10, floor(log10(rough)));
-    const double share = rough / power;
-    return power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10);
+    const double rough = (0.5 * high - 0.5 * low) / 2.5; /* halves: the range may overflow */
+    const double power = pow(10, floor(log10(rough))), share = rough / power;
+    const double step = power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10);
+    if (!(step > 0) || !isfinite(step)) return (struct ticks){0};
+    const double first = ceil(low / step - 1e-9), last = floor(high / step + 1e-9);
+    return (struct ticks){first, step, last - first < 20 ? (int)(last - first) + 1 : 0};
 }
 
 struct frame {
@@ -37,17 +46,21 @@ struct frame {
 
 static double place_x(const struct frame *f, double x)
 {
-    return LEFT + (x - f->x_low) / (f->x_high - f->x_low) * (WIDTH - LEFT - RIGHT);
+    const double share = (0.5 * x - 0.5 * f->x_low) / (0.5 * f->x_high - 0.5 * f->x_low);
+    return LEFT + share * (WIDTH - LEFT - RIGHT);
 }
 
 static double place_y(const struct frame *f, double y)
 {
-    return HEIGHT - BOTTOM - (y - f->y_low) / (f->y_high - f->y_low) * (HEIGHT - TOP - BOTTOM);
+    const double share = (0.5 * y - 0.5 * f->y_low) / (0.5 * f->y_high - 0.5 * f->y_low);
+    return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM);
 }
 
 static void add_tick(qn_str *out, double value)
 {
-    if (fabs(value) >= 1e6) {
+    if (fabs(value) >= 1e9) {
+        qn_str_addf(out, "%.3g", value);
+    } else if (fabs(value) >= 1e6) {
         qn_str_addf(out, "%.3gM", value / 1e6);
     } else if (fabs(value) >= 1e4) {
         qn_str_addf(out, "%.4gk", value / 1e3);
@@ -63,16 +76,16 @@ static void begin(qn_str *out, const struct frame *f, const char *title, const c
                 HEIGHT);
     qn_html_text(out, title);
     qn_str_add(out, "</title>");
-    const double x_step = tick_step(f->x_low, f->x_high), y_step = tick_step(f->y_low, f->y_high);
-    for (double x = ceil(f->x_low / x_step - 1e-9) * x_step; x <= f->x_high + 1e-9 * x_step;
-         x += x_step) {
+    const struct ticks across = ticks_of(f->x_low, f->x_high), up = ticks_of(f->y_low, f->y_high);
+    for (int i = 0; i < across.n; i++) {
+        const double x = (across.first + i) * across.step;
         qn_str_addf(out, "<text class=\"tick\" text-anchor=\"middle\" x=\"%.1f\" y=\"%d\">",
                     place_x(f, x), HEIGHT - BOTTOM + 15);
         add_tick(out, x);
         qn_str_add(out, "</text>");
     }
-    for (double y = ceil(f->y_low / y_step - 1e-9) * y_step; y <= f->y_high + 1e-9 * y_step;
-         y += y_step) {
+    for (int i = 0; i < up.n; i++) {
+        const double y = (up.first + i) * up.step;
         qn_str_addf(out,
                     "<line class=\"grid\" x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\"/>"
                     "<text class=\"tick\" text-anchor=\"end\" x=\"%d\" y=\"%.1f\">",
@@ -89,6 +102,12 @@ static void begin(qn_str *out, const struct frame *f, const char *title, const c
                 -(TOP + HEIGHT - BOTTOM) / 2);
     qn_html_text(out, y_label);
     qn_str_add(out, "</text>");
+}
+
+/* A range of one value, or one too narrow to be halved, becomes a wider one. */
+static void widen(const double *low, double *high)
+{
+    if (!(0.5 * *low < 0.5 * *high)) *high = *low + fmax(1, 1e-6 * fabs(*low));
 }
 
 static void find_range(const qn_svg_plot *plot, struct frame *f)
@@ -108,8 +127,8 @@ static void find_range(const qn_svg_plot *plot, struct frame *f)
         f->x_low = f->y_low = fmin(f->x_low, f->y_low);
         f->x_high = f->y_high = fmax(f->x_high, f->y_high);
     }
-    if (!(f->x_low < f->x_high)) f->x_high = f->x_low + 1;
-    if (!(f->y_low < f->y_high)) f->y_high = f->y_low + 1;
+    widen(&f->x_low, &f->x_high);
+    widen(&f->y_low, &f->y_high);
 }
 
 void qn_svg_plot_write(qn_str *out, const qn_svg_plot *plot)
@@ -147,7 +166,8 @@ void qn_svg_histogram(qn_str *out, const double *edges, const double *counts, in
     for (int32_t i = 0; i < n; i++) {
         most = fmax(most, counts[i]);
     }
-    struct frame f = {edges[0], edges[n] > edges[0] ? edges[n] : edges[0] + 1, 0, most};
+    struct frame f = {edges[0], edges[n], 0, most};
+    widen(&f.x_low, &f.x_high);
     begin(out, &f, title, x_label, "rows");
     for (int32_t i = 0; i < n; i++) {
         const double x = place_x(&f, edges[i]), y = place_y(&f, counts[i]);
