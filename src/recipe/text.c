@@ -124,10 +124,24 @@ static int by_number(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static void sort_tokens(int32_t *items, int32_t n)
+/* By the low byte, then by the high one; `spare` has room for n. Not qsort(), which may allocate.
+ */
+static void sort_tokens(int32_t *items, int32_t n, int32_t *spare)
 {
     if (n > 32) {
-        qsort(items, (size_t)n, sizeof *items, by_number);
+        for (int shift = 0; shift < BUCKET_BITS; shift += 8) {
+            int32_t starts[257] = {0};
+            for (int32_t i = 0; i < n; i++) {
+                starts[(items[i] >> shift & 255) + 1]++;
+            }
+            for (int byte = 0; byte < 256; byte++) {
+                starts[byte + 1] += starts[byte];
+            }
+            for (int32_t i = 0; i < n; i++) {
+                spare[starts[items[i] >> shift & 255]++] = items[i];
+            }
+            memcpy(items, spare, (size_t)n * sizeof *items);
+        }
         return;
     }
     for (int32_t i = 1; i < n; i++) {
@@ -147,7 +161,7 @@ static int32_t apply_sparse(const qn_step *step, const qn_cell *cell, int32_t *c
     int32_t *list = scratch, n_words, n = 0;
     if (!cell->text) return 0;
     const int32_t n_tokens = tokens(cell->text, cell->text_bytes, list, &n_words);
-    sort_tokens(list, n_tokens);
+    sort_tokens(list, n_tokens, list + TOKENS_MAX);
     double squares = 0;
     for (int32_t i = 0; i < n_tokens;) {
         int32_t next = i + 1;
@@ -220,7 +234,7 @@ static void count_tokens(const qn_fit_column *column, int32_t *list, float *rows
         const int32_t n = tokens(cell->text, cell->text_bytes, list, &n_words);
         const double y =
             (n_classes == 0 ? column->target[i] : column->target[i] == 1) - column->prior_mean;
-        sort_tokens(list, n);
+        sort_tokens(list, n, list + TOKENS_MAX);
         for (int32_t t = 0; t < n; t++) {
             if (t > 0 && list[t] == list[t - 1]) continue;
             rows[list[t]] += 1;
@@ -267,7 +281,7 @@ static bool number_columns(const qn_fit_column *column, struct text *state, cons
 
 static qn_status fit_tokens(const qn_fit_column *column, struct text *state, qn_error *err)
 {
-    int32_t *list = qn_alloc_array(TOKENS_MAX, sizeof *list);
+    int32_t *list = qn_alloc_array(2 * TOKENS_MAX, sizeof *list); /* half of it to sort */
     double *sums = qn_alloc_array(N_BUCKETS, sizeof *sums);
     float *counts = qn_alloc_array(N_BUCKETS, sizeof *counts);
     struct association *order = qn_alloc_array(N_BUCKETS, sizeof *order);
@@ -310,7 +324,7 @@ static void set_sizes(qn_step *step)
 {
     step->n_sparse = ((const struct text *)step->state)->n_used;
     step->sparse_max = TOKENS_MAX;
-    step->scratch_bytes = TOKENS_MAX * sizeof(int32_t);
+    step->scratch_bytes = 2 * TOKENS_MAX * sizeof(int32_t); /* half of it to sort */
 }
 
 static qn_status fit(const qn_fit_column *column, qn_step *step, qn_error *err)
