@@ -3,8 +3,8 @@
 
 BUILD ?= build
 PREFIX ?= /usr/local
-PACKAGES = gcc meson ninja-build pkg-config libjansson-dev libxxhash-dev zlib1g-dev libzstd-dev \
-	libsqlite3-dev libcmocka-dev python3
+PACKAGES = gcc meson ninja-build pkg-config libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev \
+	libzstd-dev libsqlite3-dev libcmocka-dev python3
 
 .PHONY: all deps build demo test check check-all lint format install clean
 

@@ -11,6 +11,10 @@ static void option_label(const cli_option *option, char *out, size_t room)
              option->value ? " " : "", option->value ? option->value : "");
 }
 
+/* Every command with options takes them from a file, too. */
+static const char config_label[] = "--config FILE";
+static const char config_help[] = "YAML file of further options, 'name: value' each";
+
 void cli_print_help(const cli_command *command)
 {
     printf("quern %s - %s\n\nusage: quern %s %s\n", command->name, command->summary, command->name,
@@ -25,6 +29,9 @@ void cli_print_help(const cli_command *command)
         } else {
             printf("    %-27s%s\n", label, option->help);
         }
+    }
+    if (command->options->name) {
+        printf("\n    %-27s%s\n    %-27s%s\n", config_label, config_help, "-h, --help", "this");
     }
     if (command->examples) printf("\nexamples\n%s\n", command->examples);
 }
@@ -65,6 +72,13 @@ void cli_print_man(const cli_command *command)
         print_roff(option->help);
         putchar('\n');
     }
+    if (command->options->name) {
+        fputs(".TP\n.B ", stdout);
+        print_roff(config_label);
+        putchar('\n');
+        print_roff(config_help);
+        putchar('\n');
+    }
     if (command->examples) {
         puts(".SH EXAMPLES\n.nf");
         print_roff(command->examples);
@@ -86,5 +100,6 @@ void cli_print_reference(const cli_command *command)
         option_label(option, label, sizeof label);
         printf("| `%s` | %s |\n", label, option->help);
     }
+    if (command->options->name) printf("| `%s` | %s |\n", config_label, config_help);
     putchar('\n');
 }

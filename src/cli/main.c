@@ -70,7 +70,7 @@ static int help_run(int argc, char **argv)
             for (const cli_option *o = cli_commands[i]->options; o->name; o++) {
                 printf(" %s%s", strlen(o->name) == 1 ? "-" : "--", o->name);
             }
-            putchar('\n');
+            puts(cli_commands[i]->options->name ? " --config" : "");
         }
         return CLI_OK;
     }

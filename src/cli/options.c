@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/number.h"
+#include "base/yaml.h"
 #include "frame/frame.h"
 
 #include <ctype.h>
@@ -13,6 +14,9 @@
 #include <unistd.h>
 
 enum { LIST_MAX = 256, OPTIONS_MAX = 64 };
+
+/* Requests keep pointing into configuration files' texts until the program ends. */
+static qn_arena config_texts;
 
 static const cli_option *find_option(const cli_command *command, const char *name, size_t bytes)
 {
@@ -167,55 +171,69 @@ static int set_option(const cli_command *command, const cli_option *option, cons
     return usage(command, message);
 }
 
-/* One "name: value" of a configuration file; lists repeat the name. */
-static int config_line(const cli_command *command, const char *path, int line, char *text,
-                       void *request)
+/* What the values of one name make of an option: a list goes one by one to an option that may be
+ * given more than once, else joined by commas. */
+static qn_status set_from_pair(const cli_option *option, const qn_yaml_pair *pair, void *request)
 {
-    char *at = text + strspn(text, " \t");
-    char message[400];
-    if (*at == '#' || *at == '\0' || strcmp(at, "---") == 0) return CLI_OK;
-    char *colon = strchr(at, ':');
-    if (!colon || at != text) {
-        snprintf(message, sizeof message, "%s:%d: expected 'option: value'", path, line);
-        return usage(command, message);
+    if (option->type == CLI_LIST || (!pair->is_list && pair->n_values == 1)) {
+        for (int64_t i = 0; i < pair->n_values; i++) {
+            if (!store(option, pair->values[i], request)) return QN_ERR_ARG;
+        }
+        return QN_OK;
     }
-    *colon = '\0';
-    for (char *c = at; *c; c++) {
+    if (option->type != CLI_TEXT) return QN_ERR_ARG;
+    qn_str joined = {0};
+    for (int64_t i = 0; i < pair->n_values; i++) {
+        if (i > 0) qn_str_add_char(&joined, ',');
+        qn_str_add(&joined, pair->values[i]);
+    }
+    const char *text =
+        joined.failed ? NULL : qn_arena_strndup(&config_texts, joined.text, joined.bytes);
+    qn_str_release(&joined);
+    return text && store(option, text, request) ? QN_OK : QN_ERR_NOMEM;
+}
+
+static int set_pair(const cli_command *command, const char *path, const qn_yaml_pair *pair,
+                    void *request)
+{
+    char name[64], message[400];
+    snprintf(name, sizeof name, "%s", pair->name);
+    for (char *c = name; *c; c++) {
         if (*c == '_') *c = '-';
     }
-    const cli_option *option = find_option(command, at, strlen(at));
+    const cli_option *option = find_option(command, name, strlen(name));
     if (!option) {
-        fprintf(stderr, "%s:%d: ", path, line);
-        return unknown_option(command, at, strlen(at));
+        const char *near = nearest_option(command, name);
+        snprintf(message, sizeof message, "%s:%lld:%lld: there is no option '%s'%s%s%s", path,
+                 (long long)pair->line, (long long)pair->column, pair->name,
+                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return usage(command, message);
     }
-    char *value = colon + 1 + strspn(colon + 1, " \t");
-    size_t bytes = strlen(value);
-    while (bytes > 0 && isspace((unsigned char)value[bytes - 1])) {
-        value[--bytes] = '\0';
+    const qn_status status = set_from_pair(option, pair, request);
+    if (status == QN_OK) return CLI_OK;
+    if (status == QN_ERR_NOMEM) {
+        return cli_fail(command, &(qn_error){QN_ERR_NOMEM, "no memory for the options"});
     }
-    if (bytes >= 2 && (*value == '"' || *value == '\'') && value[bytes - 1] == *value) {
-        value[bytes - 1] = '\0';
-        value++;
-    }
-    return set_option(command, option, value, request);
+    snprintf(message, sizeof message, "%s:%lld:%lld: %s: expected %s%s", path,
+             (long long)pair->value_line, (long long)pair->value_column, name,
+             type_hint(option->type), pair->is_list ? ", not a list" : "");
+    return usage(command, message);
 }
 
 static int read_config(const cli_command *command, const char *path, void *request)
 {
     qn_error err = {0};
     qn_file_map map;
+    qn_yaml_pair *pair = NULL;
     if (qn_file_map_open(path, &map, &err) != QN_OK) return cli_fail(command, &err);
-    char *text = qn_strndup((const char *)map.data, map.bytes); /* options keep pointing into it */
+    const qn_status status =
+        qn_yaml_read_pairs(path, map.data, map.bytes, &config_texts, &pair, &err);
     qn_file_unmap(&map);
-    if (!text) return CLI_FAILED;
-    int code = CLI_OK, line = 1;
-    for (char *at = text; code == CLI_OK && at; line++) {
-        char *end = strchr(at, '\n');
-        if (end) *end = '\0';
-        const size_t bytes = strlen(at);
-        if (bytes > 0 && at[bytes - 1] == '\r') at[bytes - 1] = '\0';
-        code = config_line(command, path, line, at, request);
-        at = end ? end + 1 : NULL;
+    if (status == QN_ERR_DATA) return usage(command, err.message);
+    if (status != QN_OK) return cli_fail(command, &err);
+    int code = CLI_OK;
+    for (; pair && code == CLI_OK; pair = pair->next) {
+        code = set_pair(command, path, pair, request);
     }
     return code;
 }

@@ -75,6 +75,29 @@ check a_long_name_for_an_option_of_one_letter_suggests_it says 2 "did you mean -
     "$quern" fit "$data/train.csv" --target class --out x.quern
 check the_letter_is_suggested_for_its_word_too says 2 "did you mean -o?" \
     "$quern" predict a.quern "$data/holdout.csv" --output x.csv
+cat >fit.yaml <<'YAML'
+# the same as on the command line
+target: class
+trials: 3
+folds: 3
+drop: [purpose, "foreign_worker"]
+kind:
+  - age=numeric
+YAML
+"$quern" fit "$data/train.csv" --config fit.yaml --quiet -o y1.quern --report "" >/dev/null
+fit -o y2.quern --report "" --drop purpose,foreign_worker --kind age=numeric >/dev/null
+"$quern" inspect y1.quern --json | sed -n '/"predictor"/,/"record"/p' >y1.txt
+"$quern" inspect y2.quern --json | sed -n '/"predictor"/,/"record"/p' >y2.txt
+check a_config_file_says_what_options_say sh -c "test -s y1.txt && cmp y1.txt y2.txt"
+printf 'target: class\ntarial: 3\n' >wrong.yaml
+check a_wrong_name_in_it_is_told_with_its_place says 2 "wrong.yaml:2:1: there is no option 'tarial'; did you mean 'trials'?" \
+    "$quern" fit "$data/train.csv" --config wrong.yaml
+printf 'target: class\nbudget: soon\n' >wrong.yaml
+check a_wrong_value_in_it_is_told_with_its_place says 2 "wrong.yaml:2:9: budget: expected a time" \
+    "$quern" fit "$data/train.csv" --config wrong.yaml
+printf 'target: class\nbudget:\n  time: 60s\n' >wrong.yaml
+check nested_names_are_refused says 2 "wrong.yaml:3:3: expected a value" \
+    "$quern" fit "$data/train.csv" --config wrong.yaml
 check a_wrong_command_suggests_the_right_one says 2 "did you mean 'fit'" "$quern" fti
 check a_missing_file_is_named says 1 "nowhere.csv" "$quern" fit nowhere.csv --target class
 check a_folder_that_is_not_there_is_told_at_once says 1 "no/such" \

@@ -226,7 +226,7 @@ static void a_file_holds_the_same_options(void **state)
     (void)state;
     struct request r = {0};
     CHECK_INT(parse_file(&r, "---\n# how we grind\r\ntarget: 'the yield'\nseed:  12 \r\n\n"
-                             "test_fraction: 0.5\njson: true\nkind: \"a=id\"\nkind: b=text"),
+                             "test_fraction: 0.5\njson: true\nkind: [\"a=id\", b=text]"),
               CLI_OK);
     CHECK_TEXT(r.target, "the yield");
     CHECK_INT(r.seed, 12);
@@ -236,18 +236,30 @@ static void a_file_holds_the_same_options(void **state)
     qn_free((void *)(uintptr_t)r.kinds);
 }
 
+static void a_list_in_a_file_is_joined_for_an_option_given_once(void **state)
+{
+    (void)state;
+    struct request r = {0};
+    CHECK_INT(parse_file(&r, "target:\n  - a\n  - b c\n"), CLI_OK);
+    CHECK_TEXT(r.target, "a,b c");
+}
+
 static void a_wrong_line_of_a_file_is_named(void **state)
 {
     (void)state;
     struct request r = {0};
     CHECK_INT(parse_file(&r, "seed: 1\ntargte: y\n"), CLI_USAGE);
-    CHECK_CONTAINS(said, ":2: ");
-    CHECK_CONTAINS(said, "did you mean --target?");
+    CHECK_CONTAINS(said, ":2:1: there is no option 'targte'; did you mean 'target'?");
     CHECK_INT(parse_file(&r, "seed: 1\n\n  indented: 2\n"), CLI_USAGE);
-    CHECK_CONTAINS(said, ":3: expected 'option: value'");
+    CHECK_CONTAINS(said, ":3:11: ");
     CHECK_INT(parse_file(&r, "just words\n"), CLI_USAGE);
-    CHECK_INT(parse_file(&r, "seed: one\n"), CLI_USAGE);
-    CHECK_CONTAINS(said, "expected a whole number");
+    CHECK_CONTAINS(said, ":1:1: expected 'name: value'");
+    CHECK_INT(parse_file(&r, "target: y\nseed: one\n"), CLI_USAGE);
+    CHECK_CONTAINS(said, ":2:7: seed: expected a whole number");
+    CHECK_INT(parse_file(&r, "seed: [1, 2]\n"), CLI_USAGE);
+    CHECK_CONTAINS(said, ":1:7: seed: expected a whole number, not a list");
+    CHECK_INT(parse_file(&r, "kind: a=id\nkind: b=id\n"), CLI_USAGE);
+    CHECK_CONTAINS(said, ":2:1: 'kind' is given twice");
     CHECK_INT(parse(&r, WORDS("t", "--config", "/no/such/file")), CLI_FAILED);
     CHECK_CONTAINS(said, "/no/such/file");
 }
@@ -287,5 +299,6 @@ RUN_TESTS(TEST(every_type_is_stored_in_its_place), TEST(times_and_sizes_have_uni
           TEST(the_last_of_an_option_given_twice_counts), TEST(arguments_are_counted),
           TEST(two_dashes_end_the_options_and_one_is_standard_input),
           TEST(help_is_printed_and_ends_the_parse), TEST(a_file_holds_the_same_options),
+          TEST(a_list_in_a_file_is_joined_for_an_option_given_once),
           TEST(a_wrong_line_of_a_file_is_named), TEST(the_command_is_told_again_quoted_for_a_shell),
           TEST(a_status_becomes_its_exit_code))
