@@ -65,6 +65,14 @@ static int64_t supported_by_rows(int64_t n_rows)
     return curve[n - 1].n_models;
 }
 
+/* How many more are worth a budget's leftover time. A long table's validation scores can tell many
+ * more candidates apart; on a short one, more choice would only fit the noise. */
+static int64_t room_by_rows(int64_t n_rows, int64_t n_listed)
+{
+    const double share = fmin(1, fmax(0, (double)(n_rows - 2500) / 7500));
+    return n_listed + (int64_t)(2 * share * (double)n_listed);
+}
+
 static bool listed(const char *names, const char *name)
 {
     if (!names) return true;
@@ -128,13 +136,36 @@ static qn_status add(qn_candidates *list, const qn_learner *learner, const char 
     return QN_OK;
 }
 
-/* "name=value,…" with every searched parameter drawn from its range. */
-static void draw_params(const qn_learner *learner, qn_rng *rng, qn_str *out)
+static bool is_searched(const qn_learner *learner)
+{
+    for (const qn_param *param = learner->params; param->name; param++) {
+        if (param->search_low < param->search_high) return true;
+    }
+    return false;
+}
+
+/* Where in its range, from 0 to 1, a setting near the given one lies: a number moves by up to a
+ * quarter of the range, a choice changes one time in five. */
+static double draw_near(const qn_param *param, const void *near, qn_rng *rng)
+{
+    const double low = param->search_low, high = param->search_high;
+    const double value = fmin(fmax(qn_param_value(param, near), low), high);
+    const double at =
+        param->search_log ? log(value / low) / log(high / low) : (value - low) / (high - low);
+    const double drawn = qn_rng_uniform(rng), move = qn_rng_uniform(rng);
+    if (param->type == QN_PARAM_BOOL || param->type == QN_PARAM_CHOICE) {
+        return move < 0.2 ? drawn : fmin(at + 0.25 / (high - low), 1); /* survives truncation */
+    }
+    return fmin(fmax(at + 0.25 * (2 * move - 1), 0), 1);
+}
+
+/* "name=value,…" with every searched parameter drawn from its range, or near given ones. */
+static void draw_params(const qn_learner *learner, const void *near, qn_rng *rng, qn_str *out)
 {
     for (const qn_param *param = learner->params; param->name; param++) {
         if (!(param->search_low < param->search_high)) continue;
         const double low = param->search_low, high = param->search_high;
-        const double at = qn_rng_uniform(rng);
+        const double at = near ? draw_near(param, near, rng) : qn_rng_uniform(rng);
         const double value = param->search_log ? exp(log(low) + at * (log(high) - log(low)))
                                                : low + at * (high - low);
         if (out->bytes > 0) qn_str_add_char(out, ',');
@@ -150,17 +181,27 @@ static void draw_params(const qn_learner *learner, qn_rng *rng, qn_str *out)
     }
 }
 
+static qn_status add_drawn(qn_candidates *list, const qn_learner *learner, const void *near,
+                           qn_rng *rng, qn_error *err)
+{
+    qn_str params = {0};
+    draw_params(learner, near, rng, &params);
+    qn_str_add(&params, "");
+    const qn_status status = params.failed
+                                 ? qn_fail(err, QN_ERR_NOMEM, "no memory for the candidates")
+                                 : add(list, learner, params.text, err);
+    qn_str_release(&params);
+    return status;
+}
+
 static qn_status add_random(const qn_candidates_request *request, qn_candidates *list,
                             int64_t n_wanted, qn_error *err)
 {
     const qn_learner *drawn[16];
     int64_t n_drawn = 0;
     for (int64_t i = 0; qn_learners[i] && n_drawn < 16; i++) {
-        bool searched = false;
-        for (const qn_param *param = qn_learners[i]->params; param->name; param++) {
-            searched |= param->search_low < param->search_high;
-        }
-        if (searched && usable(request, qn_learners[i])) drawn[n_drawn++] = qn_learners[i];
+        if (is_searched(qn_learners[i]) && usable(request, qn_learners[i]))
+            drawn[n_drawn++] = qn_learners[i];
     }
     const qn_learner *gbdt = qn_learner_find("gbdt");
     qn_rng rng;
@@ -169,14 +210,26 @@ static qn_status add_random(const qn_candidates_request *request, qn_candidates 
         /* Two of three draws go to boosting where it is allowed: it gains most from tuning. */
         const bool boost = i % 3 != 2 && usable(request, gbdt);
         const qn_learner *learner = boost ? gbdt : drawn[(i / 3) % n_drawn];
-        qn_str params = {0};
-        draw_params(learner, &rng, &params);
-        qn_str_add(&params, "");
-        const qn_status status = params.failed
-                                     ? qn_fail(err, QN_ERR_NOMEM, "no memory for the candidates")
-                                     : add(list, learner, params.text, err);
-        qn_str_release(&params);
-        QN_TRY(status);
+        QN_TRY(add_drawn(list, learner, NULL, &rng, err));
+    }
+    return QN_OK;
+}
+
+qn_status qn_candidates_extend(const qn_candidates_request *request, qn_candidates *list,
+                               const int64_t *leaders, int64_t n_leaders, int64_t n_more,
+                               qn_error *err)
+{
+    const int64_t n_wanted = list->n + n_more < list->room ? list->n + n_more : list->room;
+    qn_rng rng;
+    qn_rng_init(&rng, request->seed, qn_seed_child(0x6e656172, (uint64_t)list->n));
+    for (int64_t i = 0, n_fixed = 0; list->n < n_wanted && n_fixed < n_leaders; i++) {
+        const qn_candidate *leader = &list->items[leaders[i % n_leaders]];
+        if (!is_searched(leader->learner)) {
+            n_fixed++;
+            continue;
+        }
+        n_fixed = 0;
+        QN_TRY(add_drawn(list, leader->learner, leader->params, &rng, err));
     }
     return QN_OK;
 }
@@ -218,8 +271,10 @@ qn_status qn_candidates_create(const qn_candidates_request *request, qn_candidat
         n_wanted = supported_by_rows(request->n_rows);
         if (request->preset == QN_PRESET_FAST && n_wanted > 4) n_wanted = 4;
     }
+    const bool extends = request->n_wanted == 0 && request->preset != QN_PRESET_FAST;
+    out->room = 1 + (extends ? room_by_rows(request->n_rows, n_wanted) : n_wanted);
     n_wanted++; /* the baseline is not counted */
-    out->items = qn_arena_array(&out->arena, n_wanted, sizeof *out->items);
+    out->items = qn_arena_array(&out->arena, out->room, sizeof *out->items);
     if (!out->items) return qn_fail(err, QN_ERR_NOMEM, "no memory for the candidates");
 
     qn_status status = add(out, constant, "", err);

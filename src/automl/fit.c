@@ -17,6 +17,9 @@
 #include <unistd.h>
 
 static const double budget_default_s = 60;
+/* Evaluating costs about this much for each row × output, intervals left out. */
+static const double evaluation_s_per_cell = 4e-7;
+enum { CANDIDATES_A_BATCH = 4, LEADERS = 3 };
 
 enum { STAGES_MAX = 8 };
 
@@ -198,6 +201,14 @@ static qn_status choose_metric(struct fit *fit, qn_error *err)
     return QN_OK;
 }
 
+static bool has_kind(const qn_schema *schema, qn_kind kind)
+{
+    for (int64_t f = 0; f < qn_schema_n_features(schema); f++) {
+        if (schema->columns[qn_schema_feature(schema, f)].kind == kind) return true;
+    }
+    return false;
+}
+
 /* Folds. */
 
 /* One boosted model costs about this much for each row × feature × output. */
@@ -228,6 +239,19 @@ static double fold_bytes(const struct fit *fit, int64_t n_features, int64_t n_fo
     return cells * ((double)n_folds * (with_dense ? 1 + 2 * 8 : 1) + in_work * 8 + 8);
 }
 
+/* A linear model costs about this much for each row × feature × output: some hundred passes. */
+static const double linear_s_per_cell = 1e-7;
+
+/* Where one linear model would take more than half of the budget, the dense view that only such
+ * models look at is not worth making either; with text it is, since they do best there. */
+static bool affords_linear(const struct fit *fit, int64_t n_features)
+{
+    if (fit->request.n_trials > 0 || has_kind(fit->inputs.schema, QN_KIND_TEXT)) return true;
+    const double cells = 2 * (double)fit->inputs.n_train * (double)n_features * /* encoded: more */
+                         qn_schema_n_outputs(fit->inputs.schema);
+    return cells * linear_s_per_cell < 0.5 * fit->request.budget_s;
+}
+
 static double memory_allowed(const struct fit *fit)
 {
     if (fit->request.memory_bytes > 0) return (double)fit->request.memory_bytes;
@@ -243,6 +267,7 @@ static qn_status prepare_folds(struct fit *fit, qn_error *err)
     for (int64_t i = 1; i < fit->candidates.n; i++) {
         with_dense |= fit->candidates.items[i].learner->view == QN_VIEW_DENSE;
     }
+    with_dense = with_dense && affords_linear(fit, n_features);
     const double allowed = memory_allowed(fit);
     if (fold_bytes(fit, n_features, n_folds ? n_folds : 8, with_dense) > allowed) n_folds = 1;
     if (fold_bytes(fit, n_features, n_folds ? n_folds : 8, with_dense) > allowed) {
@@ -311,55 +336,99 @@ static void on_finished(const qn_trial *trial, int64_t n_complete, void *context
     tell(fit, NULL, n_complete > 0 ? n_complete - 1 : 0);
 }
 
-static bool has_kind(const qn_schema *schema, qn_kind kind)
+static qn_candidates_request candidates_request(const struct fit *fit)
 {
-    for (int64_t f = 0; f < qn_schema_n_features(schema); f++) {
-        if (schema->columns[qn_schema_feature(schema, f)].kind == kind) return true;
-    }
-    return false;
+    const qn_schema *schema = fit->inputs.schema;
+    return (qn_candidates_request){.task = schema->task,
+                                   .n_classes = schema->n_classes,
+                                   .n_rows = fit->inputs.n_train,
+                                   .n_features = qn_schema_n_features(schema),
+                                   .has_text = has_kind(schema, QN_KIND_TEXT),
+                                   .preset = fit->preset,
+                                   .learners = fit->request.learners,
+                                   .n_wanted = fit->request.n_trials,
+                                   .seed = (uint64_t)fit->request.seed};
 }
 
 static qn_status create_candidates(struct fit *fit, qn_error *err)
 {
-    const qn_schema *schema = fit->inputs.schema;
-    if (qn_schema_n_features(schema) == 0) {
+    if (qn_schema_n_features(fit->inputs.schema) == 0) {
         return qn_fail(err, QN_ERR_DATA,
                        "no column is left to learn from: every other column is constant, an id or "
                        "dropped");
     }
-    const qn_candidates_request question = {.task = schema->task,
-                                            .n_classes = schema->n_classes,
-                                            .n_rows = fit->inputs.n_train,
-                                            .n_features = qn_schema_n_features(schema),
-                                            .has_text = has_kind(schema, QN_KIND_TEXT),
-                                            .preset = fit->preset,
-                                            .learners = fit->request.learners,
-                                            .n_wanted = fit->request.n_trials,
-                                            .seed = (uint64_t)fit->request.seed};
+    const qn_candidates_request question = candidates_request(fit);
     return qn_candidates_create(&question, &fit->candidates, err);
 }
 
-/* What is kept back for the ensemble, the evaluation, the importances and writing. */
+/* What is kept back for the evaluation, the importances and writing; selecting the ensemble and
+ * predicting the test rows are measured as the trials go. */
 static double closing_s(const struct fit *fit)
 {
-    return fmax(0.4, fmin(8, 0.08 * fit->request.budget_s));
+    const double cells = (double)(fit->data.n_covered + fit->inputs.n_test) * fit->data.n_outputs;
+    return fmax(0.4, fmin(8, 0.08 * fit->request.budget_s)) + cells * evaluation_s_per_cell;
 }
 
-static qn_status run_trials(struct fit *fit, qn_error *err)
+static int32_t ensemble_steps(const struct fit *fit)
 {
-    fit->trials = qn_alloc_array(fit->candidates.n, sizeof *fit->trials);
-    if (!fit->trials) return qn_fail(err, QN_ERR_NOMEM, "no memory for the trials");
+    return fit->preset == QN_PRESET_FAST ? 1 : QN_ENSEMBLE_STEPS;
+}
+
+static qn_status run_trials_from(struct fit *fit, int64_t first, qn_error *err)
+{
     qn_stop stop = fit->stop;
     if (stop.deadline_s > 0) stop.deadline_s -= closing_s(fit);
     const qn_trials_request question = {.data = &fit->data,
                                         .candidates = &fit->candidates,
+                                        .first = first,
                                         .seed = (uint64_t)fit->request.seed,
                                         .pool = fit->pool,
                                         .stop = &stop,
                                         .n_rows_after = fit->inputs.n_test,
+                                        .n_ensemble_steps = ensemble_steps(fit),
+                                        .more_follow = fit->candidates.room > fit->candidates.n,
                                         .finished = on_finished,
                                         .context = fit};
     return qn_trials_run(&question, fit->trials, &fit->notes, err);
+}
+
+static int64_t find_leaders(const struct fit *fit, int64_t leaders[LEADERS])
+{
+    int64_t n = 0;
+    for (int64_t t = 1; t < fit->candidates.n; t++) {
+        const qn_trial *trial = &fit->trials[t];
+        if (!trial->complete || isnan(trial->score)) continue;
+        int64_t at = n < LEADERS ? n++ : n;
+        for (; at > 0 && qn_metric_score(fit->metric, trial->score) >
+                             qn_metric_score(fit->metric, fit->trials[leaders[at - 1]].score);
+             at--) {
+            if (at < LEADERS) leaders[at] = leaders[at - 1];
+        }
+        if (at < LEADERS) leaders[at] = t;
+    }
+    return n;
+}
+
+/* The list, then, while a budget lasts, batches of candidates near the best. */
+static qn_status run_trials(struct fit *fit, qn_error *err)
+{
+    fit->trials = qn_alloc_array(fit->candidates.room, sizeof *fit->trials);
+    if (!fit->trials) return qn_fail(err, QN_ERR_NOMEM, "no memory for the trials");
+    QN_TRY(run_trials_from(fit, 0, err));
+    for (bool goes_on = true; goes_on;) {
+        const qn_candidates_request question = candidates_request(fit);
+        const int64_t first = fit->candidates.n;
+        int64_t leaders[LEADERS];
+        const int64_t n_leaders = find_leaders(fit, leaders);
+        QN_TRY(qn_candidates_extend(&question, &fit->candidates, leaders, n_leaders,
+                                    CANDIDATES_A_BATCH, err));
+        QN_TRY(run_trials_from(fit, first, err));
+        goes_on = false;
+        for (int64_t t = first; t < fit->candidates.n; t++) {
+            goes_on |= fit->trials[t].complete;
+        }
+    }
+    return QN_OK;
 }
 
 /* Ensemble and predictor. */
@@ -412,9 +481,8 @@ static qn_status build_ensemble(struct fit *fit, qn_error *err)
 {
     if (count_complete(fit) == 0) return rescue(fit, err);
     qn_ensemble chosen = {0};
-    const int32_t n_steps = fit->preset == QN_PRESET_FAST ? 1 : QN_ENSEMBLE_STEPS;
-    QN_TRY(qn_ensemble_select(&fit->data, fit->trials + 1, fit->candidates.n - 1, n_steps,
-                              fit->pool, &chosen, err));
+    QN_TRY(qn_ensemble_select(&fit->data, fit->trials + 1, fit->candidates.n - 1,
+                              ensemble_steps(fit), fit->pool, &chosen, err));
     fit->ensemble = chosen;
     /* The trials are counted with the baseline first. */
     double *weights = qn_alloc_array(fit->candidates.n, sizeof *weights);
@@ -478,6 +546,15 @@ static bool is_classification(const struct fit *fit)
     return fit->data.task == QN_TASK_BINARY || fit->data.task == QN_TASK_MULTICLASS;
 }
 
+/* A part of what is left of the budget, writing spared; never when trials are counted. */
+static qn_stop stop_after(const struct fit *fit, double share)
+{
+    qn_stop stop = fit->stop;
+    const double now = qn_clock_s(), writing_s = fmax(0.1, 0.01 * fit->request.budget_s);
+    if (stop.deadline_s > 0) stop.deadline_s = now + share * (stop.deadline_s - writing_s - now);
+    return stop;
+}
+
 /* Temperature, threshold and range, from the validation predictions of the ensemble. */
 static qn_status calibrate(struct fit *fit, qn_error *err)
 {
@@ -505,7 +582,9 @@ static qn_status calibrate(struct fit *fit, qn_error *err)
         fit->predictor->low = low >= 0 ? fmax(0, low - margin) : low - margin;
         fit->predictor->high = high + margin;
     }
-    return qn_evaluation_create(&input, (uint64_t)fit->request.seed, fit->pool, &fit->cv, err);
+    const qn_stop stop = stop_after(fit, 0.3);
+    return qn_evaluation_create_until(&input, (uint64_t)fit->request.seed, fit->pool, &stop,
+                                      &fit->cv, err);
 }
 
 /* Evaluation. */
@@ -538,8 +617,9 @@ static qn_status evaluate_baseline(struct fit *fit, double *predicted, qn_error 
     }
     qn_metric_input input = test_input(fit, predicted);
     input.threshold = 0.5;
-    return qn_evaluation_create(&input, (uint64_t)fit->request.seed, fit->pool, &fit->test_baseline,
-                                err);
+    const qn_stop stop = stop_after(fit, 0.2);
+    return qn_evaluation_create_until(&input, (uint64_t)fit->request.seed, fit->pool, &stop,
+                                      &fit->test_baseline, err);
 }
 
 static qn_status explain(struct fit *fit, const qn_binding *binding, const int32_t *rows,
@@ -556,8 +636,7 @@ static qn_status explain(struct fit *fit, const qn_binding *binding, const int32
     if (!fit->importance || !fit->importance_error) {
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the importances");
     }
-    qn_stop stop = fit->stop;
-    if (stop.deadline_s > 0) stop.deadline_s -= fmax(0.1, 0.01 * fit->request.budget_s);
+    const qn_stop stop = stop_after(fit, 1);
     const qn_importance_request question = {.predictor = fit->predictor,
                                             .binding = binding,
                                             .rows = rows,
@@ -611,8 +690,9 @@ static qn_status evaluate(struct fit *fit, qn_error *err)
     }
     if (status == QN_OK) {
         const qn_metric_input input = test_input(fit, predicted);
-        status =
-            qn_evaluation_create(&input, (uint64_t)fit->request.seed, fit->pool, &fit->test, err);
+        const qn_stop stop = stop_after(fit, 0.4);
+        status = qn_evaluation_create_until(&input, (uint64_t)fit->request.seed, fit->pool, &stop,
+                                            &fit->test, err);
     }
     if (status == QN_OK) status = evaluate_baseline(fit, predicted, err);
     end_stage(fit, "evaluation");

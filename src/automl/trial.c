@@ -162,20 +162,29 @@ struct run {
     pthread_mutex_t lock;
     qn_str *warnings;
     int64_t n_complete;
+    double metric_s; /* longest time to compute the metric over all covered rows */
     bool out_of_memory;
 };
 
-/* Time the ensemble will need to predict the rows kept for testing, as the trials done so far let
- * it be guessed: most of them take part, and the next one is no quicker than the slowest. */
+/* Time that selecting the ensemble and predicting the rows kept for testing will take, and the
+ * validation rows of the fit at hand before that, as the trials done so far let it be guessed: the
+ * next model is no quicker than the slowest, and the ensemble, of at most as many models as it has
+ * steps, takes the slowest of them. */
 static double closing_s(const struct run *run)
 {
+    const qn_trials_request *request = run->request;
+    const double threads = qn_pool_n_threads(request->pool);
     double sum = 0, most = 0;
-    for (int64_t i = 0; i < run->request->candidates->n; i++) {
+    int64_t n_predicting = 0;
+    for (int64_t i = 0; i < request->candidates->n; i++) {
         sum += run->trials[i].predict_us_per_row;
         most = fmax(most, run->trials[i].predict_us_per_row);
+        n_predicting += run->trials[i].n_done > 0;
     }
-    return (0.8 * sum + most) * 1e-6 * (double)run->request->n_rows_after /
-           qn_pool_n_threads(run->request->pool);
+    const double all = fmin(0.8 * sum + most, (double)request->n_ensemble_steps * most);
+    const double n_valid = (double)request->data->folds->folds[0].n_valid;
+    return 1e-6 * (all * (double)request->n_rows_after / threads + most / run->n_folds * n_valid) +
+           run->metric_s * (request->n_ensemble_steps * ceil((double)n_predicting / threads) + 1);
 }
 
 /* How long one fit may take. A fit that gains from more time is given a fair share of what is
@@ -189,7 +198,7 @@ static double fit_deadline(const struct run *run, int64_t candidate)
     const double fits = run->n_folds;
     const int64_t n_after = run->request->candidates->n - candidate;
     double share = candidate <= 1 ? 0.4 : candidate == 2 ? 0.35 : 0.3; /* 0 is the baseline */
-    if (n_after <= 2) share = 1.0 / (double)n_after;
+    if (n_after <= 2 && !run->request->more_follow) share = 1.0 / (double)n_after;
     double allowed = left * fmin(1, share * threads / fits);
     if (fits <= threads) allowed = left * share;
 
@@ -220,7 +229,9 @@ static void finish_trial(struct run *run, qn_trial *trial)
     trial->score = mean_and_error(trial->fold_scores, run->n_folds, &trial->std_error);
     qn_metric_input input = qn_trial_data_input(data, trial->predictions);
     qn_error err;
+    const double begun = qn_clock_s();
     if (data->metric->compute(&input, &trial->value, &err) != QN_OK) run->out_of_memory = true;
+    run->metric_s = fmax(run->metric_s, qn_clock_s() - begun);
     trial->complete = true;
     run->n_complete++;
 }
@@ -283,7 +294,7 @@ static void run_one(void *context, int64_t index)
     struct job *job = context;
     struct run *run = job->run;
     const qn_trials_request *request = run->request;
-    const int64_t c = index / run->n_folds;
+    const int64_t c = request->first + index / run->n_folds;
     const int32_t f = (int32_t)(index % run->n_folds);
     qn_trial *trial = &run->trials[c];
 
@@ -337,7 +348,7 @@ static void run_one(void *context, int64_t index)
 static qn_status allocate(const qn_trials_request *request, int32_t n_folds, qn_trial *trials,
                           double ***parts, qn_error *err)
 {
-    for (int64_t c = 0; c < request->candidates->n; c++) {
+    for (int64_t c = request->first; c < request->candidates->n; c++) {
         qn_trial *trial = &trials[c];
         trial->candidate = &request->candidates->items[c];
         trial->value = trial->score = trial->std_error = QN_NA;
@@ -361,12 +372,15 @@ qn_status qn_trials_run(const qn_trials_request *request, qn_trial *trials, qn_s
         .request = request, .trials = trials, .n_folds = n_folds, .warnings = warnings};
     double ***parts = qn_alloc_array(n, sizeof *parts);
     if (!parts) return qn_fail(err, QN_ERR_NOMEM, "no memory for the trials");
+    for (int64_t c = 0; c < request->first; c++) {
+        run.n_complete += trials[c].complete;
+    }
 
     qn_status status = allocate(request, n_folds, trials, parts, err);
     if (status == QN_OK) {
         struct job job = {&run, parts};
         pthread_mutex_init(&run.lock, NULL);
-        qn_pool_run(request->pool, n * n_folds, run_one, &job);
+        qn_pool_run(request->pool, (n - request->first) * n_folds, run_one, &job);
         pthread_mutex_destroy(&run.lock);
         if (run.out_of_memory && run.n_complete == 0) {
             status = qn_fail(err, QN_ERR_NOMEM, "no memory for the trials");

@@ -56,17 +56,21 @@ qn_metric_input qn_trial_data_input(const qn_trial_data *data, const double *pre
 typedef struct qn_trials_request {
     const qn_trial_data *data;
     const qn_candidates *candidates;
+    int64_t first; /* candidate to begin with; those before have been run */
     uint64_t seed;
     qn_pool *pool;
-    const qn_stop *stop;  /* deadline_s 0: every candidate is tried */
-    int64_t n_rows_after; /* rows the ensemble will have to predict before the deadline */
+    const qn_stop *stop;      /* deadline_s 0: every candidate is tried */
+    int64_t n_rows_after;     /* rows the ensemble will have to predict before the deadline */
+    int32_t n_ensemble_steps; /* to be done before the deadline, too */
+    bool more_follow;         /* the last candidate is not to take what time is left */
     /* Called under a lock after each finished fit. */
     void (*finished)(const qn_trial *trial, int64_t n_complete, void *context);
     void *context;
 } qn_trials_request;
 
-/* `trials` has one entry per candidate, zeroed. A candidate that fails is left incomplete and its
- * reason appended to `warnings`; the call itself fails only for want of memory. */
+/* `trials` has one entry per candidate, zeroed from `first` on. A candidate that fails is left
+ * incomplete and its reason appended to `warnings`; the call itself fails only for want of memory.
+ */
 QN_MUST_CHECK
 qn_status qn_trials_run(const qn_trials_request *request, qn_trial *trials, qn_str *warnings,
                         qn_error *err);

@@ -76,6 +76,8 @@ extern const qn_learner *const qn_learners[]; /* ended by NULL */
 
 const qn_learner *qn_learner_find(const char *name); /* NULL if there is none */
 void qn_params_init(const qn_learner *learner, void *params);
+/* A choice is its number, a flag 0 or 1. */
+double qn_param_value(const qn_param *param, const void *params);
 /* "name=value,name=value". Fails with QN_ERR_ARG: unknown name (nearest one named), not a
  * number, out of range. */
 QN_MUST_CHECK

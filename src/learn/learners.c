@@ -43,7 +43,7 @@ static void store(const qn_param *param, void *params, double value)
     }
 }
 
-static double load(const qn_param *param, const void *params)
+double qn_param_value(const qn_param *param, const void *params)
 {
     const char *at = (const char *)params + param->offset;
     double number = 0;
@@ -145,7 +145,7 @@ qn_status qn_params_set(const qn_learner *learner, void *params, const char *tex
 void qn_params_write_json(const qn_learner *learner, const void *params, qn_json_writer *json)
 {
     for (const qn_param *param = learner->params; param->name; param++) {
-        const double value = load(param, params);
+        const double value = qn_param_value(param, params);
         if (param->type == QN_PARAM_BOOL) {
             qn_json_put_bool(json, param->name, value != 0);
         } else if (param->type == QN_PARAM_CHOICE) {

@@ -67,12 +67,22 @@ static void store_pair(struct state *s, const double *x)
     s->n_pairs++;
 }
 
+/* Stopped, or the next evaluation, as long as the first, would end after the deadline. */
+static bool is_time_up(const qn_stop *stop, double evaluation_s)
+{
+    return qn_stop_requested(stop) ||
+           (stop && stop->deadline_s > 0 && qn_clock_s() + evaluation_s > stop->deadline_s);
+}
+
 static int64_t iterate(const qn_minimise_request *request, struct state *s, double *x)
 {
+    if (qn_stop_requested(request->stop)) return 0;
+    const double begun_s = qn_clock_s();
     double value = request->objective(request->context, x, s->gradient);
+    const double evaluation_s = qn_clock_s() - begun_s;
     for (int64_t k = 0; k < request->iterations_max; k++) {
         if (largest(s->gradient, s->n) <= request->tolerance) return k;
-        if (qn_stop_requested(request->stop)) return k;
+        if (is_time_up(request->stop, evaluation_s)) return k;
         set_direction(s);
         double slope = qn_dot(s->direction, s->gradient, s->n);
         if (!(slope < 0)) { /* what is remembered misleads: begin anew */
@@ -88,7 +98,7 @@ static int64_t iterate(const qn_minimise_request *request, struct state *s, doub
             }
             next_value = request->objective(request->context, s->next, s->next_gradient);
             if (next_value <= value + 1e-4 * step * slope) break;
-            if (qn_stop_requested(request->stop)) return k;
+            if (is_time_up(request->stop, evaluation_s)) return k;
         }
         if (tries == HALVINGS_MAX) return k; /* at the limit of arithmetic */
         store_pair(s, x);

@@ -46,6 +46,7 @@ struct bootstrap {
     int64_t n_drawn;
     int64_t *query_starts; /* ranking: whole queries are drawn */
     int64_t n_queries;
+    const qn_stop *stop;
     double *values; /* REPLICATES × n_values */
     qn_status *statuses;
 };
@@ -83,6 +84,12 @@ static int64_t draw(const struct bootstrap *b, qn_rng *rng, double *target, doub
 static void replicate(void *context, int64_t r)
 {
     struct bootstrap *b = context;
+    if (qn_stop_requested(b->stop)) { /* this replicate is not counted */
+        for (int32_t m = 0; m < b->evaluation->n_values; m++) {
+            b->values[r * b->evaluation->n_values + m] = QN_NA;
+        }
+        return;
+    }
     const int32_t width = b->input->task == QN_TASK_MULTICLASS ? b->input->n_classes : 1;
     const int64_t room = b->query_starts ? 2 * b->input->n_rows : b->n_drawn;
     double *target = qn_alloc_aligned(room, sizeof *target);
@@ -206,9 +213,9 @@ static bool delong(const qn_metric_input *input, qn_metric_value *out)
 }
 
 static qn_status fill_intervals(const qn_metric_input *input, uint64_t seed, qn_pool *pool,
-                                qn_evaluation *out, qn_error *err)
+                                const qn_stop *stop, qn_evaluation *out, qn_error *err)
 {
-    struct bootstrap b = {.input = input, .evaluation = out, .seed = seed};
+    struct bootstrap b = {.input = input, .evaluation = out, .seed = seed, .stop = stop};
     const int64_t width = input->task == QN_TASK_MULTICLASS ? input->n_classes : 1;
     const int64_t affordable = REPLICATE_CELLS / (width * out->n_values);
     int64_t n_replicates = affordable / (input->n_rows ? input->n_rows : 1);
@@ -373,10 +380,10 @@ static qn_status fill_values(const qn_metric_input *input, qn_evaluation *out, q
 }
 
 static qn_status fill(const qn_metric_input *input, uint64_t seed, qn_pool *pool,
-                      qn_evaluation *out, qn_error *err)
+                      const qn_stop *stop, qn_evaluation *out, qn_error *err)
 {
     QN_TRY(fill_values(input, out, err));
-    QN_TRY(fill_intervals(input, seed, pool, out, err));
+    QN_TRY(fill_intervals(input, seed, pool, stop, out, err));
     if (input->n_classes > 0) {
         out->confusion =
             qn_alloc_array((int64_t)input->n_classes * input->n_classes, sizeof(double));
@@ -392,13 +399,19 @@ static qn_status fill(const qn_metric_input *input, uint64_t seed, qn_pool *pool
 qn_status qn_evaluation_create(const qn_metric_input *input, uint64_t seed, qn_pool *pool,
                                qn_evaluation **out, qn_error *err)
 {
+    return qn_evaluation_create_until(input, seed, pool, NULL, out, err);
+}
+
+qn_status qn_evaluation_create_until(const qn_metric_input *input, uint64_t seed, qn_pool *pool,
+                                     const qn_stop *stop, qn_evaluation **out, qn_error *err)
+{
     *out = NULL;
     qn_evaluation *evaluation = qn_alloc_array(1, sizeof *evaluation);
     if (!evaluation) return no_memory(err);
     evaluation->task = input->task;
     evaluation->n_classes = input->n_classes;
     evaluation->n_rows = input->n_rows;
-    const qn_status status = fill(input, seed, pool, evaluation, err);
+    const qn_status status = fill(input, seed, pool, stop, evaluation, err);
     if (status != QN_OK) {
         qn_evaluation_free(evaluation);
         return status;

@@ -5,6 +5,7 @@
 #ifndef QN_METRIC_EVALUATION_H
 #define QN_METRIC_EVALUATION_H
 
+#include "base/clock.h"
 #include "base/pool.h"
 #include "metric/metric.h"
 
@@ -47,6 +48,11 @@ typedef struct qn_evaluation {
 QN_MUST_CHECK
 qn_status qn_evaluation_create(const qn_metric_input *input, uint64_t seed, qn_pool *pool,
                                qn_evaluation **out, qn_error *err);
+/* Once told to stop, what is left of the bootstrap is left out: intervals then rest on fewer
+ * replicates, or are QN_NA. */
+QN_MUST_CHECK
+qn_status qn_evaluation_create_until(const qn_metric_input *input, uint64_t seed, qn_pool *pool,
+                                     const qn_stop *stop, qn_evaluation **out, qn_error *err);
 void qn_evaluation_free(qn_evaluation *evaluation);
 /* QN_NA when the metric is not among the values. */
 double qn_evaluation_value(const qn_evaluation *evaluation, const char *metric);

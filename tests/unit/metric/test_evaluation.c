@@ -46,6 +46,26 @@ static void intervals_hold_the_value_and_do_not_depend_on_threads(void **state)
     qn_pool_free(pool);
 }
 
+static void told_to_stop_it_leaves_out_intervals_and_keeps_values(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    const qn_metric_input input = binary_sample();
+    const qn_stop stop = {.deadline_s = qn_clock_s() - 1};
+    qn_evaluation *whole = NULL, *cut = NULL;
+    CHECK_OK(qn_evaluation_create(&input, 1, NULL, &whole, &err));
+    CHECK_OK(qn_evaluation_create_until(&input, 1, NULL, &stop, &cut, &err));
+    CHECK_INT(cut->n_values, whole->n_values);
+    for (int32_t i = 0; i < cut->n_values; i++) {
+        CHECK(cut->values[i].value == whole->values[i].value);
+        /* DeLong's interval needs no replicates. */
+        CHECK(isnan(cut->values[i].low) == (i > 0) && isnan(cut->values[i].high) == (i > 0));
+    }
+    CHECK_INT(cut->roc.n, whole->roc.n);
+    qn_evaluation_free(whole);
+    qn_evaluation_free(cut);
+}
+
 static void an_evaluation_reads_back_from_json(void **state)
 {
     (void)state;
@@ -79,4 +99,5 @@ static void evaluating_survives_running_out_of_memory(void **state)
 }
 
 RUN_TESTS(TEST(intervals_hold_the_value_and_do_not_depend_on_threads),
+          TEST(told_to_stop_it_leaves_out_intervals_and_keeps_values),
           TEST(an_evaluation_reads_back_from_json), TEST(evaluating_survives_running_out_of_memory))
