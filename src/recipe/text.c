@@ -2,7 +2,7 @@
 /* Free text. Both views: counts of length, words, capitals, digits and punctuation.
  * Dense view: TF-IDF (sublinear tf, smooth idf, unit length, as scikit-learn's TfidfVectorizer) of
  * words, pairs of words and the 3- to 5-letter pieces of words, hashed into 2^16 columns.
- * Tree view: the TF-IDF of up to 60 words that go most with the target in training. */
+ * Tree view: how often each of up to 60 words occurs that go most with the target in training. */
 #include "recipe/transform.h"
 
 #include "base/alloc.h"
@@ -348,7 +348,7 @@ static qn_status fit(const qn_fit_column *column, qn_step *step, qn_error *err)
     return QN_OK;
 }
 
-/* TF-IDF of the selected tokens alone. */
+/* How often each selected token occurs. */
 static void apply_selected(const struct text *state, const qn_cell *cell, double *out,
                            int64_t stride)
 {
