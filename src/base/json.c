@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 #include <jansson.h>
@@ -68,29 +69,12 @@ void qn_json_end_array(qn_json_writer *json)
     end(json, ']');
 }
 
-/* Length of a valid UTF-8 sequence at `text`, 0 when it is not one (RFC 3629). */
-static size_t utf8_sequence(const unsigned char *text, size_t bytes)
-{
-    const unsigned char c = text[0];
-    const size_t n = c < 0x80 ? 1 : (c >> 5) == 6 ? 2 : (c >> 4) == 14 ? 3 : (c >> 3) == 30 ? 4 : 0;
-    if (n == 0 || n > bytes) return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((text[i] >> 6) != 2) return 0;
-    }
-    if (n == 2 && c < 0xc2) return 0;
-    if (n == 3 && ((c == 0xe0 && text[1] < 0xa0) || (c == 0xed && text[1] > 0x9f))) return 0;
-    if (n == 4 && (c > 0xf4 || (c == 0xf0 && text[1] < 0x90) || (c == 0xf4 && text[1] > 0x8f))) {
-        return 0;
-    }
-    return n;
-}
-
 static void quote(qn_str *out, const char *text, size_t bytes)
 {
     qn_str_add_char(out, '"');
     for (size_t i = 0; i < bytes;) {
         const unsigned char c = (unsigned char)text[i];
-        const size_t n = utf8_sequence((const unsigned char *)text + i, bytes - i);
+        const size_t n = qn_utf8_character(text + i, bytes - i);
         if (n == 0) {
             qn_str_add(out, "\\ufffd"); /* JSON has no other way to say: not a character */
         } else if (c == '"' || c == '\\') {

@@ -1,21 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/number.h"
 
-#include <locale.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORT_TEXT_BYTES = 64, EXACT_POWER_MAX = 22, DIGITS_MAX = 19 };
-
-static locale_t c_locale;
-static pthread_once_t c_locale_once = PTHREAD_ONCE_INIT;
-
-static void create_c_locale(void)
-{
-    c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-}
+enum { EXACT_POWER_MAX = 22, DIGITS_MAX = 19, STRTOD_DIGITS_MAX = 768 };
 
 size_t qn_format_int64(int64_t value, char *text)
 {
@@ -80,20 +70,33 @@ bool qn_parse_int64(const char *text, size_t bytes, int64_t *value)
     return true;
 }
 
-/* The slow, always exact way: the C library's strtod in the C locale. */
-static bool parse_with_strtod(const char *text, size_t bytes, double *value)
+/* The slow, always exact way: strtod, given the significant digits as one whole number and an
+ * exponent, so that no locale's decimal point matters. A double is told by its first 768 digits and
+ * by whether anything follows them; of more, a last digit 1 stands for the rest. */
+static double scale_with_strtod(bool negative, const char *text, const char *end, int64_t exponent)
 {
-    char short_text[SHORT_TEXT_BYTES];
-    char *copy = bytes < sizeof short_text ? short_text : malloc(bytes + 1);
-    if (!copy) return false;
-    memcpy(copy, text, bytes);
-    copy[bytes] = '\0';
-    pthread_once(&c_locale_once, create_c_locale);
-    char *end;
-    *value = strtod_l(copy, &end, c_locale);
-    const bool whole = end == copy + bytes;
-    if (copy != short_text) free(copy);
-    return whole;
+    char whole[STRTOD_DIGITS_MAX + 32];
+    size_t n = 0;
+    bool more = false;
+    if (negative) whole[n++] = '-';
+    const size_t start = n;
+    for (; text < end && ((*text >= '0' && *text <= '9') || *text == '.'); text++) {
+        if (*text == '.' || (n == start && *text == '0')) continue;
+        if (n - start < STRTOD_DIGITS_MAX) {
+            whole[n++] = *text;
+        } else {
+            more |= *text != '0';
+            exponent++;
+        }
+    }
+    if (n == start) whole[n++] = '0';
+    if (more) {
+        whole[n++] = '1';
+        exponent--;
+    }
+    whole[n++] = 'e';
+    qn_format_int64(exponent, whole + n);
+    return strtod(whole, NULL);
 }
 
 /* Clinger's fast path: up to 19 digits whose value fits 53 bits, scaled by an exact power of ten,
@@ -135,13 +138,15 @@ bool qn_parse_double(const char *text, size_t bytes, double *value)
         for (; at < bytes; at++) {
             const unsigned digit = (unsigned)(text[at] - '0');
             if (digit > 9) return false;
-            if (power < 100000) power = power * 10 + digit;
+            if (power < INT64_C(1000000000000000)) power = power * 10 + digit;
         }
         exponent += minus ? -power : power;
     }
     if (n_significant > DIGITS_MAX || mantissa > (UINT64_C(1) << 53) ||
         exponent < -EXACT_POWER_MAX || exponent > EXACT_POWER_MAX) {
-        return parse_with_strtod(text, bytes, value);
+        const size_t sign = *text == '-' || *text == '+';
+        *value = scale_with_strtod(negative, text + sign, text + bytes, exponent);
+        return true;
     }
     const double magnitude =
         exponent < 0 ? (double)mantissa / powers[-exponent] : (double)mantissa * powers[exponent];
