@@ -66,6 +66,14 @@ void qn_column_builder_add_int(qn_column_builder *builder, int64_t value)
 
 void qn_column_builder_add_double(qn_column_builder *builder, double value)
 {
+    if (isnan(value)) {
+        qn_column_builder_add_missing(builder);
+        return;
+    }
+    if (isinf(value)) {
+        qn_column_builder_add_text(builder, value < 0 ? "-inf" : "inf", value < 0 ? 4 : 3);
+        return;
+    }
     int64_t *slot = next_slot(builder, VALUE_DOUBLE);
     if (slot) memcpy(slot, &value, sizeof value);
 }

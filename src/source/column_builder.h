@@ -25,6 +25,7 @@ void qn_column_builder_release(qn_column_builder *builder);
 void qn_column_builder_add_missing(qn_column_builder *builder);
 void qn_column_builder_add_bool(qn_column_builder *builder, bool value);
 void qn_column_builder_add_int(qn_column_builder *builder, int64_t value);
+/* NaN is missing; infinities, with which nothing can be computed, become texts as in a CSV file. */
 void qn_column_builder_add_double(qn_column_builder *builder, double value);
 void qn_column_builder_add_text(qn_column_builder *builder, const char *text, size_t bytes);
 

@@ -76,7 +76,13 @@ static qn_status inflate_all(const char *path, const uint8_t *data, size_t bytes
         out->bytes += 4 * READ_BYTES - stream.avail_out;
         member_done = code == Z_STREAM_END;
         if (member_done) {
-            if (at + 1 < bytes && (data[at] != 0x1f || data[at + 1] != 0x8b)) break; /* padding */
+            while (at < bytes && data[at] == 0) {
+                at++; /* padding, as tapes and block devices add */
+            }
+            if (at < bytes && (bytes - at < 2 || data[at] != 0x1f || data[at + 1] != 0x8b)) {
+                status = qn_fail(err, QN_ERR_DATA, "%s: bytes that are no gzip follow at byte %zu",
+                                 path, at);
+            }
             inflateReset(&stream);
         } else if (code != Z_OK && code != Z_BUF_ERROR) {
             status = qn_fail(err, QN_ERR_DATA, "%s: the gzip data is damaged after %zu bytes (%s)",

@@ -12,7 +12,9 @@
 #include "source/csv.h"
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 #include "source/csv_chunk.h"
+#include "source/names.h"
 
 #include <string.h>
 
@@ -54,30 +56,16 @@ static char *field_name(const qn_csv_field *field, int64_t col)
     }
     char *name = qn_alloc_array((int64_t)field->bytes + 1, 1);
     if (!name) return NULL;
+    size_t bytes = field->bytes;
     if (field->doubled) {
-        qn_csv_unescape(field, name);
+        bytes = qn_csv_unescape(field, name);
     } else {
-        memcpy(name, field->text, field->bytes);
+        memcpy(name, field->text, bytes);
     }
-    return name;
-}
-
-/* A second column of one name gets a number behind it. */
-static bool make_unique(struct reading *r, qn_map *seen, int64_t col)
-{
-    int64_t *count = qn_map_slot(seen, r->names[col], strlen(r->names[col]), 0);
-    if (!count) return false;
-    if (++*count == 1) return true;
-    qn_str name = {0};
-    qn_str_addf(&name, "%s_%" PRId64, r->names[col], *count);
-    if (r->warnings) {
-        qn_str_addf(r->warnings,
-                    "%s: column %" PRId64 " is a second '%s'; it is called '%s' here\n",
-                    r->dialect.name, col + 1, r->names[col], name.text ? name.text : "");
-    }
-    qn_free(r->names[col]);
-    r->names[col] = qn_str_take_text(&name);
-    return r->names[col] && qn_map_set(seen, r->names[col], strlen(r->names[col]), 1);
+    if (!qn_utf8_first_invalid(name, bytes)) return name;
+    char *repaired = qn_utf8_repair(name, bytes, &bytes);
+    qn_free(name);
+    return repaired;
 }
 
 static qn_status read_names(struct reading *r, qn_error *err)
@@ -94,7 +82,8 @@ static qn_status read_names(struct reading *r, qn_error *err)
         if (at < r->dialect.end && *at == r->dialect.delimiter) at++;
         if (!r->dialect.has_header) field.bytes = 0;
         r->names[col] = field_name(&field, col);
-        complete = r->names[col] && make_unique(r, seen, col);
+        complete = r->names[col] &&
+                   qn_name_make_unique(seen, r->dialect.name, col, &r->names[col], r->warnings);
     }
     qn_map_free(seen);
     if (!complete) return no_memory(r, err);
@@ -196,7 +185,8 @@ static void release_chunks(struct reading *r)
 static qn_status cut_chunks(struct reading *r, bool whole, qn_error *err)
 {
     const size_t bytes = (size_t)(r->dialect.end - r->records);
-    int64_t n = (int64_t)(bytes / CHUNK_BYTES_MIN) + 1;
+    const size_t least = r->request->chunk_bytes > 0 ? r->request->chunk_bytes : CHUNK_BYTES_MIN;
+    int64_t n = (int64_t)(bytes / least) + 1;
     const int64_t n_most = qn_pool_n_threads(r->request->pool) * CHUNKS_PER_THREAD;
     if (n > n_most) n = n_most;
     if (whole) n = 1;
@@ -225,6 +215,9 @@ static qn_status cut_chunks(struct reading *r, bool whole, qn_error *err)
 
 static void sample_types(struct reading *r)
 {
+    for (int64_t col = 0; col < r->n_cols; col++) {
+        r->columns[col].type = QN_FIELD_EMPTY;
+    }
     for (int64_t i = 0; i < r->n_chunks; i++) {
         const char *at = r->chunks[i].begin, *end = r->chunks[i].end;
         for (int record = 0; record < SAMPLE_RECORDS && at < end; record++) {
@@ -355,10 +348,9 @@ static qn_status parse_all(struct reading *r, qn_error *err)
             failed |= r->chunks[c].status != QN_OK;
         }
         if (r->n_chunks > 1 && (failed || !chunks_meet(r))) {
-            for (int64_t col = 0; col < r->n_cols; col++) {
-                r->columns[col].active = true;
-            }
+            /* The types too were guessed from records that may be none. */
             QN_TRY(cut_chunks(r, true, err));
+            choose_types(r);
             continue;
         }
         if (failed) {

@@ -2,10 +2,18 @@
 #include "source/csv_chunk.h"
 
 #include "base/alloc.h"
+#include "base/utf8.h"
 
 #include <string.h>
 
 enum { STOP_CHECK_ROWS = 4096, UNESCAPED_BYTES = 512 };
+
+static bool ends_field(const qn_csv_dialect *dialect, const char *at)
+{
+    if (at == dialect->end) return false;
+    return *at == dialect->delimiter || *at == dialect->newline ||
+           qn_csv_at_record_end(dialect, at);
+}
 
 /* A number at `at` that ends at a delimiter or newline, in the form almost every number has; NULL
  * sends the field to the general way. Same rounding as qn_parse_double(): at most 19 digits whose
@@ -35,10 +43,9 @@ static const char *quick_double(const qn_csv_dialect *dialect, const char *at, d
         n_fraction = at - point;
         n_digits += n_fraction;
     }
-    if (at == end || (*at != dialect->delimiter && *at != dialect->newline && *at != '\r')) {
-        return NULL;
-    }
+    if (!ends_field(dialect, at)) return NULL;
     if (n_digits == 0 || n_digits > 19 || mantissa > UINT64_C(1) << 53) return NULL;
+    if (*start == '0' && n_fraction == 0 && n_digits > 3) return NULL; /* as in quick_int() */
     const double value = (double)mantissa / powers[n_fraction];
     *out = negative ? -value : value;
     return at;
@@ -58,9 +65,7 @@ static const char *quick_int(const qn_csv_dialect *dialect, const char *at, int6
     }
     if (at == start || at - start > 18) return NULL;
     if (*start == '0' && at - start > 3) return NULL; /* perhaps a code: the general way tells */
-    if (at == end || (*at != dialect->delimiter && *at != dialect->newline && *at != '\r')) {
-        return NULL;
-    }
+    if (!ends_field(dialect, at)) return NULL;
     *out = negative ? -(int64_t)value : (int64_t)value;
     return at;
 }
@@ -84,53 +89,6 @@ static void store_missing(const qn_csv_column *column, int64_t row)
     }
 }
 
-/* Position of the first byte that is not valid UTF-8 (RFC 3629), or NULL. */
-static const char *first_invalid_utf8(const char *text, size_t bytes)
-{
-    const unsigned char *at = (const unsigned char *)text, *end = at + bytes;
-    while (at < end) {
-        if (*at < 0x80) {
-            at++;
-            continue;
-        }
-        const unsigned char c = *at;
-        const int n = c >= 0xc2 && c < 0xe0   ? 2
-                      : (c & 0xf0) == 0xe0    ? 3
-                      : c >= 0xf0 && c < 0xf5 ? 4
-                                              : 0;
-        if (n == 0 || end - at < n) return (const char *)at;
-        for (int i = 1; i < n; i++) {
-            if ((at[i] & 0xc0) != 0x80) return (const char *)at;
-        }
-        if ((c == 0xe0 && at[1] < 0xa0) || (c == 0xed && at[1] > 0x9f) ||
-            (c == 0xf0 && at[1] < 0x90) || (c == 0xf4 && at[1] > 0x8f)) {
-            return (const char *)at;
-        }
-        at += n;
-    }
-    return NULL;
-}
-
-/* A copy in which every byte that is no UTF-8 has become U+FFFD. */
-static char *repair_utf8(const char *text, size_t bytes, size_t *out_bytes)
-{
-    char *repaired = qn_alloc_array((int64_t)bytes * 3, 1);
-    size_t n = 0;
-    while (repaired && bytes > 0) {
-        const char *wrong = first_invalid_utf8(text, bytes);
-        const size_t good = wrong ? (size_t)(wrong - text) : bytes;
-        memcpy(repaired + n, text, good);
-        n += good;
-        if (!wrong) break;
-        memcpy(repaired + n, "\xef\xbf\xbd", 3);
-        n += 3;
-        text += good + 1;
-        bytes -= good + 1;
-    }
-    *out_bytes = n;
-    return repaired;
-}
-
 static qn_status add_text(const qn_csv_field *field, const char *text, size_t bytes,
                           qn_csv_finding *finding, int32_t *out)
 {
@@ -138,9 +96,9 @@ static qn_status add_text(const qn_csv_field *field, const char *text, size_t by
     *out = qn_interner_code(&finding->texts, text, bytes);
     if (*out < 0) return QN_ERR_NOMEM;
     /* Only a text seen for the first time needs a look at its bytes. */
-    if (*out != n_before || !first_invalid_utf8(text, bytes)) return QN_OK;
-    finding->n_invalid++;
-    if (!finding->first_invalid) finding->first_invalid = field->text;
+    if (*out == n_before && !finding->first_invalid && qn_utf8_first_invalid(text, bytes)) {
+        finding->first_invalid = field->text;
+    }
     return QN_OK;
 }
 
@@ -166,8 +124,7 @@ static bool store_typed(const qn_csv_column *column, const qn_csv_field *field, 
         return qn_field_parse_bool(text, bytes, (uint8_t *)column->values + row);
     case QN_FIELD_INT: {
         int64_t *value = (int64_t *)column->values + row;
-        return qn_field_type_of(text, bytes) == QN_FIELD_INT &&
-               qn_parse_int64(text, bytes, value) && *value != INT64_MIN;
+        return qn_field_type_of(text, bytes) == QN_FIELD_INT && qn_parse_int64(text, bytes, value);
     }
     case QN_FIELD_DOUBLE: {
         const qn_field_type type = qn_field_type_of(text, bytes);
@@ -224,13 +181,14 @@ static qn_status parse_record(const qn_csv_pass *pass, qn_csv_chunk *chunk, cons
 {
     const qn_csv_dialect *dialect = pass->dialect;
     const char *p = *at;
+    const bool quick = !pass->markers->given; /* a marker of the user's may be a number */
     for (int64_t col = 0;; col++) {
         qn_csv_column *column = &pass->columns[col];
         const char *stop = NULL;
         if (col == pass->n_cols) return wrong_count(pass, *at, p, col + 1, &chunk->err);
-        if (column->active && column->type == QN_FIELD_DOUBLE) {
+        if (quick && column->active && column->type == QN_FIELD_DOUBLE) {
             stop = quick_double(dialect, p, (double *)column->values + row);
-        } else if (column->active && column->type == QN_FIELD_INT) {
+        } else if (quick && column->active && column->type == QN_FIELD_INT) {
             stop = quick_int(dialect, p, (int64_t *)column->values + row);
         }
         if (!stop) {
@@ -257,45 +215,36 @@ static qn_status parse_record(const qn_csv_pass *pass, qn_csv_chunk *chunk, cons
     return QN_OK;
 }
 
-/* A chunk's texts, repaired where they were no UTF-8. Two texts may become one: codes then point
- * to the first, which the merge of dictionaries sees to. */
-static qn_status repair_texts(qn_csv_finding *finding)
+/* The texts of a column, repaired where they were no UTF-8. Two may become one, so the rows get
+ * new codes. */
+static bool repair_texts(const qn_csv_column *column, qn_csv_chunk *chunk, qn_csv_finding *finding)
 {
+    const int64_t n_texts = finding->texts.texts.n;
+    int32_t *codes = (int32_t *)column->values + chunk->first_row;
+    int32_t *new_codes = qn_alloc_array(n_texts, sizeof *new_codes);
+    bool *wrong = qn_alloc_array(n_texts, sizeof *wrong);
     qn_interner repaired = {0};
-    for (int32_t i = 0; i < finding->texts.texts.n; i++) {
+    bool complete = new_codes && wrong;
+    for (int64_t i = 0; complete && i < n_texts; i++) {
         size_t bytes;
         const char *text = qn_dictionary_text(&finding->texts.texts, i, &bytes);
-        char *copy = NULL;
-        if (first_invalid_utf8(text, bytes)) {
-            copy = repair_utf8(text, bytes, &bytes);
-            if (!copy) goto fail;
-            text = copy;
-        }
-        /* A clash keeps its place in the list under a name that no text can have. */
-        int32_t code;
-        while ((code = qn_interner_code(&repaired, text, bytes)) >= 0 && code < i) {
-            char *longer = qn_alloc_array((int64_t)bytes + 3, 1);
-            if (!longer) {
-                qn_free(copy);
-                goto fail;
-            }
-            memcpy(longer, text, bytes);
-            memcpy(longer + bytes, "\xef\xbf\xbd", 3);
-            qn_free(copy);
-            copy = longer;
-            text = copy;
-            bytes += 3;
-        }
+        wrong[i] = qn_utf8_first_invalid(text, bytes) != NULL;
+        char *copy = wrong[i] ? qn_utf8_repair(text, bytes, &bytes) : NULL;
+        new_codes[i] =
+            wrong[i] && !copy ? -1 : qn_interner_code(&repaired, copy ? copy : text, bytes);
+        complete = new_codes[i] >= 0;
         qn_free(copy);
-        if (code < 0) goto fail;
     }
-    qn_interner_release(&finding->texts);
-    finding->texts = repaired;
-    return QN_OK;
-
-fail:
-    qn_interner_release(&repaired);
-    return QN_ERR_NOMEM;
+    for (int64_t row = 0; complete && row < chunk->n_rows; row++) {
+        if (codes[row] < 0) continue;
+        finding->n_invalid += wrong[codes[row]];
+        codes[row] = new_codes[codes[row]];
+    }
+    qn_free(new_codes);
+    qn_free(wrong);
+    qn_interner_release(complete ? &finding->texts : &repaired);
+    if (complete) finding->texts = repaired;
+    return complete;
 }
 
 void qn_csv_chunk_parse(const qn_csv_pass *pass, qn_csv_chunk *chunk)
@@ -321,7 +270,8 @@ void qn_csv_chunk_parse(const qn_csv_pass *pass, qn_csv_chunk *chunk)
     qn_content_drop(pass->content, chunk->begin, chunk->end);
     for (int64_t col = 0; col < pass->n_cols && chunk->status == QN_OK; col++) {
         qn_csv_finding *finding = &chunk->findings[col];
-        if (finding->n_invalid > 0 && repair_texts(finding) != QN_OK) {
+        const qn_csv_column *column = &pass->columns[col];
+        if (column->active && finding->first_invalid && !repair_texts(column, chunk, finding)) {
             chunk->status =
                 qn_fail(&chunk->err, QN_ERR_NOMEM, "%s: no memory to read it", pass->dialect->name);
         }

@@ -26,7 +26,7 @@ typedef struct qn_csv_finding {
     uint32_t markers;          /* bit i: marker i was seen */
     qn_interner texts;         /* distinct texts of this chunk */
     const char *first_invalid; /* UTF-8: where the first wrong byte is; NULL: none */
-    int64_t n_invalid;
+    int64_t n_invalid;         /* values with such bytes */
 } qn_csv_finding;
 
 typedef struct qn_csv_chunk {

@@ -21,8 +21,8 @@ qn_status qn_csv_fail_at(const qn_csv_dialect *dialect, const char *at, qn_error
     va_end(args);
 
     int64_t line = 1;
-    const char *line_start = dialect->begin;
-    for (const char *c = dialect->begin; c < at; c++) {
+    const char *line_start = dialect->first;
+    for (const char *c = dialect->first; c < at; c++) {
         if (*c == dialect->newline) {
             line++;
             line_start = c + 1;
@@ -267,6 +267,7 @@ qn_status qn_csv_sniff(const char *name, const char *data, size_t bytes, char de
                        "%s: the text is UTF-16; convert it first: iconv -f UTF-16 -t UTF-8", name);
     }
     if (bytes >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0) out->begin += 3;
+    out->first = out->begin;
     while (out->begin < out->end && (*out->begin == '\n' || *out->begin == '\r')) {
         out->begin++;
     }

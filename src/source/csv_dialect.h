@@ -9,7 +9,8 @@
 
 typedef struct qn_csv_dialect {
     const char *name;        /* of the file, for messages */
-    const char *begin, *end; /* the text, after a byte order mark */
+    const char *first;       /* byte of the text, after a byte order mark: line 1, column 1 */
+    const char *begin, *end; /* the same after blank lines */
     char delimiter;
     char newline; /* '\n' (also ends CRLF), or '\r' where the file has no other */
     bool has_header;

@@ -33,11 +33,13 @@ qn_status qn_markers_init(qn_markers *markers, const char *list, qn_error *err)
     markers->owned = qn_strdup(list);
     if (!markers->owned) return qn_fail(err, QN_ERR_NOMEM, "no memory for the missing markers");
     markers->texts[markers->n++] = ""; /* an empty field is always missing */
-    for (const char *at = markers->owned; *at && markers->n < QN_MARKERS_MAX;) {
+    for (const char *at = markers->owned; *at;) {
         const size_t n = strcspn(at, ",");
-        if (n > 255) {
+        if (n > 255 || markers->n == QN_MARKERS_MAX) {
             qn_markers_release(markers);
-            return qn_fail(err, QN_ERR_ARG, "a missing marker is longer than 255 bytes");
+            return n > 255 ? qn_fail(err, QN_ERR_ARG, "a missing marker is longer than 255 bytes")
+                           : qn_fail(err, QN_ERR_ARG, "more than %d missing markers",
+                                     QN_MARKERS_MAX - 1);
         }
         markers->texts[markers->n] = at;
         markers->bytes[markers->n++] = (uint8_t)n;
@@ -146,13 +148,14 @@ qn_field_type qn_field_type_of(const char *text, size_t bytes)
             /* A code such as 00123 loses its zeros as a number. */
             const size_t sign = c == '-' || c == '+';
             const bool padded = bytes > sign + 3 && text[sign] == '0';
-            return padded ? QN_FIELD_TEXT : QN_FIELD_INT;
+            /* The least int64 stands for a missing value: see csv_chunk.h. */
+            return padded || micros == INT64_MIN ? QN_FIELD_TEXT : QN_FIELD_INT;
         }
         if (qn_parse_double(text, bytes, &number)) {
             /* Digits beyond 64 bits are a key, and 1e999 is no number that can be computed with:
              * as text neither loses anything. */
             bool whole = true;
-            for (size_t i = 1; i < bytes; i++) {
+            for (size_t i = c == '-' || c == '+'; i < bytes; i++) {
                 whole = whole && text[i] >= '0' && text[i] <= '9';
             }
             return whole || isinf(number) ? QN_FIELD_TEXT : QN_FIELD_DOUBLE;

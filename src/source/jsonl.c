@@ -2,6 +2,7 @@
 /* JSON lines → frame, by a pull parser that goes over the bytes once. Strict JSON (RFC 8259); one
  * object a line; a key may come and go. */
 #include "base/alloc.h"
+#include "base/utf8.h"
 #include "source/column_builder.h"
 #include "source/connectors.h"
 
@@ -97,6 +98,7 @@ static qn_status unicode_escape(struct lines *l, qn_str *out)
     } else if (c >= 0xdc00 && c < 0xe000) {
         return fail_at(l, "found half of a surrogate pair");
     }
+    if (c == 0) return fail_at(l, "found a zero character; no text here can hold it");
     add_code_point(out, c);
     return QN_OK;
 }
@@ -110,6 +112,11 @@ static qn_status parse_string(struct lines *l, qn_str *out)
         const char *plain = l->at;
         while (l->at < l->end && *l->at != '"' && *l->at != '\\' && (unsigned char)*l->at >= 0x20) {
             l->at++;
+        }
+        const char *wrong = qn_utf8_first_invalid(plain, (size_t)(l->at - plain));
+        if (wrong) {
+            l->at = wrong;
+            return fail_at(l, "found bytes that are not UTF-8 (RFC 8259 asks for it)");
         }
         qn_str_add_bytes(out, plain, (size_t)(l->at - plain));
         if (l->at == l->end || *l->at == '\n') return fail_at(l, "a string is not closed");
@@ -194,6 +201,16 @@ static bool word(struct lines *l, const char *text)
     return true;
 }
 
+/* RFC 8259: no zeros in front, and digits on both sides of a point. */
+static bool is_json_number(const char *at, const char *end)
+{
+    at += at < end && *at == '-';
+    if (at == end || *at < '0' || *at > '9') return false;
+    if (*at == '0' && at + 1 < end && at[1] >= '0' && at[1] <= '9') return false;
+    const char *point = memchr(at, '.', (size_t)(end - at));
+    return !point || (point + 1 < end && point[1] >= '0' && point[1] <= '9');
+}
+
 static qn_status parse_number(struct lines *l, qn_column_builder *column)
 {
     const char *start = l->at;
@@ -207,9 +224,10 @@ static qn_status parse_number(struct lines *l, qn_column_builder *column)
     if (!((first >= '0' && first <= '9') || first == '-')) {
         return fail_at(l, "expected a value");
     }
-    if (qn_parse_int64(start, bytes, &whole)) {
+    const bool strict = is_json_number(start, l->at);
+    if (strict && qn_parse_int64(start, bytes, &whole)) {
         qn_column_builder_add_int(column, whole);
-    } else if (qn_parse_double(start, bytes, &number)) {
+    } else if (strict && qn_parse_double(start, bytes, &number)) {
         if (isinf(number)) {
             qn_column_builder_add_text(column, start, bytes); /* beyond doubles: nothing is lost */
         } else {
@@ -217,7 +235,7 @@ static qn_status parse_number(struct lines *l, qn_column_builder *column)
         }
     } else {
         l->at = start;
-        return fail_at(l, "expected a number");
+        return fail_at(l, "expected a number as JSON writes it");
     }
     return QN_OK;
 }
@@ -329,6 +347,9 @@ qn_status qn_jsonl_read(const qn_read_request *request, const char *name, const 
                       .err = err};
     qn_markers markers = {0};
     qn_status status = l.columns ? qn_markers_init(&markers, request->markers, err) : no_memory(&l);
+    if (content->bytes >= 3 && memcmp(content->data, "\xef\xbb\xbf", 3) == 0) {
+        l.begin = l.at += 3;
+    }
     if (status == QN_OK) status = parse_lines(&l, request->stop);
     if (status == QN_OK) {
         status = qn_column_builders_finish(l.builders, l.n_cols, l.row, name, &markers, out, err);

@@ -13,7 +13,7 @@ const qn_connector *const qn_connectors[] = {&qn_connector_sqlite, NULL};
 /* A JSON-lines file begins with an object. */
 static bool looks_like_json(const qn_content *content)
 {
-    size_t at = 0;
+    size_t at = content->bytes >= 3 && memcmp(content->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     while (at < content->bytes && strchr(" \t\r\n", content->data[at]) && content->data[at]) {
         at++;
     }

@@ -20,6 +20,7 @@ typedef struct qn_read_request {
     int header;              /* 0 sniffed, 1 yes, -1 no (names are then column_1 …) */
     qn_pool *pool;
     const qn_stop *stop;
+    size_t chunk_bytes; /* a thread gets at least as many bytes of a CSV file to parse; 0: 256 KB */
 } qn_read_request;
 
 /* Reads the whole table. On success the caller owns *out. Warnings worth showing (invalid UTF-8

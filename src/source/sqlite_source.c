@@ -1,25 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* "sqlite:FILE?table=T" and "sqlite:FILE?query=SELECT …" → frame. */
 #include "base/alloc.h"
+#include "base/utf8.h"
 #include "source/column_builder.h"
 #include "source/connectors.h"
+#include "source/names.h"
 
 #include <sqlite3.h>
-#include <stdio.h>
 #include <string.h>
 
 struct place {
     char *path, *sql;
 };
 
-/* "%41" → "A"; '+' stays, since queries are full of it. */
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* "%41" → "A"; '+' stays, since queries are full of it, and so does a '%' before anything else. */
 static void decode(char *text)
 {
     char *out = text;
     for (const char *at = text; *at; at++) {
-        unsigned value;
-        if (*at == '%' && at[1] && at[2] && sscanf(at + 1, "%2x", &value) == 1) {
-            *out++ = (char)value;
+        const int high = *at == '%' ? hex_digit(at[1]) : -1;
+        const int low = high >= 0 ? hex_digit(at[2]) : -1;
+        if (low >= 0 && high + low > 0) {
+            *out++ = (char)(high * 16 + low);
             at += 2;
         } else {
             *out++ = *at;
@@ -63,6 +72,28 @@ static qn_status parse_uri(const char *uri, struct place *place, qn_error *err)
     return QN_OK;
 }
 
+/* Neither blobs nor texts need be UTF-8 here, and both may have zero bytes, which no text of a
+ * frame has: U+FFFD stands for what is wrong. */
+static void add_text(qn_column_builder *builder, const char *text, size_t bytes)
+{
+    if (!qn_utf8_first_invalid(text, bytes) && !memchr(text, '\0', bytes)) {
+        qn_column_builder_add_text(builder, text, bytes);
+        return;
+    }
+    char *copy = qn_strndup(text, bytes);
+    for (size_t i = 0; copy && i < bytes; i++) {
+        if (copy[i] == '\0') copy[i] = '\xff';
+    }
+    char *repaired = copy ? qn_utf8_repair(copy, bytes, &bytes) : NULL;
+    if (repaired) {
+        qn_column_builder_add_text(builder, repaired, bytes);
+    } else {
+        builder->failed = true;
+    }
+    qn_free(copy);
+    qn_free(repaired);
+}
+
 static void add_value(sqlite3_stmt *statement, int col, qn_column_builder *builder)
 {
     switch (sqlite3_column_type(statement, col)) {
@@ -75,8 +106,7 @@ static void add_value(sqlite3_stmt *statement, int col, qn_column_builder *build
     case SQLITE_TEXT:
     case SQLITE_BLOB: {
         const char *text = (const char *)sqlite3_column_blob(statement, col);
-        qn_column_builder_add_text(builder, text ? text : "",
-                                   (size_t)sqlite3_column_bytes(statement, col));
+        add_text(builder, text ? text : "", (size_t)sqlite3_column_bytes(statement, col));
         break;
     }
     default:
@@ -85,77 +115,98 @@ static void add_value(sqlite3_stmt *statement, int col, qn_column_builder *build
     }
 }
 
-static qn_status read_rows(sqlite3 *database, sqlite3_stmt *statement, const char *uri,
-                           const qn_read_request *request, qn_column_builder *builders, int n_cols,
-                           int64_t *n_rows, qn_error *err)
+struct query {
+    sqlite3 *database;
+    sqlite3_stmt *statement;
+    const char *uri;
+    const qn_stop *stop;
+    qn_str *warnings;
+    int n_cols;
+    qn_column_builder *builders;
+    int64_t n_rows;
+};
+
+static qn_status no_memory(const struct query *q, qn_error *err)
 {
-    for (int col = 0; col < n_cols; col++) {
-        const char *name = sqlite3_column_name(statement, col);
-        if (!name || !qn_column_builder_init(&builders[col], name, strlen(name), 0)) {
-            return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to read it", uri);
-        }
+    return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to read it", q->uri);
+}
+
+/* A query may give two columns of one name, and a name may be any bytes. */
+static qn_status read_names(struct query *q, qn_error *err)
+{
+    qn_map *seen = qn_map_create(q->n_cols);
+    bool complete = seen != NULL;
+    for (int col = 0; complete && col < q->n_cols; col++) {
+        const char *name = sqlite3_column_name(q->statement, col);
+        size_t bytes;
+        char *copy = name ? qn_utf8_repair(name, strlen(name), &bytes) : NULL;
+        complete = copy && qn_name_make_unique(seen, q->uri, col, &copy, q->warnings) &&
+                   qn_column_builder_init(&q->builders[col], copy, strlen(copy), 0);
+        qn_free(copy);
     }
+    qn_map_free(seen);
+    return complete ? QN_OK : no_memory(q, err);
+}
+
+static qn_status read_rows(struct query *q, qn_error *err)
+{
     int code;
-    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
-        for (int col = 0; col < n_cols; col++) {
-            add_value(statement, col, &builders[col]);
+    while ((code = sqlite3_step(q->statement)) == SQLITE_ROW) {
+        for (int col = 0; col < q->n_cols; col++) {
+            add_value(q->statement, col, &q->builders[col]);
         }
-        if (++*n_rows % 4096 == 0 && qn_stop_requested(request->stop)) {
-            return qn_fail(err, QN_ERR_INTERRUPTED, "%s: stopped while reading", uri);
+        if (++q->n_rows % 4096 == 0 && qn_stop_requested(q->stop)) {
+            return qn_fail(err, QN_ERR_INTERRUPTED, "%s: stopped while reading", q->uri);
         }
     }
     if (code == SQLITE_DONE) return QN_OK;
-    return qn_fail(err, QN_ERR_DATA, "%s: row %" PRId64 ": %s", uri, *n_rows + 1,
-                   sqlite3_errmsg(database));
+    return qn_fail(err, QN_ERR_DATA, "%s: row %" PRId64 ": %s", q->uri, q->n_rows + 1,
+                   sqlite3_errmsg(q->database));
 }
 
-static qn_status read_query(sqlite3 *database, const char *sql, const char *uri,
-                            const qn_read_request *request, qn_frame **out, qn_error *err)
+static qn_status read_query(struct query *q, const char *sql, const char *marker_list,
+                            qn_frame **out, qn_error *err)
 {
-    sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) != SQLITE_OK || !statement) {
-        return qn_fail(err, QN_ERR_DATA, "%s: %s", uri, sqlite3_errmsg(database));
+    if (sqlite3_prepare_v2(q->database, sql, -1, &q->statement, NULL) != SQLITE_OK) {
+        return qn_fail(err, QN_ERR_DATA, "%s: %s", q->uri, sqlite3_errmsg(q->database));
     }
-    const int n_cols = sqlite3_column_count(statement);
-    int64_t n_rows = 0;
-    qn_markers markers = {0};
-    qn_column_builder *builders = qn_alloc_array(n_cols, sizeof *builders);
-    qn_status status = builders ? qn_markers_init(&markers, request->markers, err)
-                                : qn_fail(err, QN_ERR_NOMEM, "%s: no memory to read it", uri);
-    if (status == QN_OK && n_cols == 0) {
-        status = qn_fail(err, QN_ERR_DATA, "%s: the query gives no columns", uri);
+    q->n_cols = sqlite3_column_count(q->statement);
+    if (q->n_cols == 0) {
+        return qn_fail(err, QN_ERR_DATA, "%s: the query gives no columns", q->uri);
     }
+    qn_markers markers;
+    QN_TRY(qn_markers_init(&markers, marker_list, err));
+    q->builders = qn_alloc_array(q->n_cols, sizeof *q->builders);
+    qn_status status = q->builders ? read_names(q, err) : no_memory(q, err);
+    if (status == QN_OK) status = read_rows(q, err);
     if (status == QN_OK) {
-        status = read_rows(database, statement, uri, request, builders, n_cols, &n_rows, err);
+        status = qn_column_builders_finish(q->builders, q->n_cols, q->n_rows, q->uri, &markers, out,
+                                           err);
     }
-    if (status == QN_OK) {
-        status = qn_column_builders_finish(builders, n_cols, n_rows, uri, &markers, out, err);
+    for (int col = 0; q->builders && col < q->n_cols; col++) {
+        qn_column_builder_release(&q->builders[col]);
     }
-    for (int col = 0; builders && col < n_cols; col++) {
-        qn_column_builder_release(&builders[col]);
-    }
-    qn_free(builders);
+    qn_free(q->builders);
     qn_markers_release(&markers);
-    sqlite3_finalize(statement);
     return status;
 }
 
 static qn_status read_sqlite(const qn_read_request *request, const char *uri, qn_frame **out,
                              qn_str *warnings, qn_error *err)
 {
-    (void)warnings;
     struct place place;
     QN_TRY(parse_uri(uri, &place, err));
-    sqlite3 *database = NULL;
+    struct query q = {.uri = uri, .stop = request->stop, .warnings = warnings};
     qn_status status;
-    if (sqlite3_open_v2(place.path, &database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
+    if (sqlite3_open_v2(place.path, &q.database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
         status = qn_fail(err, QN_ERR_IO, "%s: %s", place.path,
-                         database ? sqlite3_errmsg(database) : "no memory");
+                         q.database ? sqlite3_errmsg(q.database) : "no memory");
     } else {
-        sqlite3_busy_timeout(database, 5000);
-        status = read_query(database, place.sql, uri, request, out, err);
+        sqlite3_busy_timeout(q.database, 5000);
+        status = read_query(&q, place.sql, request->markers, out, err);
     }
-    sqlite3_close(database);
+    sqlite3_finalize(q.statement);
+    sqlite3_close(q.database);
     qn_free(place.path);
     qn_free(place.sql);
     return status;

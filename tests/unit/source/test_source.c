@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* JSON lines, SQLite, and the choice among sources. */
+/* JSON lines, and the choice among sources. */
 #include "source/connectors.h"
 
 #include "base/alloc.h"
@@ -87,44 +87,6 @@ static void lines_survive_running_out_of_memory(void **state)
     qn_frame_free(f);
 }
 
-static void sqlite_gives_tables_and_queries(void **state)
-{
-    (void)state;
-    char path[] = "/tmp/quern-sqlite-XXXXXX", command[256], uri[128];
-    const int fd = mkstemp(path);
-    CHECK(fd >= 0);
-    close(fd);
-    snprintf(
-        command, sizeof command,
-        "sqlite3 %s \"CREATE TABLE \\\"my t\\\"(a INT, b TEXT, c REAL); INSERT INTO \\\"my t\\\" "
-        "VALUES(1,'x',1.5),(2,NULL,2),(3,'z',NULL)\" 2>/dev/null",
-        path);
-    if (system(command) != 0) {
-        unlink(path);
-        print_message("skipped: the sqlite3 program is not installed\n");
-        skip();
-    }
-    qn_error err = {0};
-    qn_frame *f = NULL;
-    snprintf(uri, sizeof uri, "sqlite:%s?table=my%%20t", path);
-    CHECK_OK(qn_frame_read(uri, 1, &f, &err));
-    CHECK_INT(qn_frame_n_rows(f), 3);
-    CHECK_INT(qn_frame_type(f, 0), QN_TYPE_INT64);
-    CHECK_INT(qn_frame_n_missing(f, 1), 1);
-    CHECK_INT(qn_frame_type(f, 2), QN_TYPE_FLOAT64);
-    qn_frame_free(f);
-    snprintf(uri, sizeof uri, "sqlite:%s?query=SELECT a*2 AS twice FROM 'my t'", path);
-    CHECK_OK(qn_frame_read(uri, 1, &f, &err));
-    CHECK_TEXT(qn_frame_name(f, 0), "twice");
-    qn_frame_free(f);
-    snprintf(uri, sizeof uri, "sqlite:%s?query=SELEC", path);
-    CHECK_FAILS(QN_ERR_DATA, qn_frame_read(uri, 1, &f, &err));
-    snprintf(uri, sizeof uri, "sqlite:%s", path);
-    CHECK_FAILS(QN_ERR_ARG, qn_frame_read(uri, 1, &f, &err));
-    CHECK_FAILS(QN_ERR_IO, qn_frame_read("sqlite:/nowhere.db?table=t", 1, &f, &err));
-    unlink(path);
-}
-
 static void unknown_schemes_and_missing_files_are_named(void **state)
 {
     (void)state;
@@ -136,7 +98,96 @@ static void unknown_schemes_and_missing_files_are_named(void **state)
     CHECK_CONTAINS(err.message, "/nowhere.csv");
 }
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fputs(text, file) >= 0);
+    fclose(file);
+}
+
+static void the_first_bytes_choose_the_format(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t n_cols;
+    } cases[] = {{"{\"a\":1}\n", 1},
+                 {" \t\r\n{\"a\":1}\n", 1},
+                 {"\xef\xbb\xbf{\"a\":1,\"b\":2}\n", 2},
+                 {"a,{b\n1,2\n", 2},
+                 {"a,b,c\n1,2,3\n", 3}};
+    char folder[] = "/tmp/quern-source-XXXXXX", path[64], uri[80];
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/table", folder);
+    snprintf(uri, sizeof uri, "file://%s", path);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        qn_error err = {0};
+        qn_frame *f = NULL;
+        write_file(path, cases[i].text);
+        CHECK_OK(qn_frame_read(i % 2 ? uri : path, 1, &f, &err));
+        CHECK_INT(qn_frame_n_cols(f), cases[i].n_cols);
+        CHECK_INT(qn_frame_n_rows(f), 1);
+        CHECK_TEXT(f->source, path);
+        qn_frame_free(f);
+    }
+    qn_error err = {0};
+    qn_frame *f = NULL;
+    write_file(path, "  \n");
+    CHECK_FAILS(QN_ERR_DATA, qn_frame_read(path, 1, &f, &err));
+    CHECK_CONTAINS(err.message, path);
+    unlink(path);
+    rmdir(folder);
+}
+
+/* "a:b" and "://" far behind are names of files, not of schemes. */
+static void a_colon_alone_makes_no_scheme(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"sqlite", "/nowhere/a:b.csv", "/nowhere/and/farther/x://y"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        qn_error err = {0};
+        qn_frame *f = NULL;
+        CHECK_FAILS(QN_ERR_IO, qn_frame_read(paths[i], 1, &f, &err));
+        CHECK_CONTAINS(err.message, paths[i]);
+    }
+}
+
+static void standard_input_is_a_table_too(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_frame *f = NULL;
+    int ends[2];
+    CHECK_INT(pipe(ends), 0);
+    CHECK_INT(write(ends[1], "a,b\n1,2\n3\n", 10), 10);
+    close(ends[1]);
+    const int saved = dup(STDIN_FILENO);
+    dup2(ends[0], STDIN_FILENO);
+    close(ends[0]);
+    const qn_status status = qn_frame_read("-", 1, &f, &err);
+    dup2(saved, STDIN_FILENO);
+    close(saved);
+    CHECK_INT(status, QN_ERR_DATA);
+    CHECK_CONTAINS(err.message, "standard input:3:1: found 1 field");
+}
+
+static void a_file_survives_running_out_of_memory(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/quern-source-XXXXXX";
+    const int fd = mkstemp(path);
+    CHECK(fd >= 0);
+    close(fd);
+    write_file(path, "a,b\n1,x\n2,y\n");
+    qn_frame *f = NULL;
+    CHECK_SURVIVES_NO_MEMORY(qn_frame_read(path, 1, &f, NULL));
+    qn_frame_free(f);
+    unlink(path);
+}
+
 RUN_TESTS(TEST(objects_become_columns_with_dotted_names), TEST(mixed_types_become_text),
           TEST(what_is_no_json_is_refused_with_its_place),
-          TEST(lines_survive_running_out_of_memory), TEST(sqlite_gives_tables_and_queries),
-          TEST(unknown_schemes_and_missing_files_are_named))
+          TEST(lines_survive_running_out_of_memory),
+          TEST(unknown_schemes_and_missing_files_are_named),
+          TEST(the_first_bytes_choose_the_format), TEST(a_colon_alone_makes_no_scheme),
+          TEST(standard_input_is_a_table_too), TEST(a_file_survives_running_out_of_memory))
