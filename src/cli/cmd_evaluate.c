@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "bundle/bundle.h"
 #include "cli/commands.h"
+#include "evaluate/fairness.h"
 #include "frame/labels.h"
 #include "report/report.h"
 #include "source/source.h"
@@ -14,7 +15,7 @@
 
 struct evaluate_request {
     const char *arguments[2];
-    const char *label_map, *strip, *report, *slice;
+    const char *label_map, *strip, *report, *slice, *fairness;
     int64_t n_threads;
     bool json;
 };
@@ -26,6 +27,8 @@ static const cli_option options[] = {
     {"strip", CLI_TEXT, AT(strip), "CHARS", "trim these characters off labels", NULL, false},
     {"slice", CLI_TEXT, AT(slice), "COLUMN", "also by the values of this column (the ten largest)",
      NULL, false},
+    {"fairness", CLI_TEXT, AT(fairness), "COLUMN",
+     "rates of the groups of this column, and their disparities (two classes)", NULL, false},
     {"report", CLI_TEXT, AT(report), "FILE", "HTML report to write", NULL, false},
     {"json", CLI_FLAG, AT(json), NULL, "print one JSON object", NULL, false},
     {"threads", CLI_COUNT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},
@@ -166,6 +169,15 @@ static qn_status write_report(const struct evaluating *e, qn_error *err)
     return status;
 }
 
+static void print_rate(double value, int width)
+{
+    if (isnan(value)) {
+        printf("%*s", width, "-");
+    } else {
+        printf("%*.4f", width, value);
+    }
+}
+
 /* The model's own metric on the rows of each of the ten most frequent values of a column. */
 static qn_status slice(const struct evaluating *e, qn_json_writer *json, qn_error *err)
 {
@@ -223,6 +235,50 @@ static qn_status slice(const struct evaluating *e, qn_json_writer *json, qn_erro
     return status;
 }
 
+static qn_status fairness(const struct evaluating *e, qn_json_writer *json, qn_error *err)
+{
+    const int64_t col = qn_frame_find(e->frame, e->request->fairness);
+    if (col < 0) {
+        return qn_fail(err, QN_ERR_ARG, "--fairness: there is no column '%s'",
+                       e->request->fairness);
+    }
+    const qn_metric_input input = input_of(e);
+    qn_fairness f;
+    QN_TRY(qn_fairness_create(&input, &e->frame->columns[col], &f, err));
+    if (json) {
+        qn_json_key(json, "fairness");
+        qn_fairness_write_json(&f, json);
+        qn_fairness_release(&f);
+        return QN_OK;
+    }
+    printf("\n%-24s%10s%16s%10s%10s%10s%10s\n", e->request->fairness, "rows", "selection_rate",
+           "TPR", "FPR", "accuracy", "roc_auc");
+    for (int64_t g = 0; g < f.n_groups; g++) {
+        const qn_group_rates *r = &f.groups[g];
+        const double values[5] = {r->selection_rate, r->true_positive_rate, r->false_positive_rate,
+                                  r->accuracy, r->roc_auc};
+        printf("%-24.23s%10lld", r->group, (long long)r->n_rows);
+        for (int i = 0; i < 5; i++) {
+            print_rate(values[i], i == 0 ? 16 : 10);
+        }
+        putchar('\n');
+    }
+    const struct {
+        const char *name;
+        double value;
+    } disparities[4] = {{"demographic_parity_difference", f.demographic_parity_difference},
+                        {"demographic_parity_ratio", f.demographic_parity_ratio},
+                        {"equalized_odds_difference", f.equalized_odds_difference},
+                        {"equalized_odds_ratio", f.equalized_odds_ratio}};
+    for (int i = 0; i < 4; i++) {
+        printf("%s%-34s", i ? "" : "\n", disparities[i].name);
+        print_rate(disparities[i].value, 16);
+        putchar('\n');
+    }
+    qn_fairness_release(&f);
+    return QN_OK;
+}
+
 static qn_status print_json(const struct evaluating *e, qn_error *err)
 {
     qn_str text = {0};
@@ -240,7 +296,8 @@ static qn_status print_json(const struct evaluating *e, qn_error *err)
     qn_json_end_object(&json);
     qn_json_key(&json, "evaluation");
     qn_evaluation_write_json(e->evaluation, &json);
-    const qn_status status = e->request->slice ? slice(e, &json, err) : QN_OK;
+    qn_status status = e->request->slice ? slice(e, &json, err) : QN_OK;
+    if (status == QN_OK && e->request->fairness) status = fairness(e, &json, err);
     qn_json_end_object(&json);
     if (status == QN_OK && !text.failed) puts(text.text);
     qn_str_release(&text);
@@ -257,7 +314,8 @@ static qn_status evaluate(struct evaluating *e, qn_error *err)
     QN_TRY(write_report(e, err));
     if (e->request->json) return print_json(e, err);
     print_table(e);
-    return e->request->slice ? slice(e, NULL, err) : QN_OK;
+    if (e->request->slice) QN_TRY(slice(e, NULL, err));
+    return e->request->fairness ? fairness(e, NULL, err) : QN_OK;
 }
 
 static int evaluate_run(int argc, char **argv)
@@ -276,8 +334,11 @@ const cli_command cmd_evaluate = {
     .name = "evaluate",
     .summary = "measure a model on a table with the target",
     .synopsis = "MODEL TABLE [options]",
-    .details = "Every metric of the task with a 95 % interval, and the confusion matrix.",
-    .examples = "    quern evaluate adult.quern adult_test.csv.gz --strip .",
+    .details = "Every metric of the task with a 95 % interval, and the confusion matrix.\n"
+               "--fairness adds what Fairlearn calls selection rate, true and false positive rate\n"
+               "of each group, demographic parity and equalized odds.",
+    .examples = "    quern evaluate adult.quern adult_test.csv.gz --strip .\n"
+                "    quern evaluate credit.quern new.csv --fairness personal_status",
     .options = options,
     .n_arguments_min = 2,
     .n_arguments_max = 2,

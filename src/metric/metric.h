@@ -39,6 +39,8 @@ extern const qn_metric *const qn_metrics[]; /* ended by NULL */
 const qn_metric *qn_metric_find(const char *name);
 /* roc_auc, log_loss, rmse, ndcg@10. */
 const qn_metric *qn_metric_default(qn_task task);
+/* n_classes × n_classes weighted counts, [actual][predicted], cleared first. */
+void qn_confusion_fill(const qn_metric_input *input, double *counts);
 /* A score where greater is better: the value, or its negative. */
 double qn_metric_score(const qn_metric *metric, double value);
 

@@ -41,8 +41,6 @@ QN_DECLARE(map);
 QN_DECLARE(map_10);
 QN_DECLARE(mrr);
 
-/* n_classes × n_classes weighted counts, [actual][predicted], cleared first. */
-void qn_confusion_fill(const qn_metric_input *input, double *counts);
 /* The class that row i is predicted to be. */
 int32_t qn_metric_label(const qn_metric_input *input, int64_t i);
 

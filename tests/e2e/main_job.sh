@@ -64,6 +64,12 @@ gzip -k -c "$data/holdout.csv" >h.csv.gz
 check gzip_predicts_the_same cmp p.csv p3.csv
 "$quern" evaluate a.quern "$data/holdout.csv" --json >e.json
 check evaluate_gives_the_metrics json e.json "d['rows']==200 and 0.7<d['metrics']['roc_auc']<0.9"
+"$quern" evaluate a.quern "$data/holdout.csv" --fairness housing --json >fair.json
+check fairness_measures_each_group json fair.json \
+    "[g['group'] for g in d['fairness']['groups']]==['for free','own','rent'] and sum(g['rows'] for g in d['fairness']['groups'])==200 and 0<d['fairness']['demographic_parity_ratio']<=1"
+check fairness_is_printed sh -c "'$quern' evaluate a.quern '$data/holdout.csv' --fairness housing | grep -q equalized_odds_ratio"
+check fairness_of_a_column_not_there_is_refused says 2 "no column 'sexe'" \
+    "$quern" evaluate a.quern "$data/holdout.csv" --fairness sexe
 check inspect_reads_the_model "$quern" inspect a.quern
 check inspect_prints_json sh -c "'$quern' inspect a.quern --json | python3 -m json.tool"
 check a_budget_is_kept exits 0 timeout 4 "$quern" fit "$data/train.csv" --target class --budget 3s --quiet -o t.quern
