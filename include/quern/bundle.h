@@ -64,6 +64,19 @@ QN_API QN_MUST_CHECK qn_status qn_model_predict(const qn_model *model, const qn_
 QN_API QN_MUST_CHECK qn_status qn_model_describe(const qn_model *model, char **json, qn_error *err);
 QN_API void qn_text_free(char *text); /* accepts NULL */
 
+/* Makes a bundle of a model that LightGBM (text) or XGBoost (.json, .ubj) has written; it predicts
+ * what the original does. Columns are numbers called as its features. Zero means the default. */
+typedef struct qn_import_request {
+    const char *source; /* the model's file */
+    const char *model;  /* the bundle to write */
+    const char *labels; /* of the classes, in the model's order, comma-separated; default 0,1,… */
+    const char *target; /* what the target column is called; default "target" */
+} qn_import_request;
+
+/* Fails with QN_ERR_DATA (the file is damaged, or labels do not fit), QN_ERR_UNSUPPORTED (a kind of
+ * model that a bundle cannot hold), QN_ERR_IO, QN_ERR_NOMEM. */
+QN_API QN_MUST_CHECK qn_status qn_import(const qn_import_request *request, qn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -2,121 +2,41 @@
 #include "model/tree_model.h"
 
 #include "base/alloc.h"
+#include "base/number.h"
+#include "model/tree_codes.h"
 
 #include <math.h>
 #include <string.h>
 
-static const char *const link_names[] = {"identity", "logistic", "softmax", "mean"};
+static const char *const link_names[QN_N_LINKS] = {"identity",      "logistic",  "softmax",
+                                                   "mean",          "exp",       "one_vs_rest",
+                                                   "signed_square", "log1p_exp", "step"};
 
-/* Building. */
-
-static bool grow(void **items, int64_t *room, int64_t n, int64_t more, size_t item_bytes)
+const qn_tree_model *qn_tree_model_of(const qn_estimator *estimator)
 {
-    if (n + more <= *room) return true;
-    int64_t wanted = *room ? *room * 2 : 256;
-    while (wanted < n + more) {
-        wanted *= 2;
-    }
-    void *grown = qn_realloc_array(*items, wanted, item_bytes);
-    if (!grown) return false;
-    *items = grown;
-    *room = wanted;
-    return true;
-}
-
-int64_t qn_tree_builder_add_node(qn_tree_builder *builder, const qn_tree_node *node)
-{
-    void *items = builder->nodes;
-    builder->failed |= builder->failed || !grow(&items, &builder->nodes_room, builder->n_nodes, 1,
-                                                sizeof *builder->nodes);
-    builder->nodes = items;
-    if (builder->failed) return 0;
-    builder->nodes[builder->n_nodes] = *node;
-    return builder->n_nodes++;
-}
-
-int64_t qn_tree_builder_add_values(qn_tree_builder *builder, const double *values, int32_t n)
-{
-    void *items = builder->values;
-    builder->failed |= builder->failed || !grow(&items, &builder->values_room, builder->n_values, n,
-                                                sizeof *builder->values);
-    builder->values = items;
-    if (builder->failed) return 0;
-    memcpy(builder->values + builder->n_values, values, (size_t)n * sizeof *values);
-    builder->n_values += n;
-    return (builder->n_values - n) / n;
-}
-
-int64_t qn_tree_builder_add_set(qn_tree_builder *builder, const uint64_t *set)
-{
-    void *items = builder->sets;
-    builder->failed |= builder->failed || !grow(&items, &builder->sets_room, builder->n_sets, 1,
-                                                QN_SET_WORDS * sizeof *builder->sets);
-    builder->sets = items;
-    if (builder->failed) return 0;
-    memcpy(builder->sets + builder->n_sets * QN_SET_WORDS, set, QN_SET_WORDS * sizeof *set);
-    return builder->n_sets++;
-}
-
-void qn_tree_builder_add_tree(qn_tree_builder *builder, int32_t root)
-{
-    int64_t room = builder->trees_room;
-    void *items = builder->roots;
-    builder->failed |=
-        builder->failed || !grow(&items, &room, builder->n_trees, 1, sizeof *builder->roots);
-    builder->roots = items;
-    builder->trees_room = (int32_t)room;
-    if (!builder->failed) builder->roots[builder->n_trees++] = root;
-}
-
-void qn_tree_builder_release(qn_tree_builder *builder)
-{
-    qn_free(builder->roots);
-    qn_free(builder->nodes);
-    qn_free(builder->values);
-    qn_free(builder->sets);
-    *builder = (qn_tree_builder){0};
-}
-
-qn_status qn_tree_builder_finish(qn_tree_builder *builder, int32_t n_trees, qn_link link,
-                                 bool vector_leaves, const double *init, int32_t n_outputs,
-                                 qn_estimator **out, qn_error *err)
-{
-    *out = NULL;
-    qn_tree_model *model = builder->failed ? NULL : qn_alloc_array(1, sizeof *model);
-    if (!model) {
-        qn_tree_builder_release(builder);
-        return qn_fail(err, QN_ERR_NOMEM, "no memory for the trees");
-    }
-    *model = (qn_tree_model){
-        .head = {.family = &qn_family_trees, .view = QN_VIEW_TREE, .n_outputs = n_outputs},
-        .link = link,
-        .vector_leaves = vector_leaves,
-        .n_trees = n_trees,
-        .n_nodes = builder->n_nodes,
-        .n_values = builder->n_values,
-        .n_sets = builder->n_sets,
-        .roots = builder->roots,
-        .nodes = builder->nodes,
-        .values = builder->values,
-        .sets = builder->sets};
-    memcpy(model->init, init, (size_t)n_outputs * sizeof *init);
-    *builder = (qn_tree_builder){0};
-    *out = &model->head;
-    return QN_OK;
+    return estimator->family == &qn_family_trees ? (const qn_tree_model *)estimator : NULL;
 }
 
 /* Predicting. */
 
-static inline bool goes_left(const qn_tree_model *model, const qn_tree_node *node, double value)
+static bool in_set(const qn_tree_model *model, const qn_tree_node *node, double value)
 {
-    if (node->flags & QN_NODE_CATEGORY) {
-        if (!(value >= 0 && value < QN_CODES_MAX)) return node->flags & QN_NODE_DEFAULT_LEFT;
-        const uint64_t *set = model->sets + (int64_t)node->threshold * QN_SET_WORDS;
-        const uint32_t code = (uint32_t)value;
-        return set[code >> 6] >> (code & 63) & 1;
+    const qn_code_set *set = &model->sets[(int64_t)node->threshold];
+    const bool by_default = node->flags & QN_NODE_DEFAULT_LEFT;
+    if (isnan(value)) return by_default;
+    const bool strict = node->flags & QN_NODE_OTHER_RIGHT;
+    if (!(value < (double)set->n_codes) || (strict ? value < 0 : value <= -1)) {
+        return strict ? false : by_default;
     }
-    if (isnan(value) || ((node->flags & QN_NODE_CODE) && value >= QN_CODES_MAX)) {
+    const int64_t code = (int64_t)value;
+    return model->words[set->first_word + code / 64] >> (code & 63) & 1;
+}
+
+bool qn_tree_model_goes_left(const qn_tree_model *model, const qn_tree_node *node, double value)
+{
+    if (node->flags & QN_NODE_CATEGORY) return in_set(model, node, value);
+    if (isnan(value) || ((node->flags & QN_NODE_CODE) && value >= QN_CODES_MAX) ||
+        ((node->flags & QN_NODE_ZERO_MISSING) && fabs(value) <= QN_ZERO)) {
         return node->flags & QN_NODE_DEFAULT_LEFT;
     }
     return value <= node->threshold;
@@ -130,10 +50,42 @@ static inline int32_t step(const qn_tree_model *model, int32_t at, const double 
     const qn_tree_node *node = &model->nodes[at];
     const double value = row[node->feature * stride];
     int32_t left = (value <= node->threshold) | (isnan(value) & (node->flags & 1));
-    if (__builtin_expect(node->flags & (QN_NODE_CATEGORY | QN_NODE_CODE), 0)) {
-        left = goes_left(model, node, value);
+    if (__builtin_expect(node->flags & ~QN_NODE_DEFAULT_LEFT, 0)) {
+        left = qn_tree_model_goes_left(model, node, value);
     }
     return node->right ^ ((node->left ^ node->right) & -left);
+}
+
+int64_t qn_tree_model_leaf(const qn_tree_model *model, int32_t tree, const qn_matrix *features,
+                           int64_t row)
+{
+    int32_t at = model->roots[tree];
+    while (at >= 0) {
+        at = step(model, at, features->dense + row, features->stride);
+    }
+    return ~at;
+}
+
+static double line_value(const qn_tree_model *model, int64_t leaf, const double *row,
+                         int64_t stride)
+{
+    double sum = model->constants[leaf];
+    for (int64_t i = model->line_starts[leaf]; i < model->line_starts[leaf + 1]; i++) {
+        const double value = row[model->term_features[i] * stride];
+        if (isnan(value)) return model->values[leaf];
+        sum += model->coefficients[i] * value;
+    }
+    return sum;
+}
+
+double qn_tree_model_leaf_value(const qn_tree_model *model, int64_t leaf, int32_t c,
+                                const qn_matrix *features, int64_t row)
+{
+    if (model->line_starts) {
+        return line_value(model, leaf, features->dense + row, features->stride);
+    }
+    return model->vector_leaves ? model->values[leaf * model->head.n_outputs + c]
+                                : model->values[leaf];
 }
 
 enum { LANES = 8 };
@@ -156,66 +108,58 @@ static inline void find_leaves(const qn_tree_model *model, int32_t root, const d
     }
 }
 
+/* Adds a leaf of tree `tree` to the sums of one row. */
+static inline void add_leaf(const qn_tree_model *model, int32_t tree, int64_t leaf,
+                            const double *row, int64_t stride, double *out)
+{
+    const int32_t k = model->head.n_outputs;
+    if (!model->vector_leaves) {
+        out[tree % k] +=
+            model->line_starts ? line_value(model, leaf, row, stride) : model->values[leaf];
+        return;
+    }
+    for (int32_t c = 0; c < k; c++) {
+        out[c] += model->values[leaf * k + c];
+    }
+}
+
 /* Adds one tree's leaves to the sums of up to LANES rows. */
 static inline void add_tree(const qn_tree_model *model, int32_t tree, const double *rows,
                             int64_t stride, int n, double *out)
 {
-    const int32_t k = model->head.n_outputs;
     int32_t leaves[LANES];
     find_leaves(model, model->roots[tree], rows, stride, n, leaves);
     for (int i = 0; i < n; i++) {
-        const int64_t leaf = ~leaves[i];
-        if (!model->vector_leaves) {
-            out[i * k + tree % k] += model->values[leaf];
-            continue;
-        }
-        for (int32_t c = 0; c < k; c++) {
-            out[i * k + c] += model->values[leaf * k + c];
-        }
+        add_leaf(model, tree, ~leaves[i], rows + i, stride, out + i * model->head.n_outputs);
     }
 }
 
-static void link_row(const qn_tree_model *model, double *out)
+/* One row: LANES trees at once, added in the order of trees. */
+static void walk_row(const qn_tree_model *model, const double *row, int64_t stride, double *out)
 {
-    const int32_t k = model->head.n_outputs;
-    switch (model->link) {
-    case QN_LINK_IDENTITY:
-        break;
-    case QN_LINK_LOGISTIC:
-        out[0] = 1 / (1 + exp(-out[0]));
-        break;
-    case QN_LINK_MEAN:
-        for (int32_t c = 0; c < k; c++) {
-            out[c] /= model->n_trees > 0 ? model->n_trees : 1;
+    for (int32_t first = 0; first < model->n_trees; first += LANES) {
+        const int32_t n = model->n_trees - first < LANES ? model->n_trees - first : LANES;
+        int32_t at[LANES];
+        memcpy(at, model->roots + first, (size_t)n * sizeof *at);
+        for (bool walking = true; walking;) {
+            walking = false;
+            for (int32_t i = 0; i < n; i++) {
+                if (at[i] < 0) continue;
+                at[i] = step(model, at[i], row, stride);
+                walking |= at[i] >= 0;
+            }
         }
-        break;
-    case QN_LINK_SOFTMAX: {
-        double most = out[0], sum = 0;
-        for (int32_t c = 1; c < k; c++) {
-            most = fmax(most, out[c]);
+        for (int32_t i = 0; i < n; i++) {
+            add_leaf(model, first + i, ~at[i], row, stride, out);
         }
-        for (int32_t c = 0; c < k; c++) {
-            sum += out[c] = exp(out[c] - most);
-        }
-        for (int32_t c = 0; c < k; c++) {
-            out[c] /= sum;
-        }
-        break;
-    }
     }
 }
 
 /* Tree by tree over the block: a tree's nodes stay in cache while the rows pass. Each row's sums
  * are made in the order of trees, whatever the block. */
-static void predict(const qn_estimator *estimator, const qn_matrix *features, double *out,
-                    void *scratch)
+static void walk_rows(const qn_tree_model *model, const qn_matrix *features, double *out)
 {
-    (void)scratch;
-    const qn_tree_model *model = (const qn_tree_model *)estimator;
-    const int32_t k = estimator->n_outputs;
-    for (int64_t row = 0; row < features->n_rows; row++) {
-        memcpy(out + row * k, model->init, (size_t)k * sizeof *out);
-    }
+    const int32_t k = model->head.n_outputs;
     for (int32_t t = 0; t < model->n_trees; t++) {
         int64_t row = 0;
         for (; row + LANES <= features->n_rows; row += LANES) {
@@ -226,23 +170,175 @@ static void predict(const qn_estimator *estimator, const qn_matrix *features, do
                      (int)(features->n_rows - row), out + row * k);
         }
     }
+}
+
+static int32_t trees_an_output(const qn_tree_model *model)
+{
+    const int32_t n =
+        model->vector_leaves ? model->n_trees : model->n_trees / model->head.n_outputs;
+    return n > 0 ? n : 1;
+}
+
+void qn_tree_model_sums(const qn_tree_model *model, const qn_matrix *features, double *out,
+                        void *scratch)
+{
+    const int32_t k = model->head.n_outputs;
     for (int64_t row = 0; row < features->n_rows; row++) {
-        link_row(model, out + row * k);
+        memcpy(out + row * k, model->init, (size_t)k * sizeof *out);
     }
+    if (model->codes && features->n_rows >= qn_tree_codes_rows_min(model->codes)) {
+        qn_tree_codes_add(model, features, out, scratch);
+    } else if (features->n_rows < LANES) {
+        for (int64_t row = 0; row < features->n_rows; row++) {
+            walk_row(model, features->dense + row, features->stride, out + row * k);
+        }
+    } else {
+        walk_rows(model, features, out);
+    }
+    if (!model->averaged) return;
+    for (int64_t i = 0; i < features->n_rows * k; i++) {
+        out[i] /= trees_an_output(model);
+    }
+}
+
+static void softmax(int32_t k, double *out)
+{
+    double most = out[0], sum = 0;
+    for (int32_t c = 1; c < k; c++) {
+        most = fmax(most, out[c]);
+    }
+    for (int32_t c = 0; c < k; c++) {
+        sum += out[c] = exp(out[c] - most);
+    }
+    for (int32_t c = 0; c < k; c++) {
+        out[c] /= sum;
+    }
+}
+
+static double link_of(qn_link link, double sum)
+{
+    switch (link) {
+    case QN_LINK_LOGISTIC:
+    case QN_LINK_ONE_VS_REST:
+        return 1 / (1 + exp(-sum));
+    case QN_LINK_EXP:
+        return exp(sum);
+    case QN_LINK_SIGNED_SQUARE:
+        return copysign(sum * sum, sum);
+    case QN_LINK_LOG1P_EXP:
+        return log1p(exp(sum));
+    case QN_LINK_STEP:
+        return sum > 0;
+    case QN_LINK_IDENTITY:
+    case QN_LINK_MEAN:
+    case QN_LINK_SOFTMAX:
+    case QN_N_LINKS:
+        break;
+    }
+    return sum;
+}
+
+static void predict(const qn_estimator *estimator, const qn_matrix *features, double *out,
+                    void *scratch)
+{
+    const qn_tree_model *model = (const qn_tree_model *)estimator;
+    const int32_t k = estimator->n_outputs;
+    qn_tree_model_sums(model, features, out, scratch);
+    for (int64_t i = 0; model->scale != 1 && i < features->n_rows * k; i++) {
+        out[i] *= model->scale;
+    }
+    if (model->link == QN_LINK_SOFTMAX) {
+        for (int64_t row = 0; row < features->n_rows; row++) {
+            softmax(k, out + row * k);
+        }
+    } else if (model->link != QN_LINK_IDENTITY) {
+        for (int64_t i = 0; i < features->n_rows * k; i++) {
+            out[i] = link_of(model->link, out[i]);
+        }
+    }
+}
+
+static size_t scratch_bytes(const qn_estimator *estimator, int64_t n_rows)
+{
+    const qn_tree_model *model = (const qn_tree_model *)estimator;
+    return model->codes ? qn_tree_codes_scratch_bytes(model->codes, n_rows) : 0;
+}
+
+/* Explaining. */
+
+static void add_set(const qn_tree_model *model, const qn_tree_node *node, qn_str *out)
+{
+    const qn_code_set *set = &model->sets[(int64_t)node->threshold];
+    int n = 0;
+    for (int64_t code = 0; code < set->n_codes && n <= 8; code++) {
+        if (!(model->words[set->first_word + code / 64] >> (code & 63) & 1)) continue;
+        if (n == 8) {
+            qn_str_add(out, ", ...");
+        } else {
+            qn_str_addf(out, "%s%lld", n ? ", " : "", (long long)code);
+        }
+        n++;
+    }
+}
+
+void qn_tree_model_path(const qn_tree_model *model, int32_t tree, const qn_matrix *features,
+                        int64_t row, const char *const *names, qn_str *out)
+{
+    int32_t at = model->roots[tree];
+    while (at >= 0) {
+        const qn_tree_node *node = &model->nodes[at];
+        const double value = features->dense[node->feature * features->stride + row];
+        const bool left = qn_tree_model_goes_left(model, node, value);
+        qn_str_addf(out, "%s = ", names[node->feature]);
+        if (isnan(value)) {
+            qn_str_add(out, "missing");
+        } else {
+            qn_str_add_double(out, value);
+        }
+        if (node->flags & QN_NODE_CATEGORY) {
+            qn_str_add(out, " in {");
+            add_set(model, node, out);
+            qn_str_add_char(out, '}');
+        } else {
+            qn_str_add(out, " <= ");
+            qn_str_add_double(out, node->threshold);
+        }
+        qn_str_add(out, left ? ": left\n" : ": right\n");
+        at = left ? node->left : node->right;
+    }
+    qn_str_addf(out, "leaf %lld", (long long)~at);
+    const int32_t n = model->vector_leaves ? model->head.n_outputs : 1;
+    for (int32_t c = 0; c < n; c++) {
+        qn_str_add(out, c ? ", " : ": ");
+        qn_str_add_double(out, qn_tree_model_leaf_value(model, ~at, c, features, row));
+    }
+    qn_str_add_char(out, '\n');
 }
 
 /* Bundle. */
 
+enum { FORMAT = 2 };
+
 static void write_model(const qn_estimator *estimator, qn_writer *writer)
 {
     const qn_tree_model *model = (const qn_tree_model *)estimator;
+    qn_write_i32(writer, FORMAT);
     qn_write_i32(writer, (int32_t)model->link);
     qn_write_u8(writer, model->vector_leaves);
+    qn_write_u8(writer, model->averaged);
+    qn_write_f64(writer, model->scale);
     qn_write_array(writer, model->init, estimator->n_outputs, sizeof *model->init);
     qn_write_array(writer, model->roots, model->n_trees, sizeof *model->roots);
     qn_write_array(writer, model->nodes, model->n_nodes, sizeof *model->nodes);
     qn_write_array(writer, model->values, model->n_values, sizeof *model->values);
-    qn_write_array(writer, model->sets, model->n_sets * QN_SET_WORDS, sizeof *model->sets);
+    qn_write_array(writer, model->sets, model->n_sets, sizeof *model->sets);
+    qn_write_array(writer, model->words, model->n_words, sizeof *model->words);
+    const int64_t n_lines = model->line_starts ? model->n_values : 0;
+    qn_write_array(writer, model->line_starts, n_lines ? n_lines + 1 : 0,
+                   sizeof *model->line_starts);
+    qn_write_array(writer, model->constants, n_lines, sizeof *model->constants);
+    qn_write_array(writer, model->term_features, model->n_terms, sizeof *model->term_features);
+    qn_write_array(writer, model->coefficients, model->n_terms, sizeof *model->coefficients);
 }
 
 /* A child comes after its parent: no walk can go round in a circle, or out of the arrays. */
@@ -251,59 +347,117 @@ static bool good_child(const qn_tree_model *model, int64_t n_leaves, int64_t par
     return child >= 0 ? child > parent && child < model->n_nodes : ~child < n_leaves;
 }
 
-static bool is_good(const qn_tree_model *model, int64_t n_features)
+static bool good_node(const qn_tree_model *model, int64_t n_leaves, int64_t i)
 {
-    const int64_t width = model->vector_leaves ? model->head.n_outputs : 1;
-    const int64_t n_leaves = model->n_values / width;
-    if (model->n_nodes > INT32_MAX || n_leaves > INT32_MAX) return false;
-    for (int32_t t = 0; t < model->n_trees; t++) {
-        if (!good_child(model, n_leaves, -1, model->roots[t])) return false;
+    const qn_tree_node *node = &model->nodes[i];
+    if (node->feature < 0 || node->feature >= model->n_features || node->flags < 0 ||
+        node->flags > QN_NODE_FLAGS || !good_child(model, n_leaves, i, node->left) ||
+        !good_child(model, n_leaves, i, node->right) || isnan(node->threshold) ||
+        !(node->left_cover >= 0) || !(node->right_cover >= 0)) {
+        return false;
     }
-    for (int64_t i = 0; i < model->n_nodes; i++) {
-        const qn_tree_node *node = &model->nodes[i];
-        if (node->feature < 0 || node->feature >= n_features || node->flags < 0 ||
-            node->flags > 7 || !good_child(model, n_leaves, i, node->left) ||
-            !good_child(model, n_leaves, i, node->right)) {
-            return false;
-        }
-        if ((node->flags & QN_NODE_CATEGORY) &&
-            !(node->threshold >= 0 && node->threshold < (double)model->n_sets)) {
+    return !(node->flags & QN_NODE_CATEGORY) ||
+           (node->threshold >= 0 && node->threshold < (double)model->n_sets);
+}
+
+static bool good_sets(const qn_tree_model *model)
+{
+    for (int64_t i = 0; i < model->n_sets; i++) {
+        const qn_code_set *set = &model->sets[i];
+        if (set->first_word < 0 || set->first_word > model->n_words || set->n_codes < 0 ||
+            set->n_codes / 64 + (set->n_codes % 64 > 0) > model->n_words - set->first_word) {
             return false;
         }
     }
     return true;
 }
 
-static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator **out,
-                            qn_error *err)
+static bool good_lines(const qn_tree_model *model, int64_t n_starts, int64_t n_constants,
+                       int64_t n_coefficients)
 {
-    qn_tree_model *model = qn_alloc_array(1, sizeof *model);
-    *out = (qn_estimator *)model;
-    if (!model) return qn_fail(err, QN_ERR_NOMEM, "no memory for the trees");
-    int64_t n_init, n_trees, n_words;
-    const int32_t link = qn_read_i32(reader);
-    const uint8_t vector_leaves = qn_read_u8(reader);
+    if (n_starts == 0) return n_constants == 0 && model->n_terms == 0 && n_coefficients == 0;
+    if (model->vector_leaves || n_starts != model->n_values + 1 || n_constants != model->n_values ||
+        n_coefficients != model->n_terms || model->line_starts[0] != 0 ||
+        model->line_starts[model->n_values] != model->n_terms) {
+        return false;
+    }
+    for (int64_t i = 0; i < model->n_values; i++) {
+        if (model->line_starts[i + 1] < model->line_starts[i]) return false;
+    }
+    for (int64_t i = 0; i < model->n_terms; i++) {
+        if (model->term_features[i] < 0 || model->term_features[i] >= model->n_features) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool qn_tree_model_is_good(const qn_tree_model *model)
+{
+    const int64_t width = model->vector_leaves ? model->head.n_outputs : 1;
+    const int64_t n_leaves = model->n_values / width;
+    if (model->n_nodes > INT32_MAX || n_leaves > INT32_MAX || !good_sets(model)) return false;
+    for (int32_t t = 0; t < model->n_trees; t++) {
+        if (!good_child(model, n_leaves, -1, model->roots[t])) return false;
+    }
+    for (int64_t i = 0; i < model->n_nodes; i++) {
+        if (!good_node(model, n_leaves, i)) return false;
+    }
+    return true;
+}
+
+/* False when something is out of place. */
+static bool read_arrays(qn_reader *reader, qn_tree_model *model)
+{
+    int64_t n_init, n_trees, n_starts, n_constants, n_coefficients;
+    const int32_t format = qn_read_i32(reader), link = qn_read_i32(reader);
+    const uint8_t vector_leaves = qn_read_u8(reader), averaged = qn_read_u8(reader);
+    model->scale = qn_read_f64(reader);
     const double *init = qn_read_array(reader, sizeof *init, &n_init);
-    model->borrowed = true;
     model->roots = qn_read_array(reader, sizeof *model->roots, &n_trees);
     model->nodes = qn_read_array(reader, sizeof *model->nodes, &model->n_nodes);
     model->values = qn_read_array(reader, sizeof *model->values, &model->n_values);
-    model->sets = qn_read_array(reader, sizeof *model->sets, &n_words);
-    model->head.n_outputs = (int32_t)(n_init < QN_CLASSES_MAX ? n_init : QN_CLASSES_MAX);
-    bool good = !reader->failed && n_init >= 1 && n_init <= QN_CLASSES_MAX && link >= 0 &&
-                link <= QN_LINK_MEAN && vector_leaves <= 1 && n_trees <= INT32_MAX;
-    if (good) {
-        model->link = (qn_link)link;
-        model->vector_leaves = vector_leaves;
-        model->n_trees = (int32_t)n_trees;
-        model->n_sets = n_words / QN_SET_WORDS;
-        memcpy(model->init, init, (size_t)n_init * sizeof *init);
-        good = is_good(model, n_features);
+    model->sets = qn_read_array(reader, sizeof *model->sets, &model->n_sets);
+    model->words = qn_read_array(reader, sizeof *model->words, &model->n_words);
+    model->line_starts = qn_read_array(reader, sizeof *model->line_starts, &n_starts);
+    model->constants = qn_read_array(reader, sizeof *model->constants, &n_constants);
+    model->term_features = qn_read_array(reader, sizeof *model->term_features, &model->n_terms);
+    model->coefficients = qn_read_array(reader, sizeof *model->coefficients, &n_coefficients);
+    if (reader->failed || format != FORMAT || n_init < 1 || n_init > QN_CLASSES_MAX || link < 0 ||
+        link >= QN_N_LINKS || vector_leaves > 1 || averaged > 1 || n_trees > INT32_MAX ||
+        !isfinite(model->scale)) {
+        return false;
     }
-    if (good) return QN_OK;
-    qn_free(model);
+    model->head.n_outputs = (int32_t)n_init;
+    model->link = (qn_link)link;
+    model->vector_leaves = vector_leaves;
+    model->averaged = averaged;
+    model->n_trees = (int32_t)n_trees;
+    memcpy(model->init, init, (size_t)n_init * sizeof *init);
+    const bool good =
+        good_lines(model, n_starts, n_constants, n_coefficients) && qn_tree_model_is_good(model);
+    if (n_starts == 0) model->line_starts = NULL;
+    return good;
+}
+
+static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator **out,
+                            qn_error *err)
+{
     *out = NULL;
-    return qn_fail(err, QN_ERR_DATA, "model: its trees are damaged");
+    qn_tree_model *model = qn_alloc_array(1, sizeof *model);
+    if (!model) return qn_fail(err, QN_ERR_NOMEM, "no memory for the trees");
+    model->borrowed = true;
+    model->n_features = n_features;
+    if (!read_arrays(reader, model)) {
+        qn_free(model);
+        return qn_fail(err, QN_ERR_DATA, "model: its trees are damaged");
+    }
+    if (!qn_tree_codes_create(model, &model->codes)) {
+        qn_free(model);
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for the trees");
+    }
+    *out = (qn_estimator *)model;
+    return QN_OK;
 }
 
 static void describe(const qn_estimator *estimator, qn_json_writer *json)
@@ -312,22 +466,26 @@ static void describe(const qn_estimator *estimator, qn_json_writer *json)
     qn_json_put_int(json, "trees", model->n_trees);
     qn_json_put_int(json, "nodes", model->n_nodes);
     qn_json_put_text(json, "link", link_names[model->link]);
+    if (model->averaged) qn_json_put_bool(json, "averaged", true);
+    if (model->line_starts) qn_json_put_bool(json, "linear_leaves", true);
 }
 
 static void free_model(qn_estimator *estimator)
 {
     qn_tree_model *model = (qn_tree_model *)estimator;
-    if (!model->borrowed) {
-        qn_free((void *)(uintptr_t)model->roots);
-        qn_free((void *)(uintptr_t)model->nodes);
-        qn_free((void *)(uintptr_t)model->values);
-        qn_free((void *)(uintptr_t)model->sets);
+    const void *const owned[] = {model->roots,     model->nodes,         model->values,
+                                 model->sets,      model->words,         model->line_starts,
+                                 model->constants, model->term_features, model->coefficients};
+    for (size_t i = 0; !model->borrowed && i < sizeof owned / sizeof *owned; i++) {
+        qn_free((void *)(uintptr_t)owned[i]);
     }
+    qn_tree_codes_free(model->codes);
     qn_free(model);
 }
 
 const qn_family qn_family_trees = {.name = "trees",
                                    .predict = predict,
+                                   .scratch_bytes = scratch_bytes,
                                    .write = write_model,
                                    .read = read_model,
                                    .describe = describe,

@@ -14,7 +14,7 @@ static int32_t add_leaf(qn_tree_builder *builder, double value)
 static int32_t add_split(qn_tree_builder *builder, int32_t feature, double threshold, int32_t flags,
                          int32_t left, int32_t right)
 {
-    const qn_tree_node node = {threshold, feature, flags, left, right};
+    const qn_tree_node node = {threshold, feature, flags, left, right, 0, 0};
     return (int32_t)qn_tree_builder_add_node(builder, &node);
 }
 
@@ -304,16 +304,18 @@ static qn_status read_with(const qn_tree_node *node)
 static void nodes_that_would_lead_astray_are_refused(void **state)
 {
     (void)state;
-    const qn_tree_node good = {0.5, 2, 0, ~0, ~1};
+    const qn_tree_node good = {0.5, 2, 0, ~0, ~1, 3, 4};
     CHECK_INT(read_with(&good), QN_OK);
-    qn_tree_node bad[] = {good, good, good, good, good, good, good};
+    qn_tree_node bad[] = {good, good, good, good, good, good, good, good, good};
     bad[0].feature = 3;
     bad[1].feature = -1;
     bad[2].left = 0;                 /* itself: a walk without end */
     bad[3].right = 1;                /* no such node */
     bad[4].left = ~2;                /* no such leaf */
-    bad[5].flags = 8;                /* no such flag */
+    bad[5].flags = 32;               /* no such flag */
     bad[6].flags = QN_NODE_CATEGORY; /* of a set that is not there */
+    bad[7].left_cover = -1;          /* weights are not below 0 */
+    bad[8].threshold = QN_NA;        /* nothing to compare with */
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK_INT(read_with(&bad[i]), QN_ERR_DATA);
     }

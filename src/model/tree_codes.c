@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making the coded form, and turning rows into codes. The evaluation is in tree_kernels.c.
+ *
+ * Numbers: with the sorted thresholds t of all nodes that test a feature, x <= t[j] is the same as
+ * rank(x) <= j, where rank(x) counts the t below x. A column of bytes holds rank - 255 chunk, cut
+ * to 0 … 255, for one chunk of 255 thresholds; a missing value is 0 in the column of nodes that
+ * send it left and 255, above every threshold, in that of the others. Bytes are stored with the top
+ * bit turned, since the processor compares them as signed.
+ *
+ * Categories: three columns hold what looks a code up in a table of 256 bits; 254 stands for every
+ * code beyond, 255 for missing, so a node's table says all there is to say.
+ *
+ * Trees are evaluated from the leaves up: a node picks, row by row, between the leaf numbers its
+ * two sides have found. That takes as many steps as the tree has nodes, whatever the rows, but a
+ * step costs a fraction of a cycle per row and no branch is ever guessed. */
+#include "model/tree_codes_internal.h"
+
+#include "base/alloc.h"
+#include "base/number.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 255, CODE_BEYOND = 254, CODE_MISSING = 255, TABLE_BYTES = 32, TOP_BIT = 0x80 };
+/* The flags that tell columns of one feature apart. */
+enum {
+    NUMBER_FLAGS = QN_NODE_DEFAULT_LEFT | QN_NODE_CODE | QN_NODE_ZERO_MISSING,
+    CATEGORY_COLUMNS = 3
+};
+
+/* A tree as it is put in order: nodes and leaves numbered as they are met from the root. */
+struct emission {
+    int32_t n_nodes, n_leaves;
+    int32_t node[QN_TREE_LEAVES_MAX], leaf[QN_TREE_LEAVES_MAX]; /* of the model */
+    int32_t child[QN_TREE_LEAVES_MAX][2];                       /* a number, or ~ that of a leaf */
+    int32_t order[QN_TREE_LEAVES_MAX];                          /* last evaluated first */
+    uint8_t need[QN_TREE_LEAVES_MAX];                           /* temporary results below it */
+    uint16_t slot[QN_TREE_LEAVES_MAX];
+};
+
+/* What the making of the form needs along the way. */
+struct making {
+    const qn_tree_model *model;
+    qn_tree_codes *codes;
+    struct emission tree;
+    int32_t *node_of; /* per op: the node, or -1 for a tree of one leaf */
+    struct test {     /* distinct (feature, flags, threshold) of nodes; sorted */
+        double threshold;
+        int32_t feature, flags; /* flags as far as they choose the column */
+        int32_t number;         /* before sorting */
+    } * tests;
+    int64_t n_tests;
+    int32_t *test_of; /* per op: number of its test */
+    struct place {    /* per test: where its column is, and its threshold there */
+        uint32_t column;
+        uint8_t threshold;
+    } * places;
+};
+
+static void release(struct making *m)
+{
+    qn_free(m->node_of);
+    qn_free(m->tests);
+    qn_free(m->test_of);
+    qn_free(m->places);
+}
+
+void qn_tree_codes_free(qn_tree_codes *codes)
+{
+    if (!codes) return;
+    qn_free(codes->groups);
+    qn_free(codes->thresholds);
+    qn_free(codes->columns);
+    qn_free(codes->ops);
+    qn_free(codes->op_starts);
+    qn_free(codes->leaf_starts);
+    qn_free(codes->leaves);
+    qn_free(codes->values);
+    qn_free(codes->tables);
+    qn_free(codes);
+}
+
+/* False when the tree has too many leaves. */
+static bool gather(const qn_tree_model *model, int32_t root, struct emission *e)
+{
+    e->n_nodes = e->n_leaves = 0;
+    if (root < 0) {
+        e->leaf[e->n_leaves++] = ~root;
+        return true;
+    }
+    e->node[e->n_nodes++] = root;
+    for (int32_t at = 0; at < e->n_nodes; at++) {
+        const qn_tree_node *node = &model->nodes[e->node[at]];
+        const int32_t next[2] = {node->left, node->right};
+        for (int side = 0; side < 2; side++) {
+            if (next[side] < 0) {
+                if (e->n_leaves == QN_TREE_LEAVES_MAX) return false;
+                e->leaf[e->n_leaves] = ~next[side];
+                e->child[at][side] = ~e->n_leaves++;
+            } else {
+                if (e->n_nodes == QN_TREE_LEAVES_MAX - 1) return false;
+                e->child[at][side] = e->n_nodes;
+                e->node[e->n_nodes++] = next[side];
+            }
+        }
+    }
+    return true;
+}
+
+/* An order in which children come first, and the side that needs more temporary results before the
+ * other: a tree of n leaves then never has more than log2(n) of them (Sethi and Ullman 1970). */
+static void put_in_order(struct emission *e)
+{
+    int32_t stack[QN_TREE_LEAVES_MAX], depth = 0, n = 0;
+    for (int32_t at = e->n_nodes - 1; at >= 0; at--) {
+        const int32_t l = e->child[at][0], r = e->child[at][1];
+        const int a = l >= 0 ? e->need[l] : 0, b = r >= 0 ? e->need[r] : 0;
+        e->need[at] = (uint8_t)(a == b ? a + 1 : a > b ? a : b);
+    }
+    if (e->n_nodes > 0) stack[depth++] = 0;
+    while (depth > 0) {
+        const int32_t at = stack[--depth];
+        e->order[n++] = at;
+        int32_t first = e->child[at][0], second = e->child[at][1];
+        if (first >= 0 && second >= 0 && e->need[first] < e->need[second]) {
+            first = second;
+            second = e->child[at][0];
+        }
+        if (first >= 0) stack[depth++] = first;
+        if (second >= 0) stack[depth++] = second;
+    }
+}
+
+static uint16_t offset_of(const struct emission *e, int32_t child, int32_t n_leaves_max)
+{
+    return (uint16_t)((child < 0 ? ~child : n_leaves_max + e->slot[child]) * QN_TREE_ROWS);
+}
+
+/* Ops of one tree, but for what they compare. The last writes the tree's row of leaf numbers. */
+static void put_ops(struct making *m, int32_t tree)
+{
+    qn_tree_codes *codes = m->codes;
+    struct emission *e = &m->tree;
+    const int32_t n_leaves_max = codes->n_leaves_max;
+    const int32_t place = codes->vector_leaves ? 0 : tree / codes->n_outputs % QN_TREES_AT_ONCE;
+    const int32_t result = n_leaves_max + QN_TREE_SLOTS + place;
+    int64_t op = codes->op_starts[tree];
+    if (e->n_nodes == 0) {
+        codes->ops[op] = (struct qn_tree_op){.out = (uint16_t)(result * QN_TREE_ROWS)};
+        m->node_of[op] = -1;
+    }
+    int32_t depth = 0;
+    for (int32_t i = e->n_nodes - 1; i >= 0; i--, op++) {
+        const int32_t at = e->order[i];
+        depth -= (e->child[at][0] >= 0) + (e->child[at][1] >= 0);
+        const int32_t out = i > 0 ? n_leaves_max + depth : result;
+        codes->ops[op] = (struct qn_tree_op){.left = offset_of(e, e->child[at][0], n_leaves_max),
+                                             .right = offset_of(e, e->child[at][1], n_leaves_max),
+                                             .out = (uint16_t)(out * QN_TREE_ROWS)};
+        e->slot[at] = (uint16_t)depth++;
+        m->node_of[op] = e->node[at];
+    }
+    for (int32_t i = 0; i < e->n_leaves; i++) {
+        const int64_t at = codes->leaf_starts[tree] + i;
+        codes->leaves[at] = e->leaf[i];
+        if (!codes->vector_leaves) codes->values[at] = m->model->values[e->leaf[i]];
+    }
+}
+
+/* Counts ops and leaves; false when the model does not fit the form. Nodes shared among trees,
+ * which no trainer makes, could blow it up. */
+static bool count(struct making *m)
+{
+    qn_tree_codes *codes = m->codes;
+    const qn_tree_model *model = m->model;
+    for (int32_t t = 0; t < model->n_trees; t++) {
+        if (!gather(model, model->roots[t], &m->tree)) return false;
+        const int32_t n_ops = m->tree.n_nodes > 0 ? m->tree.n_nodes : 1;
+        codes->op_starts[t + 1] = codes->op_starts[t] + n_ops;
+        codes->leaf_starts[t + 1] = codes->leaf_starts[t] + m->tree.n_leaves;
+        if (codes->op_starts[t + 1] > model->n_nodes + model->n_trees) return false;
+        if (m->tree.n_leaves > codes->n_leaves_max) codes->n_leaves_max = m->tree.n_leaves;
+    }
+    return true;
+}
+
+static bool sets_fit(const qn_tree_model *model)
+{
+    for (int64_t i = 0; i < model->n_sets; i++) {
+        if (model->sets[i].n_codes > CODE_BEYOND) return false;
+    }
+    return true;
+}
+
+/* Distinct tests, by a hash table of numbers + 1. Categories: one test per feature and rule. */
+
+static struct test test_of_node(const qn_tree_node *node)
+{
+    if (node->flags & QN_NODE_CATEGORY) {
+        return (struct test){.feature = node->feature,
+                             .flags = node->flags & (QN_NODE_CATEGORY | QN_NODE_OTHER_RIGHT)};
+    }
+    return (struct test){.threshold = node->threshold + 0.0, /* -0 is 0 */
+                         .feature = node->feature,
+                         .flags = node->flags & NUMBER_FLAGS};
+}
+
+static uint64_t hash_of(const struct test *test)
+{
+    uint64_t bits;
+    memcpy(&bits, &test->threshold, sizeof bits);
+    bits ^= (uint64_t)(uint32_t)test->feature << 32 | (uint32_t)test->flags;
+    bits *= 0x9e3779b97f4a7c15;
+    return bits ^ bits >> 29;
+}
+
+static bool same_test(const struct test *a, const struct test *b)
+{
+    return a->threshold == b->threshold && a->feature == b->feature && a->flags == b->flags;
+}
+
+static bool find_tests(struct making *m)
+{
+    const int64_t n_ops = m->codes->op_starts[m->codes->n_trees];
+    uint64_t n_slots = 64;
+    while (n_slots < 2 * (uint64_t)n_ops) {
+        n_slots *= 2;
+    }
+    int32_t *slots = qn_alloc_array((int64_t)n_slots, sizeof *slots);
+    m->tests = qn_alloc_array(n_ops, sizeof *m->tests);
+    m->test_of = qn_alloc_array(n_ops, sizeof *m->test_of);
+    for (int64_t op = 0; slots && m->tests && m->test_of && op < n_ops; op++) {
+        if (m->node_of[op] < 0) continue;
+        struct test test = test_of_node(&m->model->nodes[m->node_of[op]]);
+        uint64_t at = hash_of(&test) & (n_slots - 1);
+        while (slots[at] && !same_test(&test, &m->tests[slots[at] - 1])) {
+            at = (at + 1) & (n_slots - 1);
+        }
+        if (!slots[at]) {
+            test.number = (int32_t)m->n_tests;
+            m->tests[m->n_tests++] = test;
+            slots[at] = (int32_t)m->n_tests;
+        }
+        m->test_of[op] = slots[at] - 1;
+    }
+    qn_free(slots);
+    return slots && m->tests && m->test_of;
+}
+
+/* By feature, categories last; then threshold, then flags. */
+static int by_feature(const void *left, const void *right)
+{
+    const struct test *a = left, *b = right;
+    const int a_codes = a->flags & QN_NODE_CATEGORY, b_codes = b->flags & QN_NODE_CATEGORY;
+    if (a->feature != b->feature) return a->feature < b->feature ? -1 : 1;
+    if (a_codes != b_codes) return a_codes < b_codes ? -1 : 1;
+    if (a_codes && a->flags != b->flags) return a->flags < b->flags ? -1 : 1;
+    if (a->threshold != b->threshold) return a->threshold < b->threshold ? -1 : 1;
+    return (a->flags > b->flags) - (a->flags < b->flags);
+}
+
+static bool same_group(const struct test *a, const struct test *b)
+{
+    const bool a_codes = a->flags & QN_NODE_CATEGORY, b_codes = b->flags & QN_NODE_CATEGORY;
+    return a->feature == b->feature && a_codes == b_codes && (!a_codes || a->flags == b->flags);
+}
+
+/* Columns of a group of numbers: those of (flags, chunk) that some test uses. */
+static void place_numbers(struct making *m, struct qn_tree_group *group, int64_t begin, int64_t end)
+{
+    qn_tree_codes *codes = m->codes;
+    int32_t column[NUMBER_FLAGS + 1]; /* of the chunk at hand, by flags */
+    int64_t n = 0;
+    for (int64_t i = begin; i < end; i++) {
+        const struct test *test = &m->tests[i];
+        const bool is_new = i == begin || test->threshold != m->tests[i - 1].threshold;
+        if (is_new && n % CHUNK == 0) memset(column, 0xff, sizeof column);
+        if (is_new) codes->thresholds[group->first_threshold + n++] = test->threshold;
+        const int32_t chunk = (int32_t)((n - 1) / CHUNK);
+        if (column[test->flags] < 0) {
+            column[test->flags] = codes->n_columns;
+            codes->columns[codes->n_columns++] =
+                (struct qn_tree_column){.flags = test->flags, .chunk = chunk};
+        }
+        m->places[test->number] = (struct place){(uint32_t)column[test->flags],
+                                                 (uint8_t)(n - 1 - (int64_t)chunk * CHUNK)};
+    }
+    group->n_thresholds = n;
+    group->n_columns = codes->n_columns - group->first_column;
+}
+
+static bool place_tests(struct making *m)
+{
+    qn_tree_codes *codes = m->codes;
+    qsort(m->tests, (size_t)m->n_tests, sizeof *m->tests, by_feature);
+    codes->groups = qn_alloc_array(m->n_tests, sizeof *codes->groups);
+    codes->thresholds = qn_alloc_array(m->n_tests, sizeof *codes->thresholds);
+    codes->columns = qn_alloc_array(CATEGORY_COLUMNS * m->n_tests, sizeof *codes->columns);
+    m->places = qn_alloc_array(m->n_tests, sizeof *m->places);
+    if (!codes->groups || !codes->thresholds || !codes->columns || !m->places) return false;
+    int64_t n_thresholds = 0;
+    for (int64_t begin = 0, end; begin < m->n_tests; begin = end) {
+        const struct test *test = &m->tests[begin];
+        for (end = begin + 1; end < m->n_tests && same_group(test, &m->tests[end]); end++) {
+        }
+        struct qn_tree_group *group = &codes->groups[codes->n_groups++];
+        *group = (struct qn_tree_group){.feature = test->feature,
+                                        .category = test->flags & QN_NODE_CATEGORY,
+                                        .strict = test->flags & QN_NODE_OTHER_RIGHT,
+                                        .first_threshold = n_thresholds,
+                                        .first_column = codes->n_columns};
+        if (group->category) {
+            m->places[test->number].column = (uint32_t)codes->n_columns;
+            codes->n_columns += CATEGORY_COLUMNS;
+            group->n_columns = CATEGORY_COLUMNS;
+        } else {
+            place_numbers(m, group, begin, end);
+        }
+        n_thresholds += group->n_thresholds;
+    }
+    return true;
+}
+
+/* 256 bits: code c goes left. */
+static void put_table(const qn_tree_model *model, const qn_tree_node *node, uint8_t *table)
+{
+    const qn_code_set *set = &model->sets[(int64_t)node->threshold];
+    const bool by_default = node->flags & QN_NODE_DEFAULT_LEFT;
+    const bool beyond = !(node->flags & QN_NODE_OTHER_RIGHT) && by_default;
+    for (int64_t code = 0; code <= CODE_MISSING; code++) {
+        const bool left = code < set->n_codes
+                              ? model->words[set->first_word + code / 64] >> (code & 63) & 1
+                              : (code == CODE_MISSING ? by_default : beyond);
+        table[code / 8] |= (uint8_t)((unsigned)left << (code & 7));
+    }
+}
+
+static bool put_tests(struct making *m)
+{
+    qn_tree_codes *codes = m->codes;
+    const int64_t n_ops = codes->op_starts[codes->n_trees];
+    int64_t n_tables = 0;
+    for (int64_t op = 0; op < n_ops; op++) {
+        if (m->node_of[op] < 0) continue;
+        n_tables += (m->model->nodes[m->node_of[op]].flags & QN_NODE_CATEGORY) != 0;
+    }
+    codes->tables = qn_alloc_array(n_tables, TABLE_BYTES);
+    if (!codes->tables) return false;
+    n_tables = 0;
+    for (int64_t op = 0; op < n_ops; op++) {
+        if (m->node_of[op] < 0) continue;
+        const qn_tree_node *node = &m->model->nodes[m->node_of[op]];
+        const struct place *place = &m->places[m->test_of[op]];
+        codes->ops[op].column = place->column * QN_TREE_ROWS;
+        codes->ops[op].threshold = (int8_t)(place->threshold ^ TOP_BIT);
+        if (node->flags & QN_NODE_CATEGORY) {
+            codes->ops[op].category = 1;
+            codes->ops[op].table = (uint32_t)(n_tables * TABLE_BYTES);
+            put_table(m->model, node, codes->tables + n_tables++ * TABLE_BYTES);
+        }
+    }
+    return true;
+}
+
+static bool make(struct making *m, bool *fits)
+{
+    qn_tree_codes *codes = m->codes;
+    const qn_tree_model *model = m->model;
+    codes->op_starts = qn_alloc_array((int64_t)model->n_trees + 1, sizeof *codes->op_starts);
+    codes->leaf_starts = qn_alloc_array((int64_t)model->n_trees + 1, sizeof *codes->leaf_starts);
+    if (!codes->op_starts || !codes->leaf_starts) return false;
+    *fits = count(m) && sets_fit(model);
+    if (!*fits) return true;
+    const int64_t n_ops = codes->op_starts[model->n_trees];
+    const int64_t n_leaves = codes->leaf_starts[model->n_trees];
+    codes->ops = qn_alloc_array(n_ops, sizeof *codes->ops);
+    codes->leaves = qn_alloc_array(n_leaves, sizeof *codes->leaves);
+    codes->values = qn_alloc_array(codes->vector_leaves ? 0 : n_leaves, sizeof *codes->values);
+    m->node_of = qn_alloc_array(n_ops, sizeof *m->node_of);
+    if (!codes->ops || !codes->leaves || !codes->values || !m->node_of) return false;
+    for (int32_t t = 0; t < model->n_trees; t++) {
+        (void)gather(model, model->roots[t], &m->tree); /* it went well in count() */
+        put_in_order(&m->tree);
+        put_ops(m, t);
+    }
+    if (!find_tests(m) || !place_tests(m) || !put_tests(m)) return false;
+    *fits = (int64_t)codes->n_columns * QN_TREE_ROWS <= INT32_MAX;
+    return true;
+}
+
+bool qn_tree_codes_create(const qn_tree_model *model, qn_tree_codes **out)
+{
+    *out = NULL;
+    if (model->n_trees == 0 || model->line_starts) return true;
+    struct making *m = qn_alloc_array(1, sizeof *m);
+    qn_tree_codes *codes = qn_alloc_array(1, sizeof *codes);
+    bool fits = false, complete = m && codes;
+    if (complete) {
+        *codes = (qn_tree_codes){.n_trees = model->n_trees,
+                                 .n_outputs = model->head.n_outputs,
+                                 .vector_leaves = model->vector_leaves};
+        m->model = model;
+        m->codes = codes;
+        complete = make(m, &fits);
+        release(m);
+    }
+    qn_free(m);
+    if (complete && fits) {
+        *out = codes;
+    } else {
+        qn_tree_codes_free(codes);
+    }
+    return complete;
+}
+
+/* Coding rows. */
+
+/* Ranks of up to QN_TREE_ROWS numbers, by binary searches that go on side by side. */
+static void rank_rows(const double *thresholds, int64_t n, const double *values, int64_t n_rows,
+                      int32_t *ranks)
+{
+    enum { ABREAST = 8 };
+    for (int64_t first = 0; first < n_rows; first += ABREAST) {
+        const double *x = values + first;
+        int32_t *at = ranks + first;
+        for (int i = 0; i < ABREAST; i++) {
+            at[i] = 0;
+        }
+        int32_t left = (int32_t)n;
+        while (left > 1) {
+            const int32_t half = left / 2;
+            for (int i = 0; i < ABREAST; i++) {
+                at[i] += -(thresholds[at[i] + half - 1] < x[i]) & half;
+            }
+            left -= half;
+        }
+        for (int i = 0; i < ABREAST; i++) {
+            at[i] += thresholds[at[i]] < x[i];
+        }
+    }
+}
+
+static void code_numbers(const qn_tree_codes *codes, const struct qn_tree_group *group,
+                         const double *given, int64_t n_rows, uint8_t *out)
+{
+    double values[QN_TREE_ROWS] = {0};
+    int32_t ranks[QN_TREE_ROWS];
+    memcpy(values, given, (size_t)n_rows * sizeof *values);
+    rank_rows(codes->thresholds + group->first_threshold, group->n_thresholds, values, n_rows,
+              ranks);
+    for (int32_t c = 0; c < group->n_columns; c++, out += QN_TREE_ROWS) {
+        const struct qn_tree_column *column = &codes->columns[group->first_column + c];
+        const int32_t below = column->chunk * CHUNK;
+        const int32_t missing = column->flags & QN_NODE_DEFAULT_LEFT ? 0 : CHUNK;
+        const double code_max = column->flags & QN_NODE_CODE ? QN_CODES_MAX : QN_INF;
+        const double zero = column->flags & QN_NODE_ZERO_MISSING ? QN_ZERO : -1;
+        for (int64_t row = 0; row < n_rows; row++) {
+            const double x = values[row];
+            int32_t code = ranks[row] - below;
+            code = code < 0 ? 0 : code > CHUNK ? CHUNK : code;
+            if (isnan(x) | (x >= code_max && code_max < QN_INF) | (fabs(x) <= zero)) code = missing;
+            out[row] = (uint8_t)(code ^ TOP_BIT);
+        }
+    }
+}
+
+/* Columns: place in the first half of a table and in the second, with the top bit set where it is
+ * the other half; the bit within the byte there. */
+static void code_categories(const struct qn_tree_group *group, const double *values, int64_t n_rows,
+                            uint8_t *out)
+{
+    for (int64_t row = 0; row < n_rows; row++) {
+        const double x = values[row];
+        const bool beyond = !(x < CODE_BEYOND) || (group->strict ? x < 0 : x <= -1);
+        const unsigned code = isnan(x) ? CODE_MISSING : beyond ? CODE_BEYOND : (unsigned)(int)x;
+        const unsigned byte = code / 8;
+        out[row] = (uint8_t)(byte < 16 ? byte : TOP_BIT);
+        out[QN_TREE_ROWS + row] = (uint8_t)(byte < 16 ? TOP_BIT : byte - 16);
+        out[2 * QN_TREE_ROWS + row] = (uint8_t)(1u << (code & 7));
+    }
+}
+
+int64_t qn_tree_codes_rows_min(const qn_tree_codes *codes)
+{
+    (void)codes;
+    return 8;
+}
+
+static size_t columns_bytes(const qn_tree_codes *codes)
+{
+    return ((size_t)codes->n_columns + 1) * QN_TREE_ROWS; /* one more for trees of one leaf */
+}
+
+size_t qn_tree_codes_scratch_bytes(const qn_tree_codes *codes, int64_t n_rows)
+{
+    if (n_rows < qn_tree_codes_rows_min(codes)) return 0;
+    const size_t n_slots = (size_t)codes->n_leaves_max + QN_TREE_SLOTS + QN_TREES_AT_ONCE;
+    return columns_bytes(codes) + n_slots * QN_TREE_ROWS;
+}
+
+/* Adds the values of n trees, step apart, to the sums of one output. */
+static void add_values(const qn_tree_codes *codes, int32_t first, int32_t step, int32_t n,
+                       const uint8_t *results, int64_t n_rows, double *out)
+{
+    const double *values[QN_TREES_AT_ONCE];
+    for (int32_t i = 0; i < n; i++) {
+        values[i] = codes->values + codes->leaf_starts[first + i * step];
+    }
+    for (int64_t row = 0; row < n_rows; row++) {
+        double sum = out[row * step];
+        if (n == QN_TREES_AT_ONCE) {
+            for (int32_t i = 0; i < QN_TREES_AT_ONCE; i++) {
+                sum += values[i][results[i * QN_TREE_ROWS + row]];
+            }
+        } else {
+            for (int32_t i = 0; i < n; i++) {
+                sum += values[i][results[i * QN_TREE_ROWS + row]];
+            }
+        }
+        out[row * step] = sum;
+    }
+}
+
+static void add_vectors(const qn_tree_model *model, int32_t tree, const uint8_t *results,
+                        int64_t n_rows, double *out)
+{
+    const qn_tree_codes *codes = model->codes;
+    const int32_t k = codes->n_outputs;
+    const int32_t *leaves = codes->leaves + codes->leaf_starts[tree];
+    for (int64_t row = 0; row < n_rows; row++) {
+        const double *values = model->values + (int64_t)leaves[results[row]] * k;
+        for (int32_t c = 0; c < k; c++) {
+            out[row * k + c] += values[c];
+        }
+    }
+}
+
+static void add_block(const qn_tree_model *model, qn_tree_kernel *kernel, uint8_t *columns,
+                      uint8_t *slots, int64_t n_rows, double *out)
+{
+    const qn_tree_codes *codes = model->codes;
+    const int n_vectors = (int)((n_rows + QN_TREE_LANES - 1) / QN_TREE_LANES);
+    const uint8_t *results = slots + (codes->n_leaves_max + QN_TREE_SLOTS) * QN_TREE_ROWS;
+    const int32_t step = codes->vector_leaves ? 1 : codes->n_outputs;
+    const int32_t at_once = codes->vector_leaves ? 1 : QN_TREES_AT_ONCE;
+    for (int32_t c = 0; c < step; c++) {
+        for (int32_t t = c; t < codes->n_trees; t += step * at_once) {
+            int32_t n = 0;
+            for (int32_t tree = t; n < at_once && tree < codes->n_trees; tree += step, n++) {
+                const int64_t first = codes->op_starts[tree];
+                kernel(codes->ops + first, codes->op_starts[tree + 1] - first, columns, slots,
+                       codes->tables, n_vectors);
+            }
+            if (codes->vector_leaves) {
+                add_vectors(model, t, results, n_rows, out);
+            } else {
+                add_values(codes, t, step, n, results, n_rows, out + c);
+            }
+        }
+    }
+}
+
+void qn_tree_codes_add(const qn_tree_model *model, const qn_matrix *features, double *out,
+                       void *scratch)
+{
+    const qn_tree_codes *codes = model->codes;
+    qn_tree_kernel *kernel = qn_tree_kernel_choose();
+    uint8_t *columns = scratch, *slots = columns + columns_bytes(codes);
+    memset(columns, 0, columns_bytes(codes));
+    for (int32_t leaf = 0; leaf < codes->n_leaves_max; leaf++) {
+        memset(slots + leaf * QN_TREE_ROWS, leaf, QN_TREE_ROWS);
+    }
+    for (int64_t first = 0; first < features->n_rows; first += QN_TREE_ROWS) {
+        const int64_t n =
+            features->n_rows - first < QN_TREE_ROWS ? features->n_rows - first : QN_TREE_ROWS;
+        for (int32_t g = 0; g < codes->n_groups; g++) {
+            const struct qn_tree_group *group = &codes->groups[g];
+            const double *values = features->dense + group->feature * features->stride + first;
+            uint8_t *at = columns + (size_t)group->first_column * QN_TREE_ROWS;
+            if (group->category) {
+                code_categories(group, values, n, at);
+            } else {
+                code_numbers(codes, group, values, n, at);
+            }
+        }
+        add_block(model, kernel, columns, slots, n, out + first * codes->n_outputs);
+    }
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What tree_codes.c makes and tree_kernels.c runs over. */
+#ifndef QN_MODEL_TREE_CODES_INTERNAL_H
+#define QN_MODEL_TREE_CODES_INTERNAL_H
+
+#include "model/tree_codes.h"
+
+enum {
+    QN_TREE_ROWS = 128, /* rows at once; a column and a slot have so many bytes */
+    QN_TREE_LEAVES_MAX = 256,
+    QN_TREE_SLOTS = 10,   /* temporary results of one tree: log2 of the leaves, and one */
+    QN_TREES_AT_ONCE = 8, /* whose leaf numbers are found before their values are added */
+    QN_TREE_LANES = 32    /* rows of one vector */
+};
+
+/* out[row] = column[row] goes right ? right[row] : left[row], over bytes. A node of categories
+ * has three columns and the 32 bytes of its table. */
+struct qn_tree_op {
+    uint32_t column;           /* offset into the block's columns */
+    uint16_t left, right, out; /* offsets into its slots */
+    int8_t threshold;
+    uint8_t category;
+    uint32_t table;
+};
+
+struct qn_tree_group { /* one feature's numbers, or its codes */
+    int32_t feature;
+    bool category, strict;
+    int64_t first_threshold, n_thresholds;
+    int32_t first_column, n_columns;
+};
+
+struct qn_tree_column {
+    int32_t flags; /* of the nodes that use it: what is missing, and where it goes */
+    int32_t chunk;
+};
+
+struct qn_tree_codes {
+    int32_t n_trees, n_outputs;
+    bool vector_leaves;
+    int32_t n_groups, n_columns, n_leaves_max;
+    struct qn_tree_group *groups;
+    double *thresholds; /* of a group: increasing */
+    struct qn_tree_column *columns;
+    struct qn_tree_op *ops;
+    int64_t *op_starts, *leaf_starts; /* n_trees + 1 */
+    int32_t *leaves;                  /* of the model, by tree and local number */
+    double *values;                   /* theirs, unless vector_leaves */
+    uint8_t *tables;
+};
+
+/* Runs ops over the first n_vectors × QN_TREE_LANES rows. Both give the same bytes. */
+typedef void qn_tree_kernel(const struct qn_tree_op *ops, int64_t n_ops, const uint8_t *columns,
+                            uint8_t *slots, const uint8_t *tables, int n_vectors);
+qn_tree_kernel qn_tree_kernel_portable, qn_tree_kernel_avx2;
+/* The best this processor has. */
+qn_tree_kernel *qn_tree_kernel_choose(void);
+
+#endif
