@@ -9,15 +9,22 @@
 #include <math.h>
 #include <string.h>
 
-enum { SAMPLE_ROWS = 200000 };
+enum {
+    SAMPLE_ROWS = 200000,
+    BLOCK_ROWS = 512, /* coded at a time: their codes stay in cache while features pass */
+    SHARED_BINS = 16, /* features of up to this many bins may share a byte */
+    GROUP_WORK = 2048 /* codes × features of a group: what taking its histogram apart costs */
+};
 
 void qn_bins_free(qn_bins *bins)
 {
     if (!bins) return;
     for (int64_t f = 0; bins->features && f < bins->n_features; f++) {
         qn_free(bins->features[f].edges);
+        qn_free(bins->features[f].decode);
     }
     qn_free(bins->features);
+    qn_free(bins->group_codes);
     qn_free(bins->codes);
     qn_free(bins);
 }
@@ -29,6 +36,7 @@ struct job {
     const int32_t *sample; /* training rows that edges are cut from; NULL: all */
     int64_t n_sample;
     qn_status *statuses;
+    uint8_t *plain; /* codes before features share bytes: n_rows × n_features */
 };
 
 /* Edges between distinct values where few are; otherwise so that bins hold equal shares, and no
@@ -79,33 +87,53 @@ static qn_status cut_feature(const struct job *job, int64_t f, qn_bin_feature *o
     return sorted ? QN_OK : QN_ERR_NOMEM;
 }
 
-static void fill_codes(const struct job *job, int64_t f, const qn_matrix *view, int64_t first_row)
+/* Branch-free: the search takes the same steps for every value. */
+static inline uint8_t code_of(const qn_bin_feature *feature, double value)
 {
-    const qn_bin_feature *feature = &job->bins->features[f];
-    const double *column = view->dense + f * view->stride;
-    uint8_t *codes = job->bins->codes + first_row * job->bins->n_features + f;
-    for (int64_t i = 0; i < view->n_rows; i++, codes += job->bins->n_features) {
-        const double value = column[i];
-        if (feature->categorical) {
-            *codes = value >= 0 && value < QN_CODES_MAX ? (uint8_t)(1 + (int32_t)value) : 0;
-            continue;
+    if (feature->categorical) {
+        return value >= 0 && value < QN_CODES_MAX ? (uint8_t)(1 + (int32_t)value) : 0;
+    }
+    const double *edges = feature->edges;
+    int32_t n = feature->n_bins - 2;
+    while (n > 0) {
+        const int32_t half = (n + 1) / 2;
+        edges += value > edges[half - 1] ? half : 0;
+        n -= half;
+    }
+    return isnan(value) ? 0 : (uint8_t)(1 + (edges - feature->edges));
+}
+
+static void code_rows(const struct job *job, const qn_matrix *view, int64_t begin, int64_t end,
+                      uint8_t *codes)
+{
+    const int64_t n_features = job->bins->n_features;
+    for (int64_t f = 0; f < n_features; f++) {
+        const qn_bin_feature *feature = &job->bins->features[f];
+        const double *column = view->dense + f * view->stride;
+        for (int64_t i = begin; i < end; i++) {
+            codes[(i - begin) * n_features + f] = code_of(feature, column[i]);
         }
-        if (isnan(value)) {
-            *codes = 0;
-            continue;
-        }
-        int32_t low = 0, n = feature->n_bins - 2;
-        while (n > 0) {
-            const int32_t half = n / 2;
-            const bool right = value > feature->edges[low + half];
-            low = right ? low + half + 1 : low;
-            n = right ? n - half - 1 : half;
-        }
-        *codes = (uint8_t)(1 + low);
     }
 }
 
-static void bin_feature(void *context, int64_t f)
+static void code_block(void *context, int64_t i)
+{
+    struct job *job = context;
+    const qn_dataset *dataset = job->dataset;
+    const int64_t n_train = dataset->train.n_rows, n = job->bins->n_rows;
+    const int64_t begin = i * BLOCK_ROWS, end = begin + BLOCK_ROWS < n ? begin + BLOCK_ROWS : n;
+    const int64_t border = n_train < begin ? begin : n_train > end ? end : n_train;
+    uint8_t *codes = job->plain + begin * job->bins->n_features;
+    if (begin < border) {
+        code_rows(job, &dataset->train.views[QN_VIEW_TREE], begin, border, codes);
+    }
+    if (border < end) {
+        code_rows(job, &dataset->valid.views[QN_VIEW_TREE], border - n_train, end - n_train,
+                  codes + (border - begin) * job->bins->n_features);
+    }
+}
+
+static void cut_one(void *context, int64_t f)
 {
     struct job *job = context;
     qn_bin_feature *feature = &job->bins->features[f];
@@ -117,11 +145,6 @@ static void bin_feature(void *context, int64_t f)
         feature->n_bins = 1 + n;
     } else {
         job->statuses[f] = cut_feature(job, f, feature);
-        if (job->statuses[f] != QN_OK) return;
-    }
-    fill_codes(job, f, &job->dataset->train.views[QN_VIEW_TREE], 0);
-    if (job->dataset->valid.n_rows > 0) {
-        fill_codes(job, f, &job->dataset->valid.views[QN_VIEW_TREE], job->dataset->train.n_rows);
     }
 }
 
@@ -144,6 +167,146 @@ static bool draw_sample(struct job *job, int32_t **out)
     return true;
 }
 
+/* Groups. */
+
+struct group {
+    uint8_t *codes; /* per row */
+    int32_t n_codes;
+    int32_t n_features;
+    uint8_t bins[QN_GROUP_CODES]; /* scratch: the new feature's bin of each code */
+};
+
+/* Adds a feature to the group if the combinations that occur still fit. `room` has a byte a row. */
+static bool join(const struct job *job, struct group *group, int32_t feature, uint8_t *room,
+                 uint8_t *before)
+{
+    const int64_t n_features = job->bins->n_features, n = job->bins->n_rows;
+    const int32_t most = GROUP_WORK / (group->n_features + 1) < QN_GROUP_CODES
+                             ? GROUP_WORK / (group->n_features + 1)
+                             : QN_GROUP_CODES;
+    int16_t numbers[QN_GROUP_CODES * SHARED_BINS];
+    memset(numbers, 0xff, sizeof numbers);
+    int32_t n_codes = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const uint8_t bin = job->plain[i * n_features + feature];
+        int16_t *number = &numbers[group->codes[i] * SHARED_BINS + bin];
+        if (*number < 0) {
+            if (n_codes == most) return false;
+            before[n_codes] = group->codes[i];
+            group->bins[n_codes] = bin;
+            *number = (int16_t)n_codes++;
+        }
+        room[i] = (uint8_t)*number;
+    }
+    group->n_codes = n_codes;
+    group->n_features++;
+    return true;
+}
+
+/* Numbers the groups: features of many bins stand alone, the others fill groups in their order. */
+static bool make_groups(struct job *job)
+{
+    qn_bins *bins = job->bins;
+    const int64_t n = bins->n_rows;
+    struct group group = {.codes = qn_alloc_array(n, 1)};
+    uint8_t *room = qn_alloc_array(n, 1), **shared = NULL, before[QN_GROUP_CODES];
+    int32_t *members = qn_alloc_array(bins->n_features, sizeof *members);
+    shared = qn_alloc_array(bins->n_features, sizeof *shared); /* per group: codes, if shared */
+    bool complete = group.codes && room && members && shared;
+    int32_t n_members = 0;
+    bins->n_groups = 0;
+    for (int64_t f = 0; complete && f <= bins->n_features; f++) {
+        const bool end = f == bins->n_features;
+        const bool few = !end && bins->features[f].n_bins <= SHARED_BINS;
+        if (few && n_members > 0 && join(job, &group, (int32_t)f, room, before)) {
+            for (int32_t m = 0; m < n_members; m++) {
+                uint8_t *decode = bins->features[members[m]].decode, old[QN_GROUP_CODES];
+                memcpy(old, decode, sizeof old);
+                for (int32_t c = 0; c < group.n_codes; c++) {
+                    decode[c] = old[before[c]];
+                }
+            }
+            memcpy(bins->features[f].decode, group.bins, QN_GROUP_CODES);
+            uint8_t *swap = group.codes;
+            group.codes = room;
+            room = swap;
+            bins->features[f].group = bins->features[members[0]].group;
+            members[n_members++] = (int32_t)f;
+            continue;
+        }
+        if ((few || end) && n_members > 0) { /* close the open group */
+            const int32_t number = bins->features[members[0]].group;
+            bins->group_codes[number] = group.n_codes;
+            if (n_members > 1) {
+                for (int32_t m = 0; m < n_members; m++) {
+                    bins->features[members[m]].alone = false;
+                }
+                shared[number] = group.codes;
+                group.codes = qn_alloc_array(n, 1);
+                complete = group.codes != NULL;
+            }
+            n_members = 0;
+        }
+        if (end || !complete) break;
+        qn_bin_feature *feature = &bins->features[f];
+        feature->alone = true;
+        feature->group = (int32_t)bins->n_groups++;
+        bins->group_codes[feature->group] = feature->n_bins;
+        if (!few) continue;
+        group.n_codes = feature->n_bins;
+        group.n_features = 1;
+        members[n_members++] = (int32_t)f;
+        for (int64_t i = 0; i < n; i++) {
+            group.codes[i] = job->plain[i * bins->n_features + f];
+        }
+    }
+    if (complete && bins->n_groups == bins->n_features) {
+        bins->codes = job->plain;
+        job->plain = NULL;
+    } else if (complete) {
+        bins->codes = qn_alloc_aligned(n * bins->n_groups + QN_GROUP_CODES, 1);
+        complete = bins->codes != NULL;
+        for (int64_t f = 0; complete && f < bins->n_features; f++) {
+            const int32_t g = bins->features[f].group;
+            if (!bins->features[f].alone && !shared[g]) continue; /* written with its first */
+            for (int64_t i = 0; i < n; i++) {
+                bins->codes[i * bins->n_groups + g] =
+                    shared[g] ? shared[g][i] : job->plain[i * bins->n_features + f];
+            }
+            qn_free(shared[g]);
+            shared[g] = NULL;
+        }
+    }
+    for (int64_t g = 0; shared && g < bins->n_groups; g++) {
+        qn_free(shared[g]);
+    }
+    qn_free(shared);
+    qn_free(members);
+    qn_free(room);
+    qn_free(group.codes);
+    return complete;
+}
+
+static bool allocate(struct job *job)
+{
+    qn_bins *bins = job->bins;
+    bins->n_train = job->dataset->train.n_rows;
+    bins->n_rows = job->dataset->train.n_rows + job->dataset->valid.n_rows;
+    bins->n_features = job->dataset->n_dense[QN_VIEW_TREE];
+    bins->features = qn_alloc_array(bins->n_features, sizeof *bins->features);
+    bins->group_codes = qn_alloc_array(bins->n_features, sizeof *bins->group_codes);
+    job->plain = qn_alloc_aligned(bins->n_rows * bins->n_features + QN_GROUP_CODES, 1);
+    bool complete = bins->features && bins->group_codes && job->plain;
+    for (int64_t f = 0; complete && f < bins->n_features; f++) {
+        bins->features[f].decode = qn_alloc_array(QN_GROUP_CODES, 1);
+        complete = bins->features[f].decode != NULL;
+        for (int c = 0; complete && c < QN_GROUP_CODES; c++) {
+            bins->features[f].decode[c] = (uint8_t)c;
+        }
+    }
+    return complete;
+}
+
 qn_status qn_bins_create(const qn_dataset *dataset, int max_bin, qn_pool *pool, qn_bins **out,
                          qn_error *err)
 {
@@ -157,23 +320,18 @@ qn_status qn_bins_create(const qn_dataset *dataset, int max_bin, qn_pool *pool, 
                                                  : max_bin,
                       .statuses = qn_alloc_array(n_features, sizeof *job.statuses)};
     int32_t *sample = NULL;
-    bool complete = bins && job.statuses && draw_sample(&job, &sample);
-    if (complete) {
-        bins->n_train = dataset->train.n_rows;
-        bins->n_rows = dataset->train.n_rows + dataset->valid.n_rows;
-        bins->n_features = n_features;
-        bins->features = qn_alloc_array(n_features, sizeof *bins->features);
-        bins->codes = qn_alloc_aligned(bins->n_rows * n_features + 64, 1);
-        complete = bins->features && bins->codes;
-    }
-    if (complete) qn_pool_run(pool, n_features, bin_feature, &job);
+    bool complete = bins && job.statuses && draw_sample(&job, &sample) && allocate(&job);
+    if (complete) qn_pool_run(pool, n_features, cut_one, &job);
     for (int64_t f = 0; complete && f < n_features; f++) {
         complete = job.statuses[f] == QN_OK;
-        bins->features[f].first = (int32_t)bins->n_bins;
-        bins->n_bins += bins->features[f].n_bins;
+    }
+    if (complete) {
+        qn_pool_run(pool, (bins->n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS, code_block, &job);
+        complete = make_groups(&job);
     }
     qn_free(sample);
     qn_free(job.statuses);
+    qn_free(job.plain);
     if (!complete) {
         qn_bins_free(bins);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the bins");

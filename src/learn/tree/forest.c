@@ -153,12 +153,13 @@ static void try_random_cut(struct tree *t, const struct pending *node, int32_t f
                            double all_weight, struct cut *best)
 {
     const struct forest *f = t->forest;
-    const uint8_t *codes = f->bins->codes + feature;
-    const int64_t n_features = f->bins->n_features;
+    const qn_bin_feature *described = &f->bins->features[feature];
+    const uint8_t *codes = f->bins->codes + described->group, *decode = described->decode;
+    const int64_t stride = f->bins->n_groups;
     const int32_t *rows = t->rows + node->begin;
     int32_t least = 255, most = 0;
     for (int64_t i = 0; i < node->n; i++) {
-        const uint8_t code = codes[rows[i] * n_features];
+        const uint8_t code = decode[codes[rows[i] * stride]];
         least = code < least ? code : least;
         most = code > most ? code : most;
     }
@@ -168,7 +169,7 @@ static void try_random_cut(struct tree *t, const struct pending *node, int32_t f
     int64_t n_left = 0;
     memset(t->left, 0, (size_t)f->k * sizeof *t->left);
     for (int64_t i = 0; i < node->n; i++) {
-        if (codes[rows[i] * n_features] > bin) continue;
+        if (decode[codes[rows[i] * stride]] > bin) continue;
         add_row(f, rows[i], t->left, &weight);
         n_left++;
     }
@@ -188,12 +189,13 @@ static void try_all_cuts(struct tree *t, const struct pending *node, int32_t fea
                          double all_weight, struct cut *best)
 {
     const struct forest *f = t->forest;
-    const uint8_t *codes = f->bins->codes + feature;
-    const int64_t n_features = f->bins->n_features;
+    const qn_bin_feature *described = &f->bins->features[feature];
+    const uint8_t *codes = f->bins->codes + described->group, *decode = described->decode;
+    const int64_t stride = f->bins->n_groups;
     const int32_t *rows = t->rows + node->begin;
     int32_t starts[257] = {0};
     for (int64_t i = 0; i < node->n; i++) {
-        starts[codes[rows[i] * n_features] + 1]++;
+        starts[decode[codes[rows[i] * stride]] + 1]++;
     }
     int32_t ends[256];
     for (int b = 0; b < 256; b++) {
@@ -201,7 +203,7 @@ static void try_all_cuts(struct tree *t, const struct pending *node, int32_t fea
         ends[b] = starts[b];
     }
     for (int64_t i = 0; i < node->n; i++) {
-        t->spare[ends[codes[rows[i] * n_features]]++] = rows[i];
+        t->spare[ends[decode[codes[rows[i] * stride]]]++] = rows[i];
     }
     double weight = 0, left_squares = 0, right_squares = 0;
     memset(t->left, 0, (size_t)f->k * sizeof *t->left);
@@ -312,12 +314,13 @@ static bool push(struct tree *t, struct pending node)
 static int64_t partition(struct tree *t, const struct pending *node, const struct cut *cut)
 {
     const struct forest *f = t->forest;
-    const uint8_t *codes = f->bins->codes + cut->feature;
+    const qn_bin_feature *described = &f->bins->features[cut->feature];
+    const uint8_t *codes = f->bins->codes + described->group;
     int32_t *rows = t->rows + node->begin;
     int64_t n_left = 0, n_right = 0;
     for (int64_t i = 0; i < node->n; i++) {
         const int32_t row = rows[i];
-        if (codes[row * f->bins->n_features] <= cut->bin) {
+        if (described->decode[codes[row * f->bins->n_groups]] <= cut->bin) {
             rows[n_left++] = row;
         } else {
             t->spare[n_right++] = row;

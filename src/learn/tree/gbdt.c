@@ -33,6 +33,8 @@ static const qn_param params_table[] = {
      false, 1e-3, NULL, "weight of evidence in a leaf"},
     {"feature_fraction", QN_PARAM_FLOAT, AT(grow.feature_fraction), 0.001, 1, 0.4, 1, false, 1,
      NULL, "share of features that each tree may use"},
+    {"feature_fraction_bynode", QN_PARAM_FLOAT, AT(grow.feature_fraction_bynode), 0.001, 1, 0, 0,
+     false, 1, NULL, "share of those that each split may use"},
     {"bagging_fraction", QN_PARAM_FLOAT, AT(bagging_fraction), 0.01, 1, 0.7, 1, false, 1, NULL,
      "share of rows that each tree sees"},
     {"bagging_freq", QN_PARAM_INT, AT(bagging_freq), 0, 1000, 0, 0, false, 1, NULL,
@@ -43,6 +45,12 @@ static const qn_param params_table[] = {
      "L2 penalty of leaf values"},
     {"min_split_gain", QN_PARAM_FLOAT, AT(grow.min_split_gain), 0, 1e9, 0, 0, false, 0, NULL,
      "gain that a split must bring"},
+    {"max_delta_step", QN_PARAM_FLOAT, AT(grow.max_delta_step), 0, 1e9, 0, 0, false, 0, NULL,
+     "bound on leaf values before shrinkage; 0: none"},
+    {"path_smooth", QN_PARAM_FLOAT, AT(grow.path_smooth), 0, 1e9, 0, 0, false, 0, NULL,
+     "rows by which a leaf's value is drawn to its parent's"},
+    {"depthwise", QN_PARAM_BOOL, AT(grow.depthwise), 0, 1, 0, 0, false, 0, NULL,
+     "grow level by level rather than where the gain is largest"},
     {"extra_trees", QN_PARAM_BOOL, AT(grow.extra_trees), 0, 1, 0, 1, false, 0, NULL,
      "try one random threshold per feature: faster, and more varied trees"},
     {"cat_smooth", QN_PARAM_FLOAT, AT(grow.cat_smooth), 0, 1e6, 1e-1, 100, true, 10, NULL,
@@ -66,9 +74,10 @@ struct boosting {
     int64_t n_train, n_valid;
     double *scores, *valid_scores; /* row after row, k each */
     double *gradients, *hessians;  /* output after output, n_train each */
-    int32_t *all_rows, **rows;     /* sampled rows; one copy per output, which growing reorders */
+    int32_t *rows;                 /* sampled ones, increasing */
     uint8_t *sampled;              /* per training row */
     int64_t n_sampled;
+    int32_t n_growers; /* each grows every n_growers-th output of a round */
     qn_grower **growers;
     qn_tree_builder *builders; /* of this round, one per output */
     double **gains;            /* per output, per feature */
@@ -84,10 +93,11 @@ static double weight_of(const qn_dataset_part *part, int64_t i)
 
 static void release(struct boosting *b)
 {
+    for (int32_t i = 0; b->growers && i < b->n_growers; i++) {
+        qn_grower_free(b->growers[i]);
+    }
     for (int32_t c = 0; c < b->k; c++) {
-        if (b->growers) qn_grower_free(b->growers[c]);
         if (b->builders) qn_tree_builder_release(&b->builders[c]);
-        if (b->rows) qn_free(b->rows[c]);
         if (b->gains) qn_free(b->gains[c]);
     }
     qn_free(b->growers);
@@ -99,7 +109,6 @@ static void release(struct boosting *b)
     qn_free(b->valid_scores);
     qn_free(b->gradients);
     qn_free(b->hessians);
-    qn_free(b->all_rows);
     qn_free(b->sampled);
     qn_free(b->init);
 }
@@ -143,23 +152,22 @@ static qn_status allocate(struct boosting *b, qn_error *err)
     b->valid_scores = qn_alloc_aligned(b->n_valid * k, sizeof(double));
     b->gradients = qn_alloc_aligned(b->n_train * k, sizeof(double));
     b->hessians = qn_alloc_aligned(b->n_train * k, sizeof(double));
-    b->all_rows = qn_alloc_aligned(b->n_train, sizeof *b->all_rows);
+    b->rows = qn_alloc_aligned(b->n_train, sizeof *b->rows);
     b->sampled = qn_alloc_array(b->n_train, 1);
     b->init = qn_alloc_array(k, sizeof *b->init);
-    b->rows = qn_alloc_array(k, sizeof *b->rows);
-    b->growers = qn_alloc_array(k, sizeof *b->growers);
+    b->growers = qn_alloc_array(b->n_growers, sizeof *b->growers);
     b->builders = qn_alloc_array(k, sizeof *b->builders);
     b->gains = qn_alloc_array(k, sizeof *b->gains);
     b->grown = qn_alloc_array(k, sizeof *b->grown);
-    bool complete = b->scores && b->valid_scores && b->gradients && b->hessians && b->all_rows &&
-                    b->sampled && b->init && b->rows && b->growers && b->builders && b->gains &&
-                    b->grown;
+    bool complete = b->scores && b->valid_scores && b->gradients && b->hessians && b->rows &&
+                    b->sampled && b->init && b->growers && b->builders && b->gains && b->grown;
     for (int32_t c = 0; complete && c < k; c++) {
-        b->rows[c] = qn_alloc_aligned(b->n_train, sizeof **b->rows);
         b->gains[c] = qn_alloc_array(b->data->bins->n_features, sizeof **b->gains);
-        complete = b->rows[c] && b->gains[c];
-        if (complete)
-            QN_TRY(qn_grower_create(b->data->bins, &b->params->grow, &b->growers[c], err));
+        complete = b->gains[c] != NULL;
+    }
+    for (int32_t i = 0; complete && i < b->n_growers; i++) {
+        QN_TRY(qn_grower_create(b->data->bins, &b->params->grow,
+                                b->n_growers == 1 ? b->request->pool : NULL, &b->growers[i], err));
     }
     if (!complete) return qn_fail(err, QN_ERR_NOMEM, "no memory to boost trees");
     set_init(b);
@@ -168,9 +176,6 @@ static qn_status allocate(struct boosting *b, qn_error *err)
     }
     for (int64_t i = 0; i < b->n_valid * k; i++) {
         b->valid_scores[i] = b->init[i % k];
-    }
-    for (int64_t i = 0; i < b->n_train; i++) {
-        b->all_rows[i] = (int32_t)i;
     }
     b->n_sampled = b->n_train;
     memset(b->sampled, 1, (size_t)b->n_train);
@@ -248,29 +253,38 @@ static void draw_rows(struct boosting *b, qn_rng *rng)
     b->n_sampled = 0;
     for (int64_t i = 0; i < b->n_train; i++) {
         b->sampled[i] = qn_rng_uniform(rng) < fraction;
-        if (b->sampled[i]) b->all_rows[b->n_sampled++] = (int32_t)i;
+        if (b->sampled[i]) b->rows[b->n_sampled++] = (int32_t)i;
     }
     if (b->n_sampled == 0) {
         b->sampled[0] = 1;
-        b->all_rows[b->n_sampled++] = 0;
+        b->rows[b->n_sampled++] = 0;
     }
 }
 
-static void grow_output(void *context, int64_t c)
+static void grow_output(struct boosting *b, qn_grower *grower, int32_t c)
 {
-    struct boosting *b = context;
-    qn_rng rng;
-    qn_rng_init(&rng, b->request->seed, (uint64_t)(b->round * b->k + c));
-    memcpy(b->rows[c], b->all_rows, (size_t)b->n_sampled * sizeof **b->rows);
+    const qn_grow_request request = {
+        .rows = b->n_sampled < b->n_train ? b->rows : NULL,
+        .n_rows = b->n_sampled,
+        .gradients = b->gradients + c * b->n_train,
+        .hessians = b->hessians + c * b->n_train,
+        .seed = qn_seed_child(b->request->seed, (uint64_t)(b->round * b->k + c)),
+        .stop = b->request->stop};
     b->grown[c] =
-        qn_grower_grow(b->growers[c], b->rows[c], b->n_sampled, b->gradients + c * b->n_train,
-                       b->hessians + c * b->n_train, &rng, b->request->stop, &b->builders[c],
-                       b->scores + c, b->k, b->gains[c]);
+        qn_grower_grow(grower, &request, &b->builders[c], b->scores + c, b->k, b->gains[c]);
     if (!b->grown[c] || b->builders[c].failed) return;
     if (b->n_sampled < b->n_train) {
-        qn_grower_walk(b->growers[c], 0, b->n_train, b->sampled, b->scores + c, b->k);
+        qn_grower_walk(grower, 0, b->n_train, b->sampled, b->scores + c, b->k);
     }
-    qn_grower_walk(b->growers[c], b->n_train, b->n_valid, NULL, b->valid_scores + c, b->k);
+    qn_grower_walk(grower, b->n_train, b->n_valid, NULL, b->valid_scores + c, b->k);
+}
+
+static void grow_outputs(void *context, int64_t i)
+{
+    struct boosting *b = context;
+    for (int32_t c = (int32_t)i; c < b->k; c += b->n_growers) {
+        grow_output(b, b->growers[i], c);
+    }
 }
 
 /* Appends the round's trees to the model, output by output, renumbering what they refer to. */
@@ -332,7 +346,7 @@ static struct progress boost(struct boosting *b, qn_tree_builder *model)
         }
         draw_rows(b, &rng);
         differentiate(b);
-        qn_pool_run(b->k > 1 ? b->request->pool : NULL, b->k, grow_output, b);
+        qn_pool_run(b->request->pool, b->n_growers, grow_outputs, b);
         for (int32_t c = 0; c < b->k; c++) {
             done.stopped |= !b->grown[c];
         }
@@ -380,6 +394,9 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
                          .k = data->task == QN_TASK_MULTICLASS ? data->n_classes : 1,
                          .n_train = data->train.n_rows,
                          .n_valid = data->valid.n_rows};
+    const int n_threads = qn_pool_n_threads(request->pool);
+    b.n_growers = b.k < n_threads ? b.k : n_threads;
+    if (b.k == 1) b.n_growers = 1;
     *result = (qn_learn_result){0};
     qn_tree_builder model = {0};
     qn_status status = allocate(&b, err);

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "learn/tree/split.h"
+
+#include "base/rng.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined __x86_64__ && defined __GNUC__
+#define WIDE __attribute__((target("avx2")))
+#endif
+
+struct search {
+    const qn_split_request *r;
+    double count_per_h; /* rows are counted by their share of the hessian */
+    double least_h;     /* what either side needs, in units */
+    double parent_gain;
+    double lambda;
+    bool constrained; /* leaf values are bounded: gains come from the values */
+    int64_t sums[QN_GROUP_CODES];
+    double scores[QN_GROUP_CODES];
+};
+
+static double shrink_l1(double g, double alpha)
+{
+    return g > alpha ? g - alpha : g < -alpha ? g + alpha : 0;
+}
+
+static double value_of(const qn_grow_params *p, const qn_leaf_bounds *bounds, double g, double h,
+                       double n, double lambda)
+{
+    double value = h + lambda > 0 ? -shrink_l1(g, p->reg_alpha) / (h + lambda) : 0;
+    if (p->max_delta_step > 0) value = fmin(fmax(value, -p->max_delta_step), p->max_delta_step);
+    if (p->path_smooth > 0) {
+        const double share = n / (n + p->path_smooth);
+        value = value * share + bounds->parent * (1 - share);
+    }
+    return fmin(fmax(value, bounds->low), bounds->high);
+}
+
+double qn_leaf_value(const qn_grow_params *params, const qn_leaf_bounds *bounds, double g, double h,
+                     double n)
+{
+    return value_of(params, bounds, g, h, n, params->reg_lambda);
+}
+
+/* Loss that a leaf of this value saves, times two. */
+static double gain_of_value(const qn_grow_params *p, double g, double h, double lambda,
+                            double value)
+{
+    return -(2 * shrink_l1(g, p->reg_alpha) * value + (h + lambda) * value * value);
+}
+
+/* Scores of cuts: per cut the sum over both sides of g² / (h + λ), in units of the gradient. The
+ * loop is compiled twice; its operations are the same, so are its results. */
+static inline __attribute__((always_inline)) void
+score_cuts_with(const int64_t *restrict sums, int32_t n, int64_t all, int64_t add, double alpha,
+                double lambda, double unit_h, double *restrict scores)
+{
+    for (int32_t i = 0; i < n; i++) {
+        const int64_t left = sums[i] + add, right = all - left;
+        const double lg = fabs((double)(int32_t)(left >> 32)) - alpha;
+        const double rg = fabs((double)(int32_t)(right >> 32)) - alpha;
+        const double lh = (double)(int32_t)left * unit_h + lambda;
+        const double rh = (double)(int32_t)right * unit_h + lambda;
+        const double l = lg > 0 ? lg : 0, r = rg > 0 ? rg : 0;
+        scores[i] = l * l / lh + r * r / rh;
+    }
+}
+
+#ifdef WIDE
+WIDE static void score_cuts_wide(const int64_t *sums, int32_t n, int64_t all, int64_t add,
+                                 double alpha, double lambda, double unit_h, double *scores)
+{
+    score_cuts_with(sums, n, all, add, alpha, lambda, unit_h, scores);
+}
+#endif
+
+static void score_cuts(const int64_t *sums, int32_t n, int64_t all, int64_t add, double alpha,
+                       double lambda, double unit_h, double *scores)
+{
+#ifdef WIDE
+    if (__builtin_cpu_supports("avx2")) {
+        score_cuts_wide(sums, n, all, add, alpha, lambda, unit_h, scores);
+        return;
+    }
+#endif
+    score_cuts_with(sums, n, all, add, alpha, lambda, unit_h, scores);
+}
+
+/* Gain of one cut, with everything that bounds leaf values; -1 when it is not allowed. */
+static double constrained_gain(const struct search *s, int32_t feature, int64_t left)
+{
+    const qn_split_request *r = s->r;
+    const qn_grow_params *p = r->params;
+    const double lh_units = (double)qn_sum_hessian(left);
+    const double lg = (double)qn_sum_gradient(left) * r->unit_g, lh = lh_units * r->unit_h;
+    const double rg = (double)r->g * r->unit_g - lg, rh = (double)r->h * r->unit_h - lh;
+    const double n_left = lh_units * s->count_per_h;
+    const double lv = value_of(p, &r->bounds, lg, lh, n_left, s->lambda);
+    const double rv = value_of(p, &r->bounds, rg, rh, (double)r->n - n_left, s->lambda);
+    const int wanted = p->monotone_constraints ? p->monotone_constraints[feature] : 0;
+    if ((wanted > 0 && lv > rv) || (wanted < 0 && lv < rv)) return -1;
+    return gain_of_value(p, lg, lh, s->lambda, lv) + gain_of_value(p, rg, rh, s->lambda, rv) -
+           s->parent_gain - p->min_split_gain;
+}
+
+/* The best of cuts behind bins first … last, sums being those up to and with each bin; `add` goes
+ * left as well. */
+static void scan(struct search *s, int32_t feature, int32_t first, int32_t last, int64_t add,
+                 bool missing_left, qn_split *best)
+{
+    const qn_split_request *r = s->r;
+    const double most = (double)r->h - s->least_h;
+    while (first <= last && (double)qn_sum_hessian(s->sums[first] + add) < s->least_h) {
+        first++;
+    }
+    while (first <= last && (double)qn_sum_hessian(s->sums[last] + add) > most) {
+        last--;
+    }
+    if (first > last) return;
+    double gain = -1;
+    int32_t at = first;
+    if (s->constrained) {
+        for (int32_t bin = first; bin <= last; bin++) {
+            const double found = constrained_gain(s, feature, s->sums[bin] + add);
+            if (found <= gain) continue;
+            gain = found;
+            at = bin;
+        }
+    } else {
+        const int64_t all = r->g * (INT64_C(1) << 32) + r->h;
+        score_cuts(s->sums + first, last - first + 1, all, add, r->params->reg_alpha / r->unit_g,
+                   s->lambda, r->unit_h, s->scores);
+        double score = s->scores[0];
+        for (int32_t i = 1; i <= last - first; i++) {
+            if (s->scores[i] <= score) continue;
+            score = s->scores[i];
+            at = first + i;
+        }
+        gain = score * r->unit_g * r->unit_g - s->parent_gain - r->params->min_split_gain;
+    }
+    if (!(gain > best->gain)) return;
+    *best = (qn_split){.gain = gain,
+                       .feature = feature,
+                       .bin = at,
+                       .missing_left = missing_left,
+                       .left_g = qn_sum_gradient(s->sums[at] + add),
+                       .left_h = qn_sum_hessian(s->sums[at] + add)};
+}
+
+static void search_numbers(struct search *s, int32_t feature, const int64_t *cells, qn_split *best)
+{
+    const int32_t n_bins = s->r->bins->features[feature].n_bins;
+    int64_t sum = 0;
+    for (int32_t bin = 1; bin < n_bins; bin++) {
+        s->sums[bin] = sum += cells[bin];
+    }
+    /* With missing values, "everything known against the missing" is a cut too. */
+    int32_t first = 1, last = cells[0] ? n_bins - 1 : n_bins - 2;
+    if (s->r->params->extra_trees) { /* one random cut between the values that occur */
+        int32_t least = 1, most = n_bins - 1;
+        while (least < most && cells[least] == 0) {
+            least++;
+        }
+        while (most > least && cells[most] == 0) {
+            most--;
+        }
+        if (least == most && !cells[0]) return;
+        qn_rng rng;
+        qn_rng_init(&rng, s->r->seed, (uint64_t)feature);
+        first = least == most ? most : least + (int32_t)qn_rng_below(&rng, most - least);
+        last = first;
+    }
+    scan(s, feature, first, last, 0, false, best);
+    if (!cells[0]) return;
+    scan(s, feature, first, last < n_bins - 1 ? last : n_bins - 2, cells[0], true, best);
+}
+
+struct level {
+    double ratio;
+    int32_t bin;
+};
+
+static int by_ratio(const void *left, const void *right)
+{
+    const struct level *a = left, *b = right;
+    if (a->ratio != b->ratio) return a->ratio < b->ratio ? -1 : 1;
+    return (a->bin > b->bin) - (a->bin < b->bin);
+}
+
+static void set_code(qn_split *split, int32_t bin)
+{
+    const int32_t code = bin - 1;
+    split->set[code >> 6] |= UINT64_C(1) << (code & 63);
+}
+
+/* Gain of sending these sums left; -1 when a side would be too small. */
+static double gain_of(const struct search *s, int32_t feature, int64_t left)
+{
+    const qn_split_request *r = s->r;
+    const double lh_units = (double)qn_sum_hessian(left);
+    if (lh_units < s->least_h || (double)r->h - lh_units < s->least_h) return -1;
+    if (s->constrained) return constrained_gain(s, feature, left);
+    const double alpha = r->params->reg_alpha;
+    const double lg = shrink_l1((double)qn_sum_gradient(left) * r->unit_g, alpha);
+    const double rg = shrink_l1((double)(r->g - qn_sum_gradient(left)) * r->unit_g, alpha);
+    const double lh = lh_units * r->unit_h + s->lambda;
+    const double rh = ((double)r->h - lh_units) * r->unit_h + s->lambda;
+    return lg * lg / lh + rg * rg / rh - s->parent_gain - r->params->min_split_gain;
+}
+
+/* One level against the rest while there are few; otherwise levels sorted by their gradient over
+ * hessian, cut once from either end (Fisher 1958, as LightGBM does it). */
+static void search_categories(struct search *s, int32_t feature, const int64_t *cells,
+                              qn_split *best)
+{
+    const qn_split_request *r = s->r;
+    const qn_grow_params *p = r->params;
+    const int32_t n_bins = r->bins->features[feature].n_bins;
+    const bool one_hot = n_bins - 1 <= p->max_cat_to_onehot;
+    struct level levels[QN_GROUP_CODES];
+    int32_t n = 0, n_taken = 0;
+    for (int32_t bin = 1; bin < n_bins; bin++) {
+        const double h = (double)qn_sum_hessian(cells[bin]);
+        if (h == 0 || (!one_hot && h * s->count_per_h < p->cat_smooth)) continue;
+        const double g = (double)qn_sum_gradient(cells[bin]) * r->unit_g;
+        levels[n++] = (struct level){g / (h * r->unit_h + p->cat_smooth), bin};
+    }
+    qn_split found = {.gain = best->gain, .feature = feature};
+    int64_t taken = 0;
+    bool from_end = false;
+    if (one_hot) {
+        for (int32_t i = 0; i < n; i++) {
+            const double gain = gain_of(s, feature, cells[levels[i].bin]);
+            if (gain <= found.gain) continue;
+            found.gain = gain;
+            taken = cells[levels[i].bin];
+            levels[0] = levels[i]; /* those before have been tried */
+            n_taken = 1;
+        }
+    } else {
+        qsort(levels, (size_t)n, sizeof *levels, by_ratio);
+        s->lambda += p->cat_l2;
+        const int64_t half = (n + 1) / 2;
+        const int64_t most = p->max_cat_threshold < half ? p->max_cat_threshold : half;
+        qn_rng rng;
+        if (p->extra_trees) qn_rng_init(&rng, r->seed, (uint64_t)feature);
+        const int64_t only = p->extra_trees && most > 0 ? 1 + qn_rng_below(&rng, most) : 0;
+        for (int side = 0; side < 2; side++) {
+            int64_t left = 0;
+            for (int32_t i = 0; i < most; i++) {
+                left += cells[levels[side ? n - 1 - i : i].bin];
+                if (only && i + 1 != only) continue;
+                const double gain = gain_of(s, feature, left);
+                if (gain <= found.gain) continue;
+                found.gain = gain;
+                taken = left;
+                n_taken = i + 1;
+                from_end = side;
+            }
+        }
+        s->lambda -= p->cat_l2;
+    }
+    if (n_taken == 0) return;
+    for (int32_t i = 0; i < n_taken; i++) {
+        set_code(&found, levels[from_end ? n - 1 - i : i].bin);
+    }
+    found.left_g = qn_sum_gradient(taken);
+    found.left_h = qn_sum_hessian(taken);
+    *best = found;
+}
+
+/* The cells of one feature by bin: those of its group, taken apart if others share it. */
+static const int64_t *cells_of(const qn_split_request *r, int32_t feature, int64_t *room)
+{
+    const qn_bin_feature *described = &r->bins->features[feature];
+    const int64_t *cells = r->cells + (int64_t)described->group * QN_GROUP_CODES;
+    if (described->alone) return cells;
+    memset(room, 0, (size_t)described->n_bins * sizeof *room);
+    for (int32_t code = 0; code < r->bins->group_codes[described->group]; code++) {
+        room[described->decode[code]] += cells[code];
+    }
+    return room;
+}
+
+static bool is_constrained(const qn_split_request *r)
+{
+    return r->params->monotone_constraints || r->params->max_delta_step > 0 ||
+           r->params->path_smooth > 0;
+}
+
+void qn_split_find(const qn_split_request *request, const int32_t *features, int64_t n,
+                   qn_split *out)
+{
+    const qn_grow_params *p = request->params;
+    struct search s;
+    s.r = request;
+    s.count_per_h = (double)request->n / (double)request->h;
+    s.least_h = fmax(p->min_sum_hessian_in_leaf / request->unit_h,
+                     ((double)p->min_data_in_leaf - 0.5) / s.count_per_h);
+    s.lambda = p->reg_lambda;
+    s.constrained = is_constrained(request);
+    const double g = (double)request->g * request->unit_g;
+    const double h = (double)request->h * request->unit_h;
+    const double value = qn_leaf_value(p, &request->bounds, g, h, (double)request->n);
+    s.parent_gain = gain_of_value(p, g, h, p->reg_lambda, value);
+    /* What rounding could feign is no gain. */
+    const double least = 1e-10 * (1 + s.parent_gain);
+    *out = (qn_split){.gain = least};
+    const double drawn = ceil(p->feature_fraction_bynode * (double)n);
+    double wanted = fmax(drawn, 1);
+    qn_rng rng;
+    if (wanted < (double)n) qn_rng_init(&rng, request->seed, UINT64_MAX);
+    for (int64_t i = 0; i < n && wanted > 0; i++) {
+        /* Selection sampling (Knuth, volume 2, 3.4.2): in order, each set equally likely. */
+        if (wanted < (double)(n - i) && qn_rng_uniform(&rng) * (double)(n - i) >= wanted) continue;
+        wanted--;
+        int64_t room[QN_GROUP_CODES];
+        const int64_t *cells = cells_of(request, features[i], room);
+        if (request->bins->features[features[i]].categorical) {
+            search_categories(&s, features[i], cells, out);
+        } else {
+            search_numbers(&s, features[i], cells, out);
+        }
+    }
+    if (out->gain <= least) *out = (qn_split){0};
+}

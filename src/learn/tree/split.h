@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finding the best split of a leaf from its histogram.
+ *
+ * Threads: pure functions of their arguments. */
+#ifndef QN_LEARN_TREE_SPLIT_H
+#define QN_LEARN_TREE_SPLIT_H
+
+#include "learn/tree/bins.h"
+#include "learn/tree/histogram.h"
+#include "model/tree_model.h"
+
+typedef struct qn_grow_params {
+    int64_t num_leaves, max_depth, min_data_in_leaf, max_cat_to_onehot, max_cat_threshold;
+    double learning_rate, min_sum_hessian_in_leaf, reg_alpha, reg_lambda, min_split_gain;
+    double max_delta_step, path_smooth;
+    double feature_fraction, feature_fraction_bynode, cat_smooth, cat_l2;
+    bool extra_trees, depthwise;
+    const int8_t *monotone_constraints; /* per feature: -1, 0, 1; NULL: none */
+} qn_grow_params;
+
+/* A split of a leaf, by bins. */
+typedef struct qn_split {
+    double gain; /* 0: none */
+    int32_t feature;
+    int32_t bin;                /* numbers: bins 1 … bin go left */
+    bool missing_left;          /* numbers: so does bin 0 */
+    uint64_t set[QN_SET_WORDS]; /* categories: codes that go left */
+    int64_t left_g, left_h;
+} qn_split;
+
+/* What a leaf's value may be: bounds from monotone splits above it, and its parent's value. */
+typedef struct qn_leaf_bounds {
+    double low, high, parent;
+} qn_leaf_bounds;
+
+/* A leaf to be split. */
+typedef struct qn_split_request {
+    const qn_bins *bins;
+    const qn_grow_params *params;
+    const qn_cell_sum *cells;
+    int64_t n, g, h;       /* rows, and sums of the fixed-point halves */
+    double unit_g, unit_h; /* what one step of the fixed point is worth */
+    qn_leaf_bounds bounds;
+    uint64_t seed; /* of the draws of this leaf */
+} qn_split_request;
+
+/* The best of features[0 … n-1] (increasing); ties go to the first. Gain 0 when none gains. */
+void qn_split_find(const qn_split_request *request, const int32_t *features, int64_t n,
+                   qn_split *out);
+
+/* The value of a leaf with these sums (exact, not in units), before shrinkage. */
+double qn_leaf_value(const qn_grow_params *params, const qn_leaf_bounds *bounds, double g, double h,
+                     double n);
+
+static inline bool qn_split_goes_left(const qn_split *split, bool categorical, int32_t bin)
+{
+    if (!categorical) return bin == 0 ? split->missing_left : bin <= split->bin;
+    return bin > 0 && (split->set[(bin - 1) >> 6] >> ((bin - 1) & 63) & 1);
+}
+
+#endif
