@@ -17,6 +17,7 @@ typedef struct qn_dataset_part {
     qn_matrix views[QN_N_VIEWS]; /* the training part's tree view is released once binned */
     double *target;              /* n_rows: class index or value, never missing */
     double *weights;             /* n_rows, mean 1, or NULL when all are equal */
+    int32_t *groups;             /* n_rows: number of the row's query, or NULL: ranking */
 } qn_dataset_part;
 
 typedef struct qn_dataset {

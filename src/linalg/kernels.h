@@ -14,11 +14,15 @@
 double qn_dot(const double *restrict a, const double *restrict b, int64_t n);
 void qn_add_scaled(double scale, const double *restrict a, double *restrict out, int64_t n);
 
+/* out[i] = e^-x[i], to 2 units in the last place, kept within 2e-300 … 8e307; the same on every
+ * machine. `out` may be `x`. */
+void qn_exp_negative(const double *x, double *out, int64_t n);
+
 /* Value of a function of n variables; writes its gradient. */
-typedef double (*qn_objective)(void *context, const double *x, double *gradient);
+typedef double (*qn_function)(void *context, const double *x, double *gradient);
 
 typedef struct qn_minimise_request {
-    qn_objective objective;
+    qn_function objective;
     void *context;
     int64_t n;
     int64_t iterations_max;

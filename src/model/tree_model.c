@@ -10,7 +10,8 @@
 
 static const char *const link_names[QN_N_LINKS] = {"identity",      "logistic",  "softmax",
                                                    "mean",          "exp",       "one_vs_rest",
-                                                   "signed_square", "log1p_exp", "step"};
+                                                   "signed_square", "log1p_exp", "step",
+                                                   "shares"};
 
 const qn_tree_model *qn_tree_model_of(const qn_estimator *estimator)
 {
@@ -215,11 +216,23 @@ static void softmax(int32_t k, double *out)
     }
 }
 
+static void divide_by_sum(int32_t k, double *out)
+{
+    double sum = 0;
+    for (int32_t c = 0; c < k; c++) {
+        sum += out[c];
+    }
+    for (int32_t c = 0; c < k; c++) {
+        out[c] = sum > 0 ? out[c] / sum : 1.0 / k;
+    }
+}
+
 static double link_of(qn_link link, double sum)
 {
     switch (link) {
     case QN_LINK_LOGISTIC:
     case QN_LINK_ONE_VS_REST:
+    case QN_LINK_SHARES:
         return 1 / (1 + exp(-sum));
     case QN_LINK_EXP:
         return exp(sum);
@@ -255,6 +268,9 @@ static void predict(const qn_estimator *estimator, const qn_matrix *features, do
         for (int64_t i = 0; i < features->n_rows * k; i++) {
             out[i] = link_of(model->link, out[i]);
         }
+    }
+    for (int64_t row = 0; model->link == QN_LINK_SHARES && row < features->n_rows; row++) {
+        divide_by_sum(k, out + row * k);
     }
 }
 

@@ -43,6 +43,7 @@ typedef enum qn_link { /* applied to the sums times `scale`; stored in bundles: 
                        QN_LINK_SIGNED_SQUARE, /* trained on the signed square root */
                        QN_LINK_LOG1P_EXP,     /* intensity of a cross-entropy */
                        QN_LINK_STEP,          /* 1 where the sum is above 0 */
+                       QN_LINK_SHARES,        /* a logistic for each class, divided by their sum */
                        QN_N_LINKS
 } qn_link;
 

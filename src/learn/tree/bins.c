@@ -26,6 +26,7 @@ void qn_bins_free(qn_bins *bins)
     qn_free(bins->features);
     qn_free(bins->group_codes);
     qn_free(bins->codes);
+    qn_free(bins->columns);
     qn_free(bins);
 }
 
@@ -36,7 +37,9 @@ struct job {
     const int32_t *sample; /* training rows that edges are cut from; NULL: all */
     int64_t n_sample;
     qn_status *statuses;
-    uint8_t *plain; /* codes before features share bytes: n_rows × n_features */
+    uint8_t *plain;          /* codes before features share bytes: n_rows × n_features */
+    int64_t *group_features; /* per group: its feature, if it has but one */
+    qn_pool *pool;
 };
 
 /* Edges between distinct values where few are; otherwise so that bins hold equal shares, and no
@@ -87,20 +90,33 @@ static qn_status cut_feature(const struct job *job, int64_t f, qn_bin_feature *o
     return sorted ? QN_OK : QN_ERR_NOMEM;
 }
 
-/* Branch-free: the search takes the same steps for every value. */
-static inline uint8_t code_of(const qn_bin_feature *feature, double value)
+/* Bins of eight numbers at a time: every search takes the same steps, none of which is a branch,
+ * and the processor overlaps them. */
+enum { LANES = 8 };
+
+static void code_numbers(const qn_bin_feature *feature, const double *values, int64_t n,
+                         int64_t stride, uint8_t *codes)
 {
-    if (feature->categorical) {
-        return value >= 0 && value < QN_CODES_MAX ? (uint8_t)(1 + (int32_t)value) : 0;
+    for (int64_t i = 0; i < n; i += LANES) {
+        double lane[LANES];
+        int64_t at[LANES] = {0};
+        const int64_t n_lanes = n - i < LANES ? n - i : LANES;
+        memcpy(lane, values + i, sizeof lane[0] * (size_t)n_lanes);
+        for (int64_t l = n_lanes; l < LANES; l++) {
+            lane[l] = 0;
+        }
+        for (int64_t left = feature->n_bins - 2; left > 0;) {
+            const int64_t half = (left + 1) / 2;
+            const double *edges = feature->edges + half - 1;
+            for (int l = 0; l < LANES; l++) {
+                at[l] += half & -(int64_t)(lane[l] > edges[at[l]]);
+            }
+            left -= half;
+        }
+        for (int64_t l = 0; l < n_lanes; l++) {
+            codes[(i + l) * stride] = isnan(lane[l]) ? 0 : (uint8_t)(1 + at[l]);
+        }
     }
-    const double *edges = feature->edges;
-    int32_t n = feature->n_bins - 2;
-    while (n > 0) {
-        const int32_t half = (n + 1) / 2;
-        edges += value > edges[half - 1] ? half : 0;
-        n -= half;
-    }
-    return isnan(value) ? 0 : (uint8_t)(1 + (edges - feature->edges));
 }
 
 static void code_rows(const struct job *job, const qn_matrix *view, int64_t begin, int64_t end,
@@ -109,9 +125,14 @@ static void code_rows(const struct job *job, const qn_matrix *view, int64_t begi
     const int64_t n_features = job->bins->n_features;
     for (int64_t f = 0; f < n_features; f++) {
         const qn_bin_feature *feature = &job->bins->features[f];
-        const double *column = view->dense + f * view->stride;
-        for (int64_t i = begin; i < end; i++) {
-            codes[(i - begin) * n_features + f] = code_of(feature, column[i]);
+        const double *values = view->dense + f * view->stride + begin;
+        if (!feature->categorical) {
+            code_numbers(feature, values, end - begin, n_features, codes + f);
+            continue;
+        }
+        for (int64_t i = 0; i < end - begin; i++) {
+            codes[i * n_features + f] =
+                values[i] >= 0 && values[i] < QN_CODES_MAX ? (uint8_t)(1 + (int32_t)values[i]) : 0;
         }
     }
 }
@@ -203,6 +224,53 @@ static bool join(const struct job *job, struct group *group, int32_t feature, ui
     return true;
 }
 
+struct turning {
+    const struct job *job;
+    uint8_t *const *shared;
+};
+
+static void turn_block(void *context, int64_t i)
+{
+    const struct turning *turning = context;
+    const struct job *job = turning->job;
+    qn_bins *bins = job->bins;
+    const int64_t begin = i * BLOCK_ROWS, n = bins->n_rows, n_features = bins->n_features;
+    const int64_t end = begin + BLOCK_ROWS < n ? begin + BLOCK_ROWS : n;
+    for (int64_t g = 0; g < bins->n_groups; g++) {
+        const uint8_t *shared = turning->shared[g];
+        const uint8_t *plain = job->plain + job->group_features[g];
+        uint8_t *column = bins->columns + g * n, *codes = bins->codes + g;
+        for (int64_t row = begin; row < end; row++) {
+            column[row] = codes[row * bins->stride] =
+                shared ? shared[row] : plain[row * n_features];
+        }
+    }
+    for (int64_t g = bins->n_groups; g < bins->stride; g++) {
+        for (int64_t row = begin; row < end; row++) {
+            bins->codes[row * bins->stride + g] = 0;
+        }
+    }
+}
+
+/* The codes of all groups, column after column and row after row. `shared` has, per group, the
+ * codes of those that are made of several features. */
+static bool write_groups(const struct job *job, uint8_t *const *shared)
+{
+    qn_bins *bins = job->bins;
+    const int64_t n = bins->n_rows;
+    bins->stride = (bins->n_groups + 7) / 8 * 8;
+    bins->codes = qn_alloc_aligned(n * bins->stride, 1);
+    bins->columns = qn_alloc_aligned(n * bins->n_groups, 1);
+    if (!bins->codes || !bins->columns) return false;
+    for (int64_t f = 0; f < bins->n_features; f++) {
+        const int64_t g = bins->features[f].group;
+        if (bins->features[f].alone) job->group_features[g] = f;
+    }
+    struct turning turning = {job, shared};
+    qn_pool_run(job->pool, (n + BLOCK_ROWS - 1) / BLOCK_ROWS, turn_block, &turning);
+    return true;
+}
+
 /* Numbers the groups: features of many bins stand alone, the others fill groups in their order. */
 static bool make_groups(struct job *job)
 {
@@ -260,23 +328,7 @@ static bool make_groups(struct job *job)
             group.codes[i] = job->plain[i * bins->n_features + f];
         }
     }
-    if (complete && bins->n_groups == bins->n_features) {
-        bins->codes = job->plain;
-        job->plain = NULL;
-    } else if (complete) {
-        bins->codes = qn_alloc_aligned(n * bins->n_groups + QN_GROUP_CODES, 1);
-        complete = bins->codes != NULL;
-        for (int64_t f = 0; complete && f < bins->n_features; f++) {
-            const int32_t g = bins->features[f].group;
-            if (!bins->features[f].alone && !shared[g]) continue; /* written with its first */
-            for (int64_t i = 0; i < n; i++) {
-                bins->codes[i * bins->n_groups + g] =
-                    shared[g] ? shared[g][i] : job->plain[i * bins->n_features + f];
-            }
-            qn_free(shared[g]);
-            shared[g] = NULL;
-        }
-    }
+    complete = complete && write_groups(job, shared);
     for (int64_t g = 0; shared && g < bins->n_groups; g++) {
         qn_free(shared[g]);
     }
@@ -295,8 +347,9 @@ static bool allocate(struct job *job)
     bins->n_features = job->dataset->n_dense[QN_VIEW_TREE];
     bins->features = qn_alloc_array(bins->n_features, sizeof *bins->features);
     bins->group_codes = qn_alloc_array(bins->n_features, sizeof *bins->group_codes);
+    job->group_features = qn_alloc_array(bins->n_features, sizeof *job->group_features);
     job->plain = qn_alloc_aligned(bins->n_rows * bins->n_features + QN_GROUP_CODES, 1);
-    bool complete = bins->features && bins->group_codes && job->plain;
+    bool complete = bins->features && bins->group_codes && job->group_features && job->plain;
     for (int64_t f = 0; complete && f < bins->n_features; f++) {
         bins->features[f].decode = qn_alloc_array(QN_GROUP_CODES, 1);
         complete = bins->features[f].decode != NULL;
@@ -315,6 +368,7 @@ qn_status qn_bins_create(const qn_dataset *dataset, int max_bin, qn_pool *pool, 
     qn_bins *bins = qn_alloc_array(1, sizeof *bins);
     struct job job = {.dataset = dataset,
                       .bins = bins,
+                      .pool = pool,
                       .max_bin = max_bin < 3     ? 3
                                  : max_bin > 255 ? 255
                                                  : max_bin,
@@ -332,6 +386,7 @@ qn_status qn_bins_create(const qn_dataset *dataset, int max_bin, qn_pool *pool, 
     qn_free(sample);
     qn_free(job.statuses);
     qn_free(job.plain);
+    qn_free(job.group_features);
     if (!complete) {
         qn_bins_free(bins);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the bins");

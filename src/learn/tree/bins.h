@@ -31,7 +31,9 @@ struct qn_bins {
     qn_bin_feature *features;
     int64_t n_groups;
     int32_t *group_codes; /* per group: how many codes it uses */
-    uint8_t *codes;       /* n_rows × n_groups */
+    int64_t stride;       /* bytes of a row of codes: n_groups, rounded up to whole words */
+    uint8_t *codes;       /* n_rows × stride, row after row: for histograms */
+    uint8_t *columns;     /* the same, column after column: for what looks at one feature */
 };
 
 /* max_bin counts bin 0; at most 255. */

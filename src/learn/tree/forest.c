@@ -154,12 +154,12 @@ static void try_random_cut(struct tree *t, const struct pending *node, int32_t f
 {
     const struct forest *f = t->forest;
     const qn_bin_feature *described = &f->bins->features[feature];
-    const uint8_t *codes = f->bins->codes + described->group, *decode = described->decode;
-    const int64_t stride = f->bins->n_groups;
+    const uint8_t *codes = f->bins->columns + described->group * f->bins->n_rows,
+                  *decode = described->decode;
     const int32_t *rows = t->rows + node->begin;
     int32_t least = 255, most = 0;
     for (int64_t i = 0; i < node->n; i++) {
-        const uint8_t code = decode[codes[rows[i] * stride]];
+        const uint8_t code = decode[codes[rows[i]]];
         least = code < least ? code : least;
         most = code > most ? code : most;
     }
@@ -169,7 +169,7 @@ static void try_random_cut(struct tree *t, const struct pending *node, int32_t f
     int64_t n_left = 0;
     memset(t->left, 0, (size_t)f->k * sizeof *t->left);
     for (int64_t i = 0; i < node->n; i++) {
-        if (decode[codes[rows[i] * stride]] > bin) continue;
+        if (decode[codes[rows[i]]] > bin) continue;
         add_row(f, rows[i], t->left, &weight);
         n_left++;
     }
@@ -190,12 +190,12 @@ static void try_all_cuts(struct tree *t, const struct pending *node, int32_t fea
 {
     const struct forest *f = t->forest;
     const qn_bin_feature *described = &f->bins->features[feature];
-    const uint8_t *codes = f->bins->codes + described->group, *decode = described->decode;
-    const int64_t stride = f->bins->n_groups;
+    const uint8_t *codes = f->bins->columns + described->group * f->bins->n_rows,
+                  *decode = described->decode;
     const int32_t *rows = t->rows + node->begin;
     int32_t starts[257] = {0};
     for (int64_t i = 0; i < node->n; i++) {
-        starts[decode[codes[rows[i] * stride]] + 1]++;
+        starts[decode[codes[rows[i]]] + 1]++;
     }
     int32_t ends[256];
     for (int b = 0; b < 256; b++) {
@@ -203,7 +203,7 @@ static void try_all_cuts(struct tree *t, const struct pending *node, int32_t fea
         ends[b] = starts[b];
     }
     for (int64_t i = 0; i < node->n; i++) {
-        t->spare[ends[decode[codes[rows[i] * stride]]]++] = rows[i];
+        t->spare[ends[decode[codes[rows[i]]]]++] = rows[i];
     }
     double weight = 0, left_squares = 0, right_squares = 0;
     memset(t->left, 0, (size_t)f->k * sizeof *t->left);
@@ -315,12 +315,12 @@ static int64_t partition(struct tree *t, const struct pending *node, const struc
 {
     const struct forest *f = t->forest;
     const qn_bin_feature *described = &f->bins->features[cut->feature];
-    const uint8_t *codes = f->bins->codes + described->group;
+    const uint8_t *codes = f->bins->columns + described->group * f->bins->n_rows;
     int32_t *rows = t->rows + node->begin;
     int64_t n_left = 0, n_right = 0;
     for (int64_t i = 0; i < node->n; i++) {
         const int32_t row = rows[i];
-        if (described->decode[codes[row * f->bins->n_groups]] <= cut->bin) {
+        if (described->decode[codes[row]] <= cut->bin) {
             rows[n_left++] = row;
         } else {
             t->spare[n_right++] = row;

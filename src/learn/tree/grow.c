@@ -22,7 +22,7 @@ enum {
 
 /* A leaf whose rows take less is copied together: they fit a core's share of the last cache level,
  * and the core's own. */
-static const int64_t copy_bytes[N_COPIES] = {4 << 20, 256 << 10};
+static const int64_t copy_bytes[N_COPIES] = {1 << 20, 128 << 10};
 
 /* A leaf; once split and its turn has come, a node. */
 struct leaf {
@@ -89,12 +89,12 @@ struct qn_grower {
 
 static bool create_copies(qn_grower *grower)
 {
-    const int64_t n = grower->bins->n_train, stride = grower->bins->n_groups;
+    const int64_t n = grower->bins->n_train, stride = grower->bins->stride;
     bool complete = true;
     for (int i = 0; i < N_COPIES && complete; i++) {
         if (n * (stride + 8) <= 2 * copy_bytes[i]) continue; /* would never be used */
         struct copy *copy = &grower->copies[i];
-        copy->codes = qn_alloc_aligned(n * stride + QN_GROUP_CODES, 1);
+        copy->codes = qn_alloc_aligned(n * stride, 1);
         copy->packed = qn_alloc_aligned(n, sizeof *copy->packed);
         copy->origin = qn_alloc_aligned(n, sizeof *copy->origin);
         complete = copy->codes && copy->packed && copy->origin;
@@ -218,7 +218,7 @@ static void measure_part(void *context, int64_t i)
     double most_g = 0, most_h = 0;
     for (int64_t at = part_begin(parts, i); at < part_begin(parts, i + 1); at++) {
         const int64_t row = r->rows ? r->rows[at] : at;
-        const double g = fabs(r->gradients[row]), h = r->hessians[row];
+        const double g = fabs(r->derivatives[row].gradient), h = r->derivatives[row].hessian;
         most_g = g > most_g ? g : most_g;
         most_h = h > most_h ? h : most_h;
     }
@@ -237,8 +237,8 @@ static void pack_part(void *context, int64_t i)
     int64_t sum = 0;
     for (int64_t at = part_begin(parts, i); at < part_begin(parts, i + 1); at++) {
         const int64_t row = r->rows ? r->rows[at] : at;
-        const double g = (r->gradients[row] * per_g + rounder) - rounder;
-        const double h = (r->hessians[row] * per_h + rounder) - rounder;
+        const double g = (r->derivatives[row].gradient * per_g + rounder) - rounder;
+        const double h = (r->derivatives[row].hessian * per_h + rounder) - rounder;
         const int64_t packed = (int64_t)(int32_t)g * (INT64_C(1) << 32) + (int32_t)h;
         grower->packed[row] = packed;
         sum += packed;
@@ -272,7 +272,7 @@ static int64_t pack(qn_grower *grower, const qn_grow_request *request)
 
 static qn_row_block block_of(const qn_grower *grower, const struct leaf *leaf)
 {
-    const int64_t stride = grower->bins->n_groups;
+    const int64_t stride = grower->bins->stride;
     if (leaf->copy == 0) return (qn_row_block){grower->bins->codes, stride, grower->packed};
     const struct copy *copy = &grower->copies[leaf->copy - 1];
     return (qn_row_block){copy->codes + leaf->block_begin * stride, stride,
@@ -297,14 +297,11 @@ static const struct copy *copy_of(const qn_grower *grower, const struct leaf *le
     return leaf->copy ? &grower->copies[leaf->copy - 1] : NULL;
 }
 
+/* A row's codes are whole words. */
 static inline void copy_codes(uint8_t *restrict to, const uint8_t *restrict from, int64_t n)
 {
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8) {
+    for (int64_t i = 0; i < n; i += 8) {
         memcpy(to + i, from + i, 8);
-    }
-    for (; i < n; i++) {
-        to[i] = from[i];
     }
 }
 
@@ -313,7 +310,7 @@ static void copy_part(void *context, int64_t i)
     struct parts *parts = context;
     const qn_grower *grower = parts->grower;
     const struct leaf *leaf = parts->leaf;
-    const int64_t stride = grower->bins->n_groups;
+    const int64_t stride = grower->bins->stride;
     const qn_row_block from = block_of(grower, leaf);
     const int32_t *rows = rows_of(grower, leaf);
     const struct copy *before = copy_of(grower, leaf);
@@ -333,7 +330,7 @@ static void copy_part(void *context, int64_t i)
 /* Copies the leaf's rows together if they now fit a cache level that their block does not. */
 static void gather(qn_grower *grower, struct leaf *leaf, qn_pool *pool)
 {
-    const int64_t row_bytes = grower->bins->n_groups + 8;
+    const int64_t row_bytes = grower->bins->stride + 8;
     int to = -1;
     for (int i = leaf->copy; i < N_COPIES; i++) {
         if (leaf->n * row_bytes <= copy_bytes[i] && leaf->block_n * row_bytes > 2 * copy_bytes[i] &&
@@ -360,12 +357,15 @@ static void mark_part(void *context, int64_t i)
     const struct leaf *leaf = parts->leaf;
     const qn_row_block block = block_of(grower, leaf);
     const int32_t *rows = rows_of(grower, leaf);
-    const uint8_t *codes = block.codes + parts->group;
+    /* The bins themselves are there as columns too. */
+    const uint8_t *codes = leaf->copy ? block.codes + parts->group
+                                      : grower->bins->columns + parts->group * grower->bins->n_rows;
+    const int64_t stride = leaf->copy ? block.stride : 1;
     uint8_t *marks = grower->marks + leaf->begin;
     int64_t n_left = 0;
     for (int64_t at = part_begin(parts, i); at < part_begin(parts, i + 1); at++) {
         const int64_t row = rows ? rows[at] : at;
-        marks[at] = parts->goes_left[codes[row * block.stride]];
+        marks[at] = parts->goes_left[codes[row * stride]];
         n_left += marks[at];
     }
     parts->counts[i + 1] = n_left;
@@ -765,8 +765,8 @@ static void set_value(void *context, int64_t number)
     int64_t g = 0, h = 0;
     for (int64_t i = 0; i < leaf->n; i++) {
         const int32_t row = originals[i] = row_at(copy, leaf, rows, i);
-        g += (int64_t)(v->request->gradients[row] * v->scale_g);
-        h += (int64_t)(v->request->hessians[row] * v->scale_h);
+        g += (int64_t)(v->request->derivatives[row].gradient * v->scale_g);
+        h += (int64_t)(v->request->derivatives[row].hessian * v->scale_h);
     }
     double value;
     if (v->request->renew) {
@@ -943,7 +943,7 @@ void qn_grower_walk(const qn_grower *grower, int64_t first, int64_t n, const uin
     const qn_bins *bins = grower->bins;
     for (int64_t i = 0; i < n; i++) {
         if (skip && skip[i]) continue;
-        const uint8_t *codes = bins->codes + (first + i) * bins->n_groups;
+        const uint8_t *codes = bins->codes + (first + i) * bins->stride;
         int32_t at = grower->n_nodes > 0 ? 0 : ~0;
         while (at >= 0) {
             const struct bin_node *node = &grower->nodes[at];

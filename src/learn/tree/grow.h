@@ -26,11 +26,16 @@ qn_status qn_grower_create(const qn_bins *bins, const qn_grow_params *params, qn
                            qn_grower **out, qn_error *err);
 void qn_grower_free(qn_grower *grower); /* accepts NULL */
 
+/* Of a row's loss by its score. */
+typedef struct qn_derivatives {
+    double gradient, hessian; /* the latter >= 0 */
+} qn_derivatives;
+
 /* What one tree is grown from. */
 typedef struct qn_grow_request {
     const int32_t *rows; /* training rows, increasing; NULL: all of them */
     int64_t n_rows;
-    const double *gradients, *hessians; /* per training row; hessians >= 0 */
+    const qn_derivatives *derivatives; /* per training row */
     uint64_t seed;
     const qn_stop *stop;
     /* The value of a leaf in place of the Newton step, for losses whose best value is a quantile;

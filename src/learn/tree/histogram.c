@@ -7,7 +7,7 @@
 #include <string.h>
 
 enum {
-    TILE_GROUPS = 16, /* cells of a tile, 32 kB, share the first cache level with little else */
+    TILE_GROUPS = 32, /* cells of a tile take 64 kB: measured best between both cache levels */
     AHEAD_ROWS = 16   /* how far ahead of use rows are asked for */
 };
 
