@@ -809,7 +809,9 @@ static void emit(qn_grower *grower, qn_tree_builder *builder)
     for (int64_t i = 0; i < grower->n_leaves && !builder->failed; i++) {
         const struct leaf *leaf = &grower->leaves[i];
         if (!leaf->split_up) continue;
-        qn_tree_node out = {.feature = leaf->split.feature};
+        qn_tree_node out = {.feature = leaf->split.feature,
+                            .left_cover = (float)grower->leaves[leaf->left].n,
+                            .right_cover = (float)grower->leaves[leaf->right].n};
         if (grower->bins->features[out.feature].categorical) {
             out.flags = QN_NODE_CATEGORY;
             out.threshold = (double)qn_tree_builder_add_set(builder, leaf->split.set);

@@ -106,7 +106,7 @@ static double barrier(void *context, const double *x, double *gradient)
     return x[0] > 0 ? x[0] - log(x[0]) : QN_INF;
 }
 
-static qn_status minimise(qn_objective objective, void *context, int64_t n, double *x,
+static qn_status minimise(qn_function objective, void *context, int64_t n, double *x,
                           int64_t iterations_max, int64_t *n_iterations)
 {
     const qn_minimise_request request = {.objective = objective,
