@@ -182,8 +182,6 @@ static void print_rate(double value, int width)
 static qn_status slice(const struct evaluating *e, qn_json_writer *json, qn_error *err)
 {
     const int64_t col = qn_frame_find(e->frame, e->request->slice);
-    if (col < 0)
-        return qn_fail(err, QN_ERR_ARG, "--slice: there is no column '%s'", e->request->slice);
     const qn_metric *metric = qn_metric_find(qn_model_record(e->model)->metric);
     if (!metric) metric = qn_metric_default(qn_model_schema(e->model)->task);
     qn_profile *profile = NULL;
@@ -307,6 +305,9 @@ static qn_status print_json(const struct evaluating *e, qn_error *err)
 static qn_status evaluate(struct evaluating *e, qn_error *err)
 {
     QN_TRY(load(e, err));
+    if (e->request->slice && qn_frame_find(e->frame, e->request->slice) < 0) {
+        return qn_fail(err, QN_ERR_ARG, "--slice: there is no column '%s'", e->request->slice);
+    }
     QN_TRY(load_groups(e, err));
     const qn_metric_input input = input_of(e);
     QN_TRY(qn_evaluation_create(&input, (uint64_t)qn_model_record(e->model)->seed, e->pool,

@@ -179,8 +179,20 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+/* A name that promises another form than what would be written is refused. */
+static qn_status check_output(const char *path, qn_error *err)
+{
+    static const char *const others[] = {".parquet", ".tsv", ".gz", ".zst", ".arrow", ".xlsx"};
+    for (size_t i = 0; path && i < sizeof others / sizeof *others; i++) {
+        if (!ends_with(path, others[i])) continue;
+        return qn_fail(err, QN_ERR_ARG, "-o %s: predictions are written as .csv or .jsonl", path);
+    }
+    return QN_OK;
+}
+
 static qn_status predict(const struct predict_request *request, qn_error *err)
 {
+    QN_TRY(check_output(request->output, err));
     qn_model *model = NULL;
     qn_frame *frame = NULL;
     double *outputs = NULL;
