@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
 # Wrong words on the command line: one line that says which, and exit code 2.
-try quern
+quern >overview.txt 2>&1 || echo "exit $?" # its text is in help.stdout.exact
 try quern fti
 try quern help fti
 try quern fit
