@@ -363,6 +363,16 @@ static qn_status allocate(const qn_trials_request *request, int32_t n_folds, qn_
     return QN_OK;
 }
 
+/* Whether a candidate is complete that is no mere baseline, which stands first. */
+static bool any_complete(const qn_trial *trials, int64_t n)
+{
+    bool any = n == 1 && trials[0].complete;
+    for (int64_t c = 1; c < n; c++) {
+        any |= trials[c].complete;
+    }
+    return any;
+}
+
 qn_status qn_trials_run(const qn_trials_request *request, qn_trial *trials, qn_str *warnings,
                         qn_error *err)
 {
@@ -382,7 +392,7 @@ qn_status qn_trials_run(const qn_trials_request *request, qn_trial *trials, qn_s
         pthread_mutex_init(&run.lock, NULL);
         qn_pool_run(request->pool, (n - request->first) * n_folds, run_one, &job);
         pthread_mutex_destroy(&run.lock);
-        if (run.out_of_memory && run.n_complete == 0) {
+        if (run.out_of_memory && !any_complete(trials, n)) {
             status = qn_fail(err, QN_ERR_NOMEM, "no memory for the trials");
         }
     }

@@ -205,8 +205,9 @@ static void reading_survives_running_out_of_memory(void **state)
     static const char text[] = "a,b,c\n1,x,2020-01-01\n2,\"y\"\"\",2020-01-02\nz,caf\xe9,NA\n";
     const qn_read_request request = {.uri = "t.csv"};
     qn_frame *f = NULL;
-    CHECK_SURVIVES_NO_MEMORY(qn_csv_read(
-        &request, "t.csv", &(qn_content){.data = text, .bytes = sizeof text - 1}, &f, NULL, NULL));
+    const qn_content content = {.data = text, .bytes = sizeof text - 1};
+    CHECK_SURVIVES_NO_MEMORY_RELEASING(qn_csv_read(&request, "t.csv", &content, &f, NULL, NULL),
+                                       qn_frame_free(f));
     qn_frame_free(f);
 }
 

@@ -443,7 +443,7 @@ static void reading_survives_running_out_of_memory(void **state)
         }
         qn_str_add(&text, "\",NA,false\n1.5,x,x,x,x,x\n");
         qn_frame *f = NULL;
-        CHECK_SURVIVES_NO_MEMORY(read_much(&text, &f));
+        CHECK_SURVIVES_NO_MEMORY_RELEASING(read_much(&text, &f), qn_frame_free(f));
         CHECK_INT(qn_frame_n_rows(f), 32 + stray);
         qn_frame_free(f);
         qn_str_release(&text);

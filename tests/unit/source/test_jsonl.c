@@ -307,7 +307,8 @@ static void reading_survives_running_out_of_memory(void **state)
         qn_str_add(&text, "}\n");
     }
     qn_frame *f = NULL;
-    CHECK_SURVIVES_NO_MEMORY(read_bytes(text.text, text.bytes, &f, NULL));
+    CHECK_SURVIVES_NO_MEMORY_RELEASING(read_bytes(text.text, text.bytes, &f, NULL),
+                                       qn_frame_free(f));
     CHECK_INT(qn_frame_n_rows(f), 130);
     CHECK_INT(qn_frame_n_missing(f, qn_frame_find(f, "late")), 101);
     qn_frame_free(f);

@@ -82,8 +82,9 @@ static void lines_survive_running_out_of_memory(void **state)
 {
     (void)state;
     qn_frame *f = NULL;
-    CHECK_SURVIVES_NO_MEMORY(read_lines(
-        "{\"a\":1,\"b\":{\"c\":\"x\"}}\n{\"a\":\"y\",\"d\":\"2020-01-01\"}\n", &f, NULL));
+    static const char text[] =
+        "{\"a\":1,\"b\":{\"c\":\"x\"}}\n{\"a\":\"y\",\"d\":\"2020-01-01\"}\n";
+    CHECK_SURVIVES_NO_MEMORY_RELEASING(read_lines(text, &f, NULL), qn_frame_free(f));
     qn_frame_free(f);
 }
 
@@ -180,7 +181,7 @@ static void a_file_survives_running_out_of_memory(void **state)
     close(fd);
     write_file(path, "a,b\n1,x\n2,y\n");
     qn_frame *f = NULL;
-    CHECK_SURVIVES_NO_MEMORY(qn_frame_read(path, 1, &f, NULL));
+    CHECK_SURVIVES_NO_MEMORY_RELEASING(qn_frame_read(path, 1, &f, NULL), qn_frame_free(f));
     qn_frame_free(f);
     unlink(path);
 }

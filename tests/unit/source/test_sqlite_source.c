@@ -218,9 +218,10 @@ static void reading_survives_running_out_of_memory(void **state)
 {
     (void)state;
     qn_frame *f = NULL;
-    CHECK_SURVIVES_NO_MEMORY(read_all("?table=q\"t", &f));
+    CHECK_SURVIVES_NO_MEMORY_RELEASING(read_all("?table=q\"t", &f), qn_frame_free(f));
     qn_frame_free(f);
-    CHECK_SURVIVES_NO_MEMORY(read_all("?query=SELECT a, a, b, c, d FROM odd", &f));
+    CHECK_SURVIVES_NO_MEMORY_RELEASING(read_all("?query=SELECT a, a, b, c, d FROM odd", &f),
+                                       qn_frame_free(f));
     qn_frame_free(f);
 }
 
