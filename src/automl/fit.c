@@ -753,14 +753,18 @@ static qn_status write_all(struct fit *fit, qn_error *err)
                               .interrupted = interrupted};
     QN_TRY(qn_fit_record_create(&outcome, true, &fit->record, err));
     attach(fit, &fit->record);
+    const bool new_model = access(fit->model_path, F_OK) != 0,
+               new_report = *fit->report_path && access(fit->report_path, F_OK) != 0;
     QN_TRY(qn_bundle_write(fit->model_path, fit->inputs.schema, fit->predictor, &fit->record, err));
     end_stage(fit, "writing"); /* the report, which shows it, comes after */
     outcome.n_stages = fit->n_stages;
 
     qn_record full = {0};
-    QN_TRY(qn_fit_record_create(&outcome, false, &full, err));
-    attach(fit, &full);
-    qn_status status = write_report(fit, &full, err);
+    qn_status status = qn_fit_record_create(&outcome, false, &full, err);
+    if (status == QN_OK) {
+        attach(fit, &full);
+        status = write_report(fit, &full, err);
+    }
     outcome.seconds = qn_clock_s() - fit->begun_s;
     if (status == QN_OK) {
         status = qn_fit_summary(&outcome, &full, fit->model_path, &fit->result->json, err);
@@ -769,7 +773,11 @@ static qn_status write_all(struct fit *fit, qn_error *err)
     full.findings = (qn_findings){0};
     full.test = full.test_baseline = full.cv = NULL;
     qn_record_release(&full);
-    QN_TRY(status);
+    if (status != QN_OK) {
+        if (new_model) unlink(fit->model_path);
+        if (new_report) unlink(fit->report_path);
+        return status;
+    }
     fit->result->model = fit->model_path;
     fit->model_path = NULL;
     if (*fit->report_path) {
