@@ -209,6 +209,17 @@ static bool has_kind(const qn_schema *schema, qn_kind kind)
     return false;
 }
 
+/* Told to stop with no model to show for it. */
+static qn_status nothing_ready(struct fit *fit, qn_error *err)
+{
+    if (qn_stop_interrupted(&fit->stop)) {
+        return qn_fail(err, QN_ERR_INTERRUPTED, "interrupted before any model was ready");
+    }
+    return qn_fail(err, QN_ERR_BUDGET,
+                   "%.3g s are too short to train any model on %lld rows: raise --budget",
+                   fit->request.budget_s, (long long)fit->inputs.n_train);
+}
+
 /* Folds. */
 
 /* One boosted model costs about this much for each row × feature × output. */
@@ -293,7 +304,8 @@ static qn_status prepare_folds(struct fit *fit, qn_error *err)
                                       .seed = (uint64_t)fit->request.seed,
                                       .pool = fit->pool,
                                       .stop = &fit->stop};
-    return qn_fold_set_create(&question, &fit->folds, err);
+    const qn_status status = qn_fold_set_create(&question, &fit->folds, err);
+    return status == QN_ERR_INTERRUPTED ? nothing_ready(fit, err) : status;
 }
 
 /* Per position of the training rows. */
@@ -451,15 +463,10 @@ static qn_status rescue(struct fit *fit, qn_error *err)
         if (n_done > 0 && (best <= 0 || n_done > fit->trials[best].n_done)) best = t;
     }
     if (best < 0) {
-        if (qn_stop_interrupted(&fit->stop)) {
-            return qn_fail(err, QN_ERR_INTERRUPTED, "interrupted before any model was ready");
-        }
-        if (fit->notes.bytes > 0) {
+        if (fit->notes.bytes > 0 && !qn_stop_interrupted(&fit->stop)) {
             return qn_fail(err, QN_ERR_DATA, "no learner could be trained: %s", fit->notes.text);
         }
-        return qn_fail(err, QN_ERR_BUDGET,
-                       "%.3g s are too short to train any model on %lld rows: raise --budget",
-                       fit->request.budget_s, (long long)fit->inputs.n_train);
+        return nothing_ready(fit, err);
     }
     qn_str_addf(&fit->notes,
                 "time was up before any candidate had all its folds: %s, trained on "

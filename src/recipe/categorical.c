@@ -2,7 +2,8 @@
 /* Categories. Levels are numbered by how often training has them; rare ones, and those never seen,
  * have no number.
  * Tree view: the number as a category; with many levels also the mean target of the level
- * (Micci-Barreca 2001, smoothed by alpha = 10 rows of the overall mean) and its frequency.
+ * (Micci-Barreca 2001, smoothed by alpha = 10 rows of the overall mean) and its frequency; with
+ * more than ten classes the frequency alone, since a column per class would be too many.
  * Dense view: one column per frequent level, one for rare or unseen, one for missing; with many
  * levels the target mean and frequency too. */
 #include "recipe/transform.h"
@@ -15,7 +16,12 @@
 
 enum {
     LEVELS_MAX = 10000,
-    ONE_HOT_MAX = 30,
+    /* Levels with a dense column of their own: the 30 most frequent, and those after them with at
+     * least 30 rows, whose mean is then known to a fifth of a standard deviation; at most 128, a
+     * kilobyte a row. The others share one column, and have their target mean. */
+    ONE_HOT_ALWAYS = 30,
+    ONE_HOT_ROWS = 30,
+    ONE_HOT_MAX = 128,
     ENCODED_FROM = 9,     /* levels from which the target mean is worth a column */
     ENCODED_CLASSES = 10, /* classes up to which each has its own */
     RARE_ROWS = 2
@@ -26,6 +32,7 @@ struct categorical {
     qn_map *levels; /* text → number */
     int32_t n_levels, n_hot;
     int32_t n_encoded; /* target columns: 0, 1, or one per class */
+    bool has_count;    /* and one of the frequency */
     double *encoded;   /* n_levels × n_encoded */
     double *frequency; /* n_levels: log of the count */
     double priors[ENCODED_CLASSES];
@@ -83,8 +90,10 @@ static qn_status number_levels(const qn_fit_column *column, struct categorical *
         complete = qn_map_set(state->levels, counts[i].text, counts[i].bytes, i);
         state->frequency[i] = log((double)counts[i].rows);
         state->n_levels = (int32_t)(i + 1);
+        if (i < ONE_HOT_ALWAYS || (i < ONE_HOT_MAX && counts[i].rows >= ONE_HOT_ROWS)) {
+            state->n_hot = state->n_levels;
+        }
     }
-    state->n_hot = state->n_levels < ONE_HOT_MAX ? state->n_levels : ONE_HOT_MAX;
     qn_free(counts);
     qn_map_free(all);
     return complete ? QN_OK
@@ -147,8 +156,9 @@ static int32_t *levels_of_rows(const qn_fit_column *column, const struct categor
 static qn_status fit_encoding(const qn_fit_column *column, struct categorical *state, qn_error *err)
 {
     const int32_t n_classes = column->request->schema->n_classes;
-    if (state->n_levels < ENCODED_FROM || n_classes > ENCODED_CLASSES) return QN_OK;
-    state->n_encoded = n_classes > 2 ? n_classes : 1;
+    if (state->n_levels < ENCODED_FROM) return QN_OK;
+    state->has_count = true;
+    state->n_encoded = n_classes > ENCODED_CLASSES ? 0 : n_classes > 2 ? n_classes : 1;
     int32_t *levels = levels_of_rows(column, state);
     double *counts = qn_alloc_array(state->n_levels, sizeof *counts);
     double *values = qn_alloc_array(column->n_rows, sizeof *values);
@@ -192,7 +202,7 @@ static qn_status add_encoded(const qn_fit_column *column, const struct categoric
         qn_str_release(&suffix);
         QN_TRY(status);
     }
-    return state->n_encoded > 0 ? qn_step_add_feature(step, view, name, "~count", 0, err) : QN_OK;
+    return state->has_count ? qn_step_add_feature(step, view, name, "~count", 0, err) : QN_OK;
 }
 
 static qn_status add_features(const qn_fit_column *column, const struct categorical *state,
@@ -243,8 +253,7 @@ static void apply(const qn_step *step, qn_view view, const qn_cell *cells, int64
             out[state->n_hot * stride + i] = cells[i].text && (level < 0 || level >= state->n_hot);
             out[(state->n_hot + 1) * stride + i] = !cells[i].text;
         }
-        if (state->n_encoded == 0) continue;
-        for (int32_t k = 0; k <= state->n_encoded; k++) {
+        for (int32_t k = 0; k < state->n_encoded + state->has_count; k++) {
             double value;
             if (k == state->n_encoded) {
                 value = level < 0 ? 0 : state->frequency[level];
@@ -303,7 +312,7 @@ static void write_state(const qn_step *step, qn_writer *writer)
     qn_write_array(writer, state->encoded, (int64_t)state->n_levels * state->n_encoded,
                    sizeof *state->encoded);
     qn_write_array(writer, state->priors, ENCODED_CLASSES, sizeof *state->priors);
-    for (int32_t k = 0; state->n_encoded > 0 && k <= state->n_encoded; k++) {
+    for (int32_t k = 0; k < state->n_encoded + state->has_count; k++) {
         qn_scale_write(&state->scales[k], writer);
     }
 }
@@ -339,7 +348,14 @@ static qn_status read_state(qn_reader *reader, qn_step *step, qn_error *err)
         state->n_encoded < 0 || state->n_encoded > ENCODED_CLASSES) {
         return damaged(err);
     }
-    state->n_hot = state->n_levels < ONE_HOT_MAX ? state->n_levels : ONE_HOT_MAX;
+    /* The numbers of features tell how many levels have a column, and whether there is a count. */
+    state->has_count = step->n_dense[QN_VIEW_TREE] == 2 + state->n_encoded;
+    const int32_t n_extra = state->n_encoded + state->has_count;
+    state->n_hot = step->n_dense[QN_VIEW_DENSE] - 2 - n_extra;
+    if (step->n_dense[QN_VIEW_TREE] != 1 + n_extra || state->n_hot < 0 ||
+        state->n_hot > state->n_levels || (state->n_encoded > 0 && !state->has_count)) {
+        return damaged(err);
+    }
     state->levels = qn_map_create(state->n_levels);
     if (!state->levels) return qn_fail(err, QN_ERR_NOMEM, "no memory for levels");
     for (int32_t level = 0; level < state->n_levels && !reader->failed; level++) {
@@ -357,13 +373,8 @@ static qn_status read_state(qn_reader *reader, qn_step *step, qn_error *err)
     if (status == QN_OK) memcpy(state->priors, priors, sizeof state->priors);
     qn_free(priors);
     if (status != QN_OK) return status;
-    for (int32_t k = 0; state->n_encoded > 0 && k <= state->n_encoded; k++) {
+    for (int32_t k = 0; k < n_extra; k++) {
         if (!qn_scale_read(reader, &state->scales[k])) return damaged(err);
-    }
-    const int32_t extra = state->n_encoded > 0 ? state->n_encoded + 1 : 0;
-    if (step->n_dense[QN_VIEW_TREE] != 1 + extra ||
-        step->n_dense[QN_VIEW_DENSE] != state->n_hot + 2 + extra) {
-        return damaged(err);
     }
     /* Learners and models size tables by n_levels: no code may reach it. */
     const int32_t n_codes = state->n_levels > 0 ? state->n_levels : 1;

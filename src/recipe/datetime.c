@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Dates: days since 1970, and the parts of the calendar that vary in training. Tree view: the
- * parts as numbers. Dense view: the same, scaled, and the cyclic ones as sine and cosine. */
+ * parts as numbers. Dense view: the same, scaled, the cyclic ones as sine and cosine, and an
+ * indicator of missing if training had any. */
 #include "recipe/transform.h"
 
 #include "base/alloc.h"
@@ -15,6 +16,7 @@ static const struct {
 
 struct datetime {
     uint32_t used; /* bit i: part i varies in training */
+    bool has_indicator;
     qn_scale scales[N_PARTS];
 };
 
@@ -71,6 +73,7 @@ static qn_status fit(const qn_fit_column *column, qn_step *step, qn_error *err)
     for (int64_t i = 0; status == QN_OK && i < n; i++) {
         double row[N_PARTS];
         take_apart(column->cells[i].number, row);
+        state->has_indicator |= isnan(row[0]);
         for (int p = 0; p < N_PARTS; p++) {
             values[p * n + i] = row[p];
         }
@@ -86,8 +89,12 @@ static qn_status fit(const qn_fit_column *column, qn_step *step, qn_error *err)
         status = qn_scale_fit(values + p * n, n, false, &state->scales[p], err);
     }
     qn_free(values);
-    return status == QN_OK ? add_features(column->schema_column->name, state->used, step, err)
-                           : status;
+    const char *name = column->schema_column->name;
+    if (status == QN_OK) status = add_features(name, state->used, step, err);
+    if (status == QN_OK && state->has_indicator) {
+        status = qn_step_add_feature(step, QN_VIEW_DENSE, name, " is missing", 0, err);
+    }
+    return status;
 }
 
 static void apply(const qn_step *step, qn_view view, const qn_cell *cells, int64_t n_rows,
@@ -108,6 +115,7 @@ static void apply(const qn_step *step, qn_view view, const qn_cell *cells, int64
             out[at + stride] = isnan(angle) ? 0 : cos(angle);
             at += 2 * stride;
         }
+        if (view == QN_VIEW_DENSE && state->has_indicator) out[at] = isnan(row[0]);
     }
 }
 
@@ -134,7 +142,10 @@ static qn_status read_state(qn_reader *reader, qn_step *step, qn_error *err)
         n_tree += used;
         n_dense += used * (parts[p].period > 0 ? 3 : 1);
     }
-    if (!good || step->n_dense[QN_VIEW_TREE] != n_tree || step->n_dense[QN_VIEW_DENSE] != n_dense) {
+    /* The number of features tells whether there is an indicator. */
+    state->has_indicator = step->n_dense[QN_VIEW_DENSE] == n_dense + 1;
+    if (!good || step->n_dense[QN_VIEW_TREE] != n_tree ||
+        step->n_dense[QN_VIEW_DENSE] != n_dense + state->has_indicator) {
         return qn_fail(err, QN_ERR_DATA, "recipe: a column of dates is damaged");
     }
     return QN_OK;

@@ -2,18 +2,27 @@
 #include "recipe/recipe.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
+#include "base/map.h"
 #include "base/rng.h"
 #include "recipe/transform.h"
 
 #include <string.h>
 
-enum { FORMAT = 1, ROWS_A_TASK = 2048 };
+/* Format 1 had no list of kept features. */
+enum { FORMAT = 2, FORMAT_OLDEST = 1, ROWS_A_TASK = 2048, STEPS_AN_INPUT = 2 };
+/* Share of a column's rows whose category stands there once, from which the pieces of its words
+ * are looked at, too: tickets and cabins, streets, product codes. */
+static const double single_share = 0.25;
 
 struct qn_recipe {
     int32_t n_steps;
     qn_step *steps;
     int32_t n_inputs;
     bool skip_dense;
+    int64_t n_made[QN_N_VIEWS]; /* dense columns that the steps make */
+    int32_t *kept[QN_N_VIEWS];  /* which of them the view has, increasing; NULL: all */
+    int64_t n_kept[QN_N_VIEWS];
     int64_t n_dense[QN_N_VIEWS], n_sparse[QN_N_VIEWS];
     qn_feature *features[QN_N_VIEWS]; /* of all steps; names borrowed from them */
     int64_t n_features[QN_N_VIEWS];
@@ -44,6 +53,7 @@ void qn_recipe_free(qn_recipe *recipe)
     }
     for (int view = 0; view < QN_N_VIEWS; view++) {
         qn_free(recipe->features[view]);
+        qn_free(recipe->kept[view]);
     }
     qn_free(recipe->steps);
     qn_free(recipe->sparse_name);
@@ -70,21 +80,27 @@ qn_status qn_step_add_feature(qn_step *step, qn_view view, const char *column, c
     return QN_OK;
 }
 
-/* Gathers the features of all steps; called once they are complete. */
+/* Gathers the features of all steps; called once they are complete, and again once it is known
+ * which of them are kept. */
 static qn_status index_features(qn_recipe *recipe, qn_error *err)
 {
     for (int view = 0; view < QN_N_VIEWS; view++) {
         if (view == QN_VIEW_DENSE && recipe->skip_dense) continue;
-        int64_t n = 0;
+        int64_t n = 0, n_made = 0;
+        recipe->n_made[view] = recipe->n_sparse[view] = 0;
         for (int32_t s = 0; s < recipe->n_steps; s++) {
-            recipe->n_dense[view] += recipe->steps[s].n_dense[view];
+            recipe->n_made[view] += recipe->steps[s].n_dense[view];
             if (view == QN_VIEW_DENSE) recipe->n_sparse[view] += recipe->steps[s].n_sparse;
         }
+        const int32_t *kept = recipe->kept[view];
+        recipe->n_dense[view] = kept ? recipe->n_kept[view] : recipe->n_made[view];
         recipe->n_features[view] = recipe->n_dense[view] + recipe->n_sparse[view];
+        qn_free(recipe->features[view]);
         recipe->features[view] = qn_alloc_array(recipe->n_features[view], sizeof(qn_feature));
         if (!recipe->features[view]) return no_memory(err);
         for (int32_t s = 0; s < recipe->n_steps; s++) {
-            for (int32_t f = 0; f < recipe->steps[s].n_dense[view]; f++) {
+            for (int32_t f = 0; f < recipe->steps[s].n_dense[view]; f++, n_made++) {
+                if (kept && (n == recipe->n_dense[view] || kept[n] != n_made)) continue;
                 recipe->features[view][n++] = recipe->steps[s].features[view][f];
             }
         }
@@ -127,7 +143,7 @@ static struct layout layout_of(const qn_recipe *recipe, qn_view view, int64_t n_
         if (recipe->steps[s].scratch_bytes > own) own = recipe->steps[s].scratch_bytes;
     }
     const size_t rows = (size_t)n_rows;
-    l.starts = aligned(rows * (size_t)recipe->n_dense[view] * sizeof(double));
+    l.starts = aligned(rows * (size_t)recipe->n_made[view] * sizeof(double));
     l.cols = l.starts + (recipe->n_sparse[view] ? aligned((rows + 1) * sizeof(int64_t)) : 0);
     l.values = l.cols + aligned(rows * sparse_max * sizeof(int32_t));
     l.own = l.values + aligned(rows * sparse_max * sizeof(float));
@@ -163,6 +179,17 @@ static void apply_sparse(const qn_recipe *recipe, const qn_cell *cells, int64_t 
     }
 }
 
+/* Moves the columns that the view has to the front. */
+static void keep_columns(const qn_recipe *recipe, qn_view view, qn_matrix *matrix)
+{
+    const int32_t *kept = recipe->kept[view];
+    for (int64_t f = 0; kept && f < recipe->n_kept[view]; f++) {
+        if (kept[f] == f) continue;
+        memmove(matrix->dense + f * matrix->stride, matrix->dense + kept[f] * matrix->stride,
+                (size_t)matrix->n_rows * sizeof(double));
+    }
+}
+
 void qn_recipe_apply(const qn_recipe *recipe, qn_view view, const qn_cell *cells, int64_t n_rows,
                      void *scratch, qn_matrix *out)
 {
@@ -182,6 +209,7 @@ void qn_recipe_apply(const qn_recipe *recipe, qn_view view, const qn_cell *cells
         }
         at += step->n_dense[view] * n_rows;
     }
+    keep_columns(recipe, view, out);
     if (out->n_sparse == 0) return;
     out->sparse_starts = (int64_t *)(void *)(memory + l.starts);
     out->sparse_cols = (int32_t *)(void *)(memory + l.cols);
@@ -351,6 +379,11 @@ static int64_t column_of_input(const qn_schema *schema, int32_t input)
     return qn_schema_feature(schema, input);
 }
 
+static qn_status told_to_stop(qn_error *err)
+{
+    return qn_fail(err, QN_ERR_INTERRUPTED, "told to stop before the features were made");
+}
+
 static void fit_step(void *context, int64_t s)
 {
     struct fitting *fitting = context;
@@ -358,6 +391,10 @@ static void fit_step(void *context, int64_t s)
     const qn_schema *schema = fitting->request->schema;
     qn_cell *cells = NULL;
     char *scratch = NULL;
+    if (qn_stop_requested(fitting->request->stop)) {
+        fitting->statuses[s] = told_to_stop(&fitting->errors[s]);
+        return;
+    }
     qn_status status = load_column(fitting, step->input, &cells, &scratch);
     if (status == QN_OK) {
         const qn_fit_column column = {.request = fitting->request,
@@ -403,10 +440,38 @@ static qn_status run_steps(struct fitting *fitting, qn_error *err)
     return QN_OK;
 }
 
-static qn_status plan_steps(const qn_schema *schema, qn_recipe *recipe, qn_error *err)
+/* Whether many training rows of a column of categories have one that no other row has. */
+static qn_status has_many_singles(const qn_recipe_request *request, const char *name,
+                                  int64_t n_rows, bool *out, qn_error *err)
 {
+    const int64_t col = qn_frame_find(request->frame, name);
+    *out = false;
+    if (col < 0 || request->frame->columns[col].type != QN_TYPE_STRING) return QN_OK;
+    const qn_column *column = &request->frame->columns[col];
+    int32_t *counts = qn_alloc_array(column->dictionary.n, sizeof *counts);
+    if (!counts) return no_memory(err);
+    int64_t n_present = 0, n_single = 0;
+    for (int64_t i = 0; i < n_rows; i++) {
+        const int64_t row = request->rows ? request->rows[i] : i;
+        if (qn_column_is_missing(column, row)) continue;
+        counts[column->data.codes[row]]++;
+        n_present++;
+    }
+    for (int64_t code = 0; code < column->dictionary.n; code++) {
+        n_single += counts[code] == 1;
+    }
+    qn_free(counts);
+    *out = (double)n_single > single_share * (double)n_present;
+    return QN_OK;
+}
+
+static qn_status plan_steps(const qn_recipe_request *request, int64_t n_rows, qn_recipe *recipe,
+                            qn_error *err)
+{
+    const qn_schema *schema = request->schema;
     recipe->n_inputs = (int32_t)qn_schema_n_features(schema);
-    recipe->steps = qn_alloc_array(recipe->n_inputs, sizeof *recipe->steps);
+    recipe->steps =
+        qn_alloc_array((int64_t)STEPS_AN_INPUT * recipe->n_inputs, sizeof *recipe->steps);
     recipe->sparse_name = qn_strdup("words");
     if (!recipe->steps || !recipe->sparse_name) return no_memory(err);
     int64_t col = -1;
@@ -417,6 +482,14 @@ static qn_status plan_steps(const qn_schema *schema, qn_recipe *recipe, qn_error
             recipe->steps[recipe->n_steps++] =
                 (qn_step){.transform = qn_transforms[t], .input = input};
             break;
+        }
+        bool pieces = false;
+        if (schema->columns[col].kind == QN_KIND_CATEGORICAL) {
+            QN_TRY(has_many_singles(request, schema->columns[col].name, n_rows, &pieces, err));
+        }
+        if (pieces) {
+            recipe->steps[recipe->n_steps++] =
+                (qn_step){.transform = &qn_transform_text, .input = input};
         }
     }
     return QN_OK;
@@ -446,22 +519,72 @@ static qn_status prepare(struct fitting *fitting, qn_error *err)
     return QN_OK;
 }
 
+static bool is_constant(const double *values, int64_t n)
+{
+    for (int64_t i = 1; i < n; i++) {
+        if (memcmp(&values[i], values, sizeof *values) != 0) return false;
+    }
+    return true;
+}
+
+/* Leaves out of a view what is the same in every training row, or the same as a column before it:
+ * indicators of columns that are missing together, parts of dates that do not vary or vary as
+ * one. A view of nothing else keeps it. */
+static qn_status choose_kept(qn_recipe *recipe, qn_view view, qn_matrix *matrix, qn_error *err)
+{
+    const int64_t n_made = recipe->n_made[view], n_rows = matrix->n_rows;
+    qn_map *seen = qn_map_create(n_made);
+    int32_t *kept = qn_alloc_array(n_made, sizeof *kept);
+    bool complete = seen && kept;
+    int64_t n = 0;
+    for (int64_t f = 0; complete && f < n_made; f++) {
+        const double *values = matrix->dense + f * matrix->stride;
+        const size_t bytes = (size_t)n_rows * sizeof *values;
+        if (is_constant(values, n_rows)) continue;
+        const bool is_codes = recipe->features[view][f].categorical;
+        const uint64_t key[2] = {qn_hash64(values, bytes), is_codes};
+        const int64_t *first = qn_map_slot(seen, (const char *)key, sizeof key, f);
+        complete = first != NULL;
+        if (complete && *first < f &&
+            memcmp(values, matrix->dense + *first * matrix->stride, bytes) == 0) {
+            continue;
+        }
+        kept[n++] = (int32_t)f;
+    }
+    qn_map_free(seen);
+    if (!complete || n == 0 || n == n_made) {
+        qn_free(kept);
+        return complete ? QN_OK : no_memory(err);
+    }
+    recipe->kept[view] = kept;
+    recipe->n_kept[view] = n;
+    keep_columns(recipe, view, matrix);
+    matrix->n_dense = n;
+    return QN_OK;
+}
+
 static qn_status fit_all(struct fitting *fitting, qn_matrix *views, qn_error *err)
 {
     const qn_recipe_request *request = fitting->request;
     qn_recipe *recipe = fitting->recipe;
-    QN_TRY(plan_steps(request->schema, recipe, err));
+    QN_TRY(plan_steps(request, fitting->n_rows, recipe, err));
     QN_TRY(prepare(fitting, err));
     QN_TRY(run_steps(fitting, err));
     QN_TRY(index_features(recipe, err));
     if (!views) return QN_OK;
     for (int view = 0; view < QN_N_VIEWS; view++) {
         if (view == QN_VIEW_DENSE && recipe->skip_dense) continue;
+        if (qn_stop_requested(request->stop)) return told_to_stop(err);
         QN_TRY(qn_recipe_transform(recipe, (qn_view)view, fitting->binding, request->rows,
                                    fitting->n_rows, request->pool, &views[view], err));
     }
     fitting->views = views;
-    return run_steps(fitting, err);
+    QN_TRY(run_steps(fitting, err));
+    for (int view = 0; view < QN_N_VIEWS; view++) {
+        if (view == QN_VIEW_DENSE && recipe->skip_dense) continue;
+        QN_TRY(choose_kept(recipe, (qn_view)view, &views[view], err));
+    }
+    return index_features(recipe, err);
 }
 
 qn_status qn_recipe_fit(const qn_recipe_request *request, qn_recipe **out, qn_matrix *views,
@@ -523,6 +646,9 @@ void qn_recipe_write(const qn_recipe *recipe, qn_writer *writer)
     for (int32_t s = 0; s < recipe->n_steps; s++) {
         write_step(&recipe->steps[s], writer);
     }
+    for (int view = 0; view < QN_N_VIEWS; view++) {
+        qn_write_array(writer, recipe->kept[view], recipe->n_kept[view], sizeof(int32_t));
+    }
 }
 
 static qn_status damaged(qn_error *err)
@@ -574,13 +700,35 @@ static qn_status read_step(qn_reader *reader, qn_recipe *recipe, qn_error *err)
     return step->transform->read(reader, step, err);
 }
 
+/* An empty list keeps all. */
+static qn_status read_kept(qn_reader *reader, qn_recipe *recipe, qn_error *err)
+{
+    for (int view = 0; view < QN_N_VIEWS; view++) {
+        int64_t n;
+        const int32_t *kept = qn_read_array(reader, sizeof *kept, &n);
+        if (reader->failed || n > recipe->n_made[view]) return damaged(err);
+        for (int64_t i = 0; i < n; i++) {
+            if (kept[i] <= (i ? kept[i - 1] : -1) || kept[i] >= recipe->n_made[view]) {
+                return damaged(err);
+            }
+        }
+        if (n == 0) continue;
+        recipe->kept[view] = qn_alloc_array(n, sizeof *kept);
+        if (!recipe->kept[view]) return no_memory(err);
+        memcpy(recipe->kept[view], kept, (size_t)n * sizeof *kept);
+        recipe->n_kept[view] = n;
+    }
+    return QN_OK;
+}
+
 qn_status qn_recipe_read(qn_reader *reader, const qn_schema *schema, qn_recipe **out, qn_error *err)
 {
     *out = NULL;
     const int32_t format = qn_read_i32(reader);
     const uint8_t skip_dense = qn_read_u8(reader);
     const int32_t n_inputs = qn_read_i32(reader), n_steps = qn_read_i32(reader);
-    if (reader->failed || format != FORMAT || skip_dense > 1 || n_steps < 0 || n_steps > n_inputs ||
+    if (reader->failed || format < FORMAT_OLDEST || format > FORMAT || skip_dense > 1 ||
+        n_steps < 0 || n_steps / STEPS_AN_INPUT > n_inputs ||
         n_inputs != qn_schema_n_features(schema)) {
         return damaged(err);
     }
@@ -596,6 +744,10 @@ qn_status qn_recipe_read(qn_reader *reader, const qn_schema *schema, qn_recipe *
         status = read_step(reader, recipe, err);
     }
     if (status == QN_OK) status = index_features(recipe, err);
+    if (status == QN_OK && format > FORMAT_OLDEST) {
+        status = read_kept(reader, recipe, err);
+        if (status == QN_OK) status = index_features(recipe, err);
+    }
     if (status != QN_OK) {
         qn_recipe_free(recipe);
         return status;

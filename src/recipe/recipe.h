@@ -4,7 +4,8 @@
  *          text counts – for trees;
  *   dense  imputed with indicators, scaled, one-hot and target encoded, TF-IDF as the sparse
  *          part – for linear models, and later neural networks, k-NN, SVM.
- * Fitted on training rows only; applied to a block of cells without allocating.
+ * Fitted on training rows only; applied to a block of cells without allocating. Features that do
+ * not vary in the training rows, or repeat another there, are left out of a view.
  *
  * Threads: immutable once fitted; share freely. */
 #ifndef QN_RECIPE_RECIPE_H
@@ -39,13 +40,13 @@ typedef struct qn_recipe_request {
     uint64_t seed;        /* of the inner folds of target encoding */
     bool skip_dense;      /* only the tree view is wanted: the dense view has no columns */
     qn_pool *pool;
-    const qn_stop *stop;
+    const qn_stop *stop; /* asked between columns: QN_ERR_INTERRUPTED */
 } qn_recipe_request;
 
 /* Fits, and gives both views of the training rows themselves, in the order of `rows`. Target
  * encodings of training rows are out-of-fold (5 inner folds, alpha = 10), so these matrices differ
  * from what qn_recipe_apply() gives for the same rows. `views` has QN_N_VIEWS entries, owned by
- * the caller on success; NULL when only the recipe is wanted. */
+ * the caller on success; NULL when only the recipe is wanted, which then keeps every feature. */
 QN_MUST_CHECK
 qn_status qn_recipe_fit(const qn_recipe_request *request, qn_recipe **out, qn_matrix *views,
                         qn_error *err);

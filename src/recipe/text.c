@@ -2,7 +2,8 @@
 /* Free text. Both views: counts of length, words, capitals, digits and punctuation.
  * Dense view: TF-IDF (sublinear tf, smooth idf, unit length, as scikit-learn's TfidfVectorizer) of
  * words, pairs of words and the 3- to 5-letter pieces of words, hashed into 2^16 columns.
- * Tree view: how often each of up to 60 words occurs that go most with the target in training. */
+ * Tree view: how often (a plain count) each of up to 60 such tokens occurs, those that go most with
+ * the target in training. */
 #include "recipe/transform.h"
 
 #include "base/alloc.h"

@@ -244,7 +244,7 @@ def target_means(name, task, n_each, seed):
 def dates(name):
     """Parts of the calendar as pandas gives them; those that do not vary in training are left out.
     Dense: standardised, and sine and cosine of 2 pi part / period; missing is 0 in these and the
-    median in the others."""
+    median in the others, and has an indicator."""
     n_train, n = 41, 50
     seconds = rng.integers(0, 10 ** 8, n) + 1_500_000_000
     seconds[:3] = [-86400 * 400 + 3, -1, 0]  # before 1970
@@ -272,7 +272,8 @@ def dates(name):
             case.expect("dense", f"v.{part}.sin", np.nan_to_num(np.sin(angle)))
             case.expect("dense", f"v.{part}.cos", np.nan_to_num(np.cos(angle)))
             n_dense += 2
-    case.widths(len(parts), n_dense)
+    case.expect("dense", "v is missing", missing, 0)
+    case.widths(len(parts), n_dense + 1)
 
 
 def texts(name):
