@@ -273,11 +273,11 @@ static void draw_by_gradient(struct boosting *b, qn_rng *rng)
 
 /* Trees of a round. */
 
-static double renew(void *context, int32_t *rows, int64_t n)
+static double renew(void *context, const int32_t *rows, int64_t n, int64_t place)
 {
     const struct boosting *b = context;
     const double level = b->train.objective->quantile(b->train.params);
-    return qn_objective_residual_quantile(&b->train, b->scores, level, rows, n);
+    return qn_objective_residual_quantile(&b->train, b->scores, level, rows, n, place);
 }
 
 static void grow_output(struct boosting *b, qn_grower *grower, int32_t c)

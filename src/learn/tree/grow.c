@@ -30,9 +30,9 @@ struct leaf {
     int64_t g, h;     /* sums, in units */
     uint64_t key;     /* where in the tree: what its draws are seeded by */
     int32_t depth;
-    int32_t number;      /* of the leaf; of the node once `split_up` */
+    int32_t number;      /* of the leaf; of the node once `is_node` */
     int32_t left, right; /* leaves it falls into, worked out ahead; 0: not yet */
-    bool split_up;
+    bool is_node;
     int8_t side;         /* which of the two row arrays has its rows */
     bool in_order;       /* its rows are 0 … n-1 of its block: no need to look */
     int8_t copy;         /* 0: rows stand in the bins; i: in copies[i - 1] */
@@ -70,7 +70,8 @@ struct qn_grower {
     int64_t n_heap;
     struct bin_node *nodes;
     int64_t n_nodes;
-    int32_t *ends; /* per leaf number: which of leaves it is */
+    int32_t *ends;     /* per leaf number: which of leaves it is */
+    int32_t *split_up; /* the same per node number */
     int64_t n_ends;
     double *values;      /* per leaf number, shrunk */
     qn_cell_sum **cells; /* all that were ever allocated */
@@ -121,15 +122,16 @@ qn_status qn_grower_create(const qn_bins *bins, const qn_grow_params *params, qn
     grower->heap = qn_alloc_array(grower->leaves_room, sizeof *grower->heap);
     grower->nodes = qn_alloc_array(n_leaves, sizeof *grower->nodes);
     grower->ends = qn_alloc_array(n_leaves, sizeof *grower->ends);
+    grower->split_up = qn_alloc_array(n_leaves, sizeof *grower->split_up);
     grower->values = qn_alloc_array(n_leaves, sizeof *grower->values);
     grower->cells = qn_alloc_array(grower->leaves_room + THREADS_MAX, sizeof *grower->cells);
     grower->idle = qn_alloc_array(grower->leaves_room + THREADS_MAX, sizeof *grower->idle);
     grower->features = qn_alloc_array(bins->n_features, sizeof *grower->features);
     grower->groups = qn_alloc_array(bins->n_groups, sizeof *grower->groups);
     if (!grower->packed || !grower->rows[0] || !grower->rows[1] || !grower->marks ||
-        !grower->leaves || !grower->heap || !grower->nodes || !grower->ends || !grower->values ||
-        !grower->cells || !grower->idle || !grower->features || !grower->groups ||
-        !create_copies(grower)) {
+        !grower->leaves || !grower->heap || !grower->nodes || !grower->ends || !grower->split_up ||
+        !grower->values || !grower->cells || !grower->idle || !grower->features ||
+        !grower->groups || !create_copies(grower)) {
         qn_grower_free(grower);
         return qn_fail(err, QN_ERR_NOMEM, "no memory to grow trees");
     }
@@ -156,6 +158,7 @@ void qn_grower_free(qn_grower *grower)
     qn_free(grower->heap);
     qn_free(grower->nodes);
     qn_free(grower->ends);
+    qn_free(grower->split_up);
     qn_free(grower->values);
     qn_free(grower->cells);
     qn_free(grower->idle);
@@ -715,8 +718,9 @@ static bool expand_next(qn_grower *grower, int32_t next)
 }
 
 /* Makes the leaf a node and its children leaves. */
-static void split_up(qn_grower *grower, struct leaf *leaf, double *gain)
+static void split_up(qn_grower *grower, int32_t index, double *gain)
 {
+    struct leaf *leaf = &grower->leaves[index];
     const qn_bin_feature *feature = &grower->bins->features[leaf->split.feature];
     struct bin_node *node = &grower->nodes[grower->n_nodes];
     *node = (struct bin_node){.group = feature->group};
@@ -730,8 +734,9 @@ static void split_up(qn_grower *grower, struct leaf *leaf, double *gain)
     right->number = (int32_t)grower->n_ends++;
     grower->ends[left->number] = leaf->left;
     grower->ends[right->number] = leaf->right;
+    grower->split_up[grower->n_nodes] = index;
     leaf->number = (int32_t)grower->n_nodes++;
-    leaf->split_up = true;
+    leaf->is_node = true;
     gain[leaf->split.feature] += leaf->split.gain;
     if (left->split.gain > 0) heap_push(grower, leaf->left);
     if (right->split.gain > 0) heap_push(grower, leaf->right);
@@ -770,7 +775,8 @@ static void set_value(void *context, int64_t number)
     }
     double value;
     if (v->request->renew) {
-        value = v->request->renew(v->request->renew_context, originals, leaf->n);
+        value = v->request->renew(v->request->renew_context, originals, leaf->n, leaf->begin);
+        value = fmin(fmax(value, leaf->bounds.low), leaf->bounds.high);
     } else {
         value = qn_leaf_value(&grower->params, &leaf->bounds, (double)g / v->scale_g,
                               (double)h / v->scale_h, (double)leaf->n);
@@ -792,8 +798,8 @@ static int32_t child_number(const qn_grower *grower, int32_t child, int64_t firs
                             int64_t first_leaf)
 {
     const struct leaf *leaf = &grower->leaves[child];
-    return leaf->split_up ? (int32_t)first_node + leaf->number
-                          : ~(int32_t)(first_leaf + leaf->number);
+    return leaf->is_node ? (int32_t)first_node + leaf->number
+                         : ~(int32_t)(first_leaf + leaf->number);
 }
 
 static void emit(qn_grower *grower, qn_tree_builder *builder)
@@ -806,9 +812,8 @@ static void emit(qn_grower *grower, qn_tree_builder *builder)
     for (int64_t i = 0; i < grower->n_nodes; i++) { /* room for all, parents before children */
         qn_tree_builder_add_node(builder, &(qn_tree_node){0});
     }
-    for (int64_t i = 0; i < grower->n_leaves && !builder->failed; i++) {
-        const struct leaf *leaf = &grower->leaves[i];
-        if (!leaf->split_up) continue;
+    for (int64_t i = 0; i < grower->n_nodes && !builder->failed; i++) {
+        const struct leaf *leaf = &grower->leaves[grower->split_up[i]];
         qn_tree_node out = {.feature = leaf->split.feature,
                             .left_cover = (float)grower->leaves[leaf->left].n,
                             .right_cover = (float)grower->leaves[leaf->right].n};
@@ -821,10 +826,10 @@ static void emit(qn_grower *grower, qn_tree_builder *builder)
         }
         out.left = child_number(grower, leaf->left, first, first_leaf);
         out.right = child_number(grower, leaf->right, first, first_leaf);
-        struct bin_node *node = &grower->nodes[leaf->number];
+        struct bin_node *node = &grower->nodes[i];
         node->left = child_number(grower, leaf->left, 0, 0);
         node->right = child_number(grower, leaf->right, 0, 0);
-        if (!builder->failed) builder->nodes[first + leaf->number] = out;
+        if (!builder->failed) builder->nodes[first + i] = out;
     }
     qn_tree_builder_add_tree(builder, grower->n_nodes > 0 ? (int32_t)first : ~(int32_t)first_leaf);
 }
@@ -924,7 +929,7 @@ bool qn_grower_grow(qn_grower *grower, const qn_grow_request *request, qn_tree_b
             builder->failed = true;
             return true;
         }
-        split_up(grower, leaf, gain);
+        split_up(grower, next, gain);
     }
     const double n = (double)request->n_rows; /* no value is over UNITS_MAX units */
     struct valuing valuing = {.grower = grower,

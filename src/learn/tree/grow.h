@@ -39,8 +39,8 @@ typedef struct qn_grow_request {
     uint64_t seed;
     const qn_stop *stop;
     /* The value of a leaf in place of the Newton step, for losses whose best value is a quantile;
-     * NULL: none. `rows` may be reordered. */
-    double (*renew)(void *context, int32_t *rows, int64_t n);
+     * NULL: none. Leaves are renewed in parallel; `place` … place + n - 1 is no other's range. */
+    double (*renew)(void *context, const int32_t *rows, int64_t n, int64_t place);
     void *renew_context;
 } qn_grow_request;
 

@@ -65,17 +65,7 @@ static double level_of(const qn_objective_rows *r)
 
 static void init_quantile(const qn_objective_rows *r, double *out)
 {
-    int32_t *rows = qn_alloc_array(r->n, sizeof *rows);
-    double *zeros = qn_alloc_array(r->n, sizeof *zeros);
-    out[0] = 0;
-    if (rows && zeros) {
-        for (int64_t i = 0; i < r->n; i++) {
-            rows[i] = (int32_t)i;
-        }
-        out[0] = qn_objective_residual_quantile(r, zeros, level_of(r), rows, r->n);
-    }
-    qn_free(rows);
-    qn_free(zeros);
+    out[0] = qn_objective_residual_quantile(r, NULL, level_of(r), NULL, r->n, 0);
 }
 
 static void derive_quantile(const qn_objective_rows *r, int64_t begin, int64_t end,
@@ -360,18 +350,6 @@ static void init_zero(const qn_objective_rows *r, double *out)
     out[0] = 0;
 }
 
-struct ranked {
-    double score;
-    int32_t row;
-};
-
-static int by_score(const void *left, const void *right)
-{
-    const struct ranked *a = left, *b = right;
-    if (a->score != b->score) return a->score > b->score ? -1 : 1;
-    return (a->row > b->row) - (a->row < b->row);
-}
-
 static double gain_of(double label)
 {
     return exp2(fmin(label, 60)) - 1;
@@ -382,38 +360,45 @@ static double discount_of(int64_t rank)
     return 1 / log2(2 + (double)rank);
 }
 
-/* The rows of a query by score, or by label; NULL when out of memory. */
-static struct ranked *rank_rows(const qn_objective_rows *r, int64_t query, const double *by)
+static int by_score(const void *left, const void *right)
+{
+    const qn_placed_row *a = left, *b = right;
+    if (a->value != b->value) return a->value > b->value ? -1 : 1;
+    return (a->row > b->row) - (a->row < b->row);
+}
+
+/* The rows of a query by score, or by label. */
+static const qn_placed_row *rank_rows(const qn_objective_rows *r, int64_t query, const double *by)
 {
     const int64_t begin = r->query_starts[query], n = r->query_starts[query + 1] - begin;
-    struct ranked *ranked = qn_alloc_array(n, sizeof *ranked);
-    for (int64_t i = 0; ranked && i < n; i++) {
+    qn_placed_row *ranked = r->places + begin;
+    for (int64_t i = 0; i < n; i++) {
         const int32_t row = r->by_query[begin + i];
-        ranked[i] = (struct ranked){by[row], row};
+        ranked[i] = (qn_placed_row){by[row], row};
     }
-    if (ranked) qsort(ranked, (size_t)n, sizeof *ranked, by_score);
+    qsort(ranked, (size_t)n, sizeof *ranked, by_score);
     return ranked;
 }
 
-static double best_dcg(const qn_objective_rows *r, int64_t query, int64_t n_ranks)
+static double dcg_of(const qn_objective_rows *r, int64_t query, const double *by)
 {
-    struct ranked *ideal = rank_rows(r, query, r->target);
+    const int64_t n = r->query_starts[query + 1] - r->query_starts[query];
+    const qn_placed_row *ranked = rank_rows(r, query, by);
     double dcg = 0;
-    for (int64_t i = 0; ideal && i < n_ranks; i++) {
-        dcg += gain_of(ideal[i].score) * discount_of(i);
+    for (int64_t i = 0; i < n && i < r->params->lambdarank_truncation_level; i++) {
+        dcg += gain_of(r->target[ranked[i].row]) * discount_of(i);
     }
-    qn_free(ideal);
     return dcg;
 }
 
-static void derive_pair(const qn_objective_rows *r, const struct ranked *ranked, int64_t i,
+static void derive_pair(const qn_objective_rows *r, const qn_placed_row *ranked, int64_t i,
                         int64_t j, double per_dcg, bool spread, double *lambdas,
                         qn_derivatives *out)
 {
     const int64_t high = r->target[ranked[i].row] > r->target[ranked[j].row] ? i : j;
     const int64_t low = high == i ? j : i;
     const int32_t winner = ranked[high].row, loser = ranked[low].row;
-    const double apart = ranked[high].score - ranked[low].score;
+    const double apart = ranked[high].value - ranked[low].value;
     double delta = (gain_of(r->target[winner]) - gain_of(r->target[loser])) *
                    fabs(discount_of(high) - discount_of(low)) * per_dcg;
     if (spread) delta /= 0.01 + fabs(apart);
@@ -432,14 +417,14 @@ static void derive_query(const qn_objective_rows *r, int64_t query, const double
     const int64_t n = r->query_starts[query + 1] - r->query_starts[query];
     const int64_t truncation = r->params->lambdarank_truncation_level;
     const int64_t n_ranks = n < truncation ? n : truncation;
-    struct ranked *ranked = rank_rows(r, query, scores);
-    const double dcg = best_dcg(r, query, n_ranks);
+    const qn_placed_row *ranked = rank_rows(r, query, scores);
+    const double dcg = r->best_dcg[query];
     for (int64_t i = 0; i < n; i++) {
         out[r->by_query[r->query_starts[query] + i]] = (qn_derivatives){0, 0};
     }
     double lambdas = 0;
-    const bool spread = ranked && ranked[0].score != ranked[n - 1].score;
-    for (int64_t i = 0; ranked && dcg > 0 && i < n_ranks; i++) {
+    const bool spread = ranked[0].value != ranked[n - 1].value;
+    for (int64_t i = 0; dcg > 0 && i < n_ranks; i++) {
         for (int64_t j = i + 1; j < n; j++) {
             if (r->target[ranked[i].row] == r->target[ranked[j].row]) continue;
             derive_pair(r, ranked, i, j, 1 / dcg, spread, &lambdas, out);
@@ -451,7 +436,6 @@ static void derive_query(const qn_objective_rows *r, int64_t query, const double
         const double w = norm * weight_of(r, row);
         out[row] = (qn_derivatives){out[row].gradient * w, out[row].hessian * w};
     }
-    qn_free(ranked);
 }
 
 static void derive_lambdarank(const qn_objective_rows *r, int64_t begin, int64_t end,
@@ -468,17 +452,8 @@ static double loss_lambdarank(const qn_objective_rows *r, int64_t begin, int64_t
 {
     double sum = 0;
     for (int64_t query = begin; query < end; query++) {
-        const int64_t n = r->query_starts[query + 1] - r->query_starts[query];
-        const int64_t truncation = r->params->lambdarank_truncation_level;
-        const int64_t n_ranks = n < truncation ? n : truncation;
-        const double best = best_dcg(r, query, n_ranks);
-        struct ranked *ranked = rank_rows(r, query, scores);
-        double dcg = 0;
-        for (int64_t i = 0; ranked && i < n_ranks; i++) {
-            dcg += gain_of(r->target[ranked[i].row]) * discount_of(i);
-        }
-        qn_free(ranked);
-        if (best > 0) sum += 1 - dcg / best;
+        const double best = r->best_dcg[query];
+        if (best > 0) sum += 1 - dcg_of(r, query, scores) / best;
     }
     return sum;
 }
@@ -605,37 +580,12 @@ static bool list_queries(const int32_t *groups, qn_objective_rows *rows)
     return complete;
 }
 
-qn_status qn_objective_rows_create(const qn_objective *objective, const qn_objective_params *params,
-                                   const qn_dataset *data, const qn_dataset_part *part,
-                                   qn_objective_rows *out, qn_error *err)
-{
-    *out = (qn_objective_rows){.objective = objective,
-                               .params = params,
-                               .k = data->task == QN_TASK_MULTICLASS ? data->n_classes : 1,
-                               .n = part->n_rows,
-                               .target = part->target,
-                               .weights = part->weights};
-    if (objective->by_query && part->n_rows > 0 && !list_queries(part->groups, out)) {
-        qn_objective_rows_release(out);
-        return qn_fail(err, QN_ERR_NOMEM, "no memory for the queries");
-    }
-    return QN_OK;
-}
-
-void qn_objective_rows_release(qn_objective_rows *rows)
-{
-    qn_free(rows->query_starts);
-    qn_free(rows->by_query);
-    *rows = (qn_objective_rows){0};
-}
-
 /* Blocks of rows or queries. */
 
 struct blocks {
     const qn_objective_rows *rows;
     const double *scores;
     qn_derivatives *out;
-    double *losses;
     int64_t n, size;
 };
 
@@ -651,6 +601,49 @@ static struct blocks blocks_of(const qn_objective_rows *rows, const double *scor
 static int64_t n_blocks(const struct blocks *b)
 {
     return (b->n + b->size - 1) / b->size;
+}
+
+static bool allocate(qn_objective_rows *rows)
+{
+    const struct blocks blocks = blocks_of(rows, NULL);
+    rows->losses = qn_alloc_array(n_blocks(&blocks), sizeof *rows->losses);
+    if (!rows->losses) return false;
+    if (!rows->objective->by_query && !rows->objective->quantile) return true;
+    rows->places = qn_alloc_aligned(rows->n, sizeof *rows->places);
+    if (!rows->places || !rows->objective->by_query) return rows->places;
+    rows->best_dcg = qn_alloc_array(rows->n_queries, sizeof *rows->best_dcg);
+    for (int64_t query = 0; rows->best_dcg && query < rows->n_queries; query++) {
+        rows->best_dcg[query] = dcg_of(rows, query, rows->target);
+    }
+    return rows->best_dcg;
+}
+
+qn_status qn_objective_rows_create(const qn_objective *objective, const qn_objective_params *params,
+                                   const qn_dataset *data, const qn_dataset_part *part,
+                                   qn_objective_rows *out, qn_error *err)
+{
+    *out = (qn_objective_rows){.objective = objective,
+                               .params = params,
+                               .k = data->task == QN_TASK_MULTICLASS ? data->n_classes : 1,
+                               .n = part->n_rows,
+                               .target = part->target,
+                               .weights = part->weights};
+    const bool queries = objective->by_query && part->n_rows > 0;
+    if ((queries && !list_queries(part->groups, out)) || !allocate(out)) {
+        qn_objective_rows_release(out);
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for the objective");
+    }
+    return QN_OK;
+}
+
+void qn_objective_rows_release(qn_objective_rows *rows)
+{
+    qn_free(rows->query_starts);
+    qn_free(rows->by_query);
+    qn_free(rows->best_dcg);
+    qn_free(rows->places);
+    qn_free(rows->losses);
+    *rows = (qn_objective_rows){0};
 }
 
 static int64_t block_end(const struct blocks *b, int64_t i)
@@ -675,7 +668,7 @@ void qn_objective_derive(const qn_objective_rows *rows, qn_pool *pool, const dou
 static void add_loss(void *context, int64_t i)
 {
     struct blocks *b = context;
-    b->losses[i] = b->rows->objective->loss(b->rows, i * b->size, block_end(b, i), b->scores);
+    b->rows->losses[i] = b->rows->objective->loss(b->rows, i * b->size, block_end(b, i), b->scores);
 }
 
 double qn_objective_loss(const qn_objective_rows *rows, qn_pool *pool, const double *scores)
@@ -683,13 +676,10 @@ double qn_objective_loss(const qn_objective_rows *rows, qn_pool *pool, const dou
     struct blocks blocks = blocks_of(rows, scores);
     const int64_t n = n_blocks(&blocks);
     double sum = 0, weights = 0;
-    blocks.losses = qn_alloc_array(n, sizeof *blocks.losses);
-    if (!blocks.losses) return NAN;
     qn_pool_run(n > 4 ? pool : NULL, n, add_loss, &blocks);
     for (int64_t i = 0; i < n; i++) {
-        sum += blocks.losses[i];
+        sum += rows->losses[i];
     }
-    qn_free(blocks.losses);
     if (rows->objective->by_query) return sum / (double)rows->n_queries;
     for (int64_t i = 0; i < rows->n; i++) {
         weights += weight_of(rows, i);
@@ -697,47 +687,40 @@ double qn_objective_loss(const qn_objective_rows *rows, qn_pool *pool, const dou
     return sum / weights;
 }
 
-/* Quantiles: quickselect on (residual, row), weights added up. */
-
-struct residual {
-    double value, weight;
-};
+/* Quantiles. */
 
 static int by_value(const void *left, const void *right)
 {
-    const struct residual *a = left, *b = right;
-    return (a->value > b->value) - (a->value < b->value);
+    const qn_placed_row *a = left, *b = right;
+    if (a->value != b->value) return a->value > b->value ? 1 : -1;
+    return (a->row > b->row) - (a->row < b->row);
 }
 
 double qn_objective_residual_quantile(const qn_objective_rows *rows, const double *scores,
-                                      double level, int32_t *at, int64_t n)
+                                      double level, const int32_t *at, int64_t n, int64_t place)
 {
-    struct residual *residuals = qn_alloc_array(n, sizeof *residuals);
-    if (!residuals) return 0;
+    qn_placed_row *residuals = rows->places + place;
     double total = 0;
     for (int64_t i = 0; i < n; i++) {
-        const double w = weight_of(rows, at[i]);
-        residuals[i] = (struct residual){rows->target[at[i]] - scores[at[i]], w};
-        total += w;
+        const int32_t row = at ? at[i] : (int32_t)i;
+        residuals[i] = (qn_placed_row){rows->target[row] - (scores ? scores[row] : 0), row};
+        total += weight_of(rows, row);
     }
     qsort(residuals, (size_t)n, sizeof *residuals, by_value);
     double value = n > 0 ? residuals[n - 1].value : 0;
     if (!rows->weights) { /* between two values, as numpy's default */
-        const double place = level * (double)(n - 1);
-        const int64_t below = (int64_t)place;
+        const double rank = level * (double)(n - 1);
+        const int64_t below = (int64_t)rank;
         if (below + 1 < n) {
-            const double share = place - (double)below;
+            const double share = rank - (double)below;
             value = residuals[below].value * (1 - share) + residuals[below + 1].value * share;
         }
-    } else {
-        double sum = 0;
-        for (int64_t i = 0; i < n; i++) {
-            sum += residuals[i].weight;
-            if (sum < level * total) continue;
-            value = residuals[i].value;
-            break;
-        }
+        return value;
     }
-    qn_free(residuals);
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += weight_of(rows, residuals[i].row);
+        if (sum >= level * total) return residuals[i].value;
+    }
     return value;
 }

@@ -23,6 +23,11 @@ extern const char *const qn_objective_names[]; /* "auto", "regression" …, ende
 typedef struct qn_objective qn_objective; /* a row of the table */
 
 /* Part of the rows that an objective works on. */
+typedef struct qn_placed_row {
+    double value;
+    int32_t row;
+} qn_placed_row;
+
 typedef struct qn_objective_rows {
     const qn_objective *objective;
     const qn_objective_params *params;
@@ -33,7 +38,11 @@ typedef struct qn_objective_rows {
     int64_t n_queries;
     int64_t *query_starts;
     int32_t *by_query;
-} qn_objective_rows; /* release with qn_objective_rows_release() */
+    double *best_dcg; /* per query, at the truncation level */
+    /* Room to work in. */
+    qn_placed_row *places; /* per row, where rows are put in order */
+    double *losses;        /* per block of rows */
+} qn_objective_rows;       /* release with qn_objective_rows_release() */
 
 struct qn_objective {
     const char *name;
@@ -69,8 +78,9 @@ void qn_objective_derive(const qn_objective_rows *rows, qn_pool *pool, const dou
 /* Mean loss. */
 double qn_objective_loss(const qn_objective_rows *rows, qn_pool *pool, const double *scores);
 
-/* Weighted quantile of target - score over `rows`, which is reordered. */
+/* Weighted quantile of target - score over the rows `at` (NULL: rows 0 … n - 1); scores may be
+ * NULL: 0. Calls at the same time need disjoint ranges place … place + n - 1 of rows->places. */
 double qn_objective_residual_quantile(const qn_objective_rows *rows, const double *scores,
-                                      double level, int32_t *at, int64_t n);
+                                      double level, const int32_t *at, int64_t n, int64_t place);
 
 #endif

@@ -364,7 +364,8 @@ static void loading_survives_running_out_of_memory(void **state)
                                     .task = "ranking",
                                     .group = "query",
                                     .weight = "w"};
-    CHECK_SURVIVES_NO_MEMORY(load(&request, &inputs, NULL));
+    CHECK_SURVIVES_NO_MEMORY_RELEASING(load(&request, &inputs, NULL),
+                                       qn_fit_inputs_release(&inputs));
     qn_fit_inputs_release(&inputs);
     unlink(path);
     unlink(test);
