@@ -18,6 +18,8 @@ typedef struct qn_dataset_part {
     double *target;              /* n_rows: class index or value, never missing */
     double *weights;             /* n_rows, mean 1, or NULL when all are equal */
     int32_t *groups;             /* n_rows: number of the row's query, or NULL: ranking */
+    const double *init_scores;   /* n_rows × n_outputs: where boosting begins, before the link;
+                                    NULL: at a constant. Borrowed, and not part of the model */
 } qn_dataset_part;
 
 typedef struct qn_dataset {
@@ -30,6 +32,10 @@ typedef struct qn_dataset {
     qn_dataset_part train;
     qn_dataset_part valid; /* n_rows 0 when every row is for training */
     qn_bins *bins;         /* training rows, then validation rows */
+    /* Constraints on the tree view, per feature, borrowed; NULL: none. As in qn_grow_params. */
+    const int8_t *monotone;
+    const uint64_t *interaction_sets;
+    const int32_t *columns;
 } qn_dataset;
 
 void qn_dataset_release(qn_dataset *dataset);

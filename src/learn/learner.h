@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/pool.h"
 #include "learn/dataset.h"
+#include "metric/metric.h"
 #include "model/estimator.h"
 
 typedef enum qn_param_type {
@@ -45,6 +46,7 @@ typedef struct qn_learn_request {
     uint64_t seed;
     double fidelity;          /* share of rounds or epochs, (0, 1]; 0 means 1 */
     const qn_estimator *from; /* go on from here; NULL: afresh */
+    const qn_metric *metric;  /* what early stopping goes by; NULL: the learner's own loss */
     const qn_stop *stop;
     qn_pool *pool; /* NULL: this thread alone. Never changes the result */
 } qn_learn_request;

@@ -108,6 +108,72 @@ void qn_tree_builder_add_tree(qn_tree_builder *builder, int32_t root)
     builder->trees_room = (int32_t)room;
 }
 
+static int32_t moved(int32_t child, int64_t first_node, int64_t first_value)
+{
+    return child >= 0 ? (int32_t)first_node + child : ~(int32_t)(first_value + ~child);
+}
+
+/* Trees that stand elsewhere. */
+struct trees {
+    int64_t n_trees, n_nodes, n_values;
+    const int32_t *roots;
+    const qn_tree_node *nodes;
+    const double *values;
+    const qn_code_set *sets;
+    const uint64_t *words;
+};
+
+static void add_trees(qn_tree_builder *builder, const struct trees *from)
+{
+    const int64_t first_node = builder->n_nodes, first_value = builder->n_values;
+    for (int64_t i = 0; i < from->n_values; i++) {
+        qn_tree_builder_add_values(builder, &from->values[i], 1);
+    }
+    for (int64_t i = 0; i < from->n_nodes; i++) {
+        qn_tree_node node = from->nodes[i];
+        if (node.flags & QN_NODE_CATEGORY) {
+            const qn_code_set *set = &from->sets[(int64_t)node.threshold];
+            node.threshold = (double)qn_tree_builder_add_codes(
+                builder, from->words + set->first_word, set->n_codes);
+        }
+        node.left = moved(node.left, first_node, first_value);
+        node.right = moved(node.right, first_node, first_value);
+        qn_tree_builder_add_node(builder, &node);
+    }
+    for (int64_t i = 0; i < from->n_trees; i++) {
+        qn_tree_builder_add_tree(builder, moved(from->roots[i], first_node, first_value));
+    }
+}
+
+void qn_tree_builder_take(qn_tree_builder *builder, qn_tree_builder *from)
+{
+    const struct trees trees = {.n_trees = from->n_trees,
+                                .n_nodes = from->n_nodes,
+                                .n_values = from->n_values,
+                                .roots = from->roots,
+                                .nodes = from->nodes,
+                                .values = from->values,
+                                .sets = from->set_index,
+                                .words = from->sets};
+    builder->failed |= from->failed;
+    add_trees(builder, &trees);
+    from->n_trees = 0;
+    from->n_nodes = from->n_values = from->n_sets = 0;
+}
+
+void qn_tree_builder_add_model(qn_tree_builder *builder, const qn_tree_model *model)
+{
+    const struct trees trees = {.n_trees = model->n_trees,
+                                .n_nodes = model->n_nodes,
+                                .n_values = model->n_values,
+                                .roots = model->roots,
+                                .nodes = model->nodes,
+                                .values = model->values,
+                                .sets = model->sets,
+                                .words = model->words};
+    add_trees(builder, &trees);
+}
+
 /* Numbers the nodes from the root down, parents first, and checks on the way that each node is
  * reached once. `order` gets the nodes by new number, `number` the new number of each node. */
 static bool number_nodes(const qn_tree_node *nodes, int64_t n_nodes, int64_t n_leaves,

@@ -8,10 +8,9 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const link_names[QN_N_LINKS] = {"identity",      "logistic",  "softmax",
-                                                   "mean",          "exp",       "one_vs_rest",
-                                                   "signed_square", "log1p_exp", "step",
-                                                   "shares"};
+static const char *const link_names[QN_N_LINKS] = {
+    "identity",    "logistic",      "softmax",   "mean", "exp",
+    "one_vs_rest", "signed_square", "log1p_exp", "step", "shares"};
 
 const qn_tree_model *qn_tree_model_of(const qn_estimator *estimator)
 {
@@ -251,6 +250,22 @@ static double link_of(qn_link link, double sum)
     return sum;
 }
 
+void qn_link_apply(qn_link link, int64_t n_rows, int32_t k, double *out)
+{
+    if (link == QN_LINK_SOFTMAX) {
+        for (int64_t row = 0; row < n_rows; row++) {
+            softmax(k, out + row * k);
+        }
+    } else if (link != QN_LINK_IDENTITY) {
+        for (int64_t i = 0; i < n_rows * k; i++) {
+            out[i] = link_of(link, out[i]);
+        }
+    }
+    for (int64_t row = 0; link == QN_LINK_SHARES && row < n_rows; row++) {
+        divide_by_sum(k, out + row * k);
+    }
+}
+
 static void predict(const qn_estimator *estimator, const qn_matrix *features, double *out,
                     void *scratch)
 {
@@ -260,18 +275,7 @@ static void predict(const qn_estimator *estimator, const qn_matrix *features, do
     for (int64_t i = 0; model->scale != 1 && i < features->n_rows * k; i++) {
         out[i] *= model->scale;
     }
-    if (model->link == QN_LINK_SOFTMAX) {
-        for (int64_t row = 0; row < features->n_rows; row++) {
-            softmax(k, out + row * k);
-        }
-    } else if (model->link != QN_LINK_IDENTITY) {
-        for (int64_t i = 0; i < features->n_rows * k; i++) {
-            out[i] = link_of(model->link, out[i]);
-        }
-    }
-    for (int64_t row = 0; model->link == QN_LINK_SHARES && row < features->n_rows; row++) {
-        divide_by_sum(k, out + row * k);
-    }
+    qn_link_apply(model->link, features->n_rows, k, out);
 }
 
 static size_t scratch_bytes(const qn_estimator *estimator, int64_t n_rows)

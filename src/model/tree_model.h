@@ -95,6 +95,9 @@ bool qn_tree_model_goes_left(const qn_tree_model *model, const qn_tree_node *nod
 void qn_tree_model_sums(const qn_tree_model *model, const qn_matrix *features, double *out,
                         void *scratch);
 
+/* Makes predictions of sums: n_rows × n_outputs, in place. */
+void qn_link_apply(qn_link link, int64_t n_rows, int32_t n_outputs, double *out);
+
 /* Grows while trees are added; finishing makes the model. */
 typedef struct qn_tree_builder {
     int32_t n_trees, trees_room;
@@ -128,6 +131,11 @@ void qn_tree_builder_add_tree(qn_tree_builder *builder, int32_t root);
  * reached twice or points nowhere. */
 bool qn_tree_builder_add_whole(qn_tree_builder *builder, const qn_tree_node *nodes, int64_t n_nodes,
                                int64_t n_leaves);
+/* Moves all trees of `from` to the end of the builder; `from` keeps its memory for new ones. Its
+ * sets are those of qn_tree_builder_add_set(), and no leaf has a line. */
+void qn_tree_builder_take(qn_tree_builder *builder, qn_tree_builder *from);
+/* Adds the trees of a model whose leaves have one value and no line. */
+void qn_tree_builder_add_model(qn_tree_builder *builder, const qn_tree_model *model);
 void qn_tree_builder_release(qn_tree_builder *builder);
 /* Takes the builder's arrays; keeps the first n_trees. */
 QN_MUST_CHECK

@@ -27,6 +27,8 @@ void qn_bins_free(qn_bins *bins)
     qn_free(bins->group_codes);
     qn_free(bins->codes);
     qn_free(bins->columns);
+    qn_free(bins->wide_columns);
+    qn_free(bins->wide_cells);
     qn_free(bins);
 }
 
@@ -39,6 +41,7 @@ struct job {
     qn_status *statuses;
     uint8_t *plain;          /* codes before features share bytes: n_rows × n_features */
     int64_t *group_features; /* per group: its feature, if it has but one */
+    int64_t n_wide;
     qn_pool *pool;
 };
 
@@ -95,7 +98,7 @@ static qn_status cut_feature(const struct job *job, int64_t f, qn_bin_feature *o
 enum { LANES = 8 };
 
 static void code_numbers(const qn_bin_feature *feature, const double *values, int64_t n,
-                         int64_t stride, uint8_t *codes)
+                         uint16_t *codes)
 {
     for (int64_t i = 0; i < n; i += LANES) {
         double lane[LANES];
@@ -114,25 +117,39 @@ static void code_numbers(const qn_bin_feature *feature, const double *values, in
             left -= half;
         }
         for (int64_t l = 0; l < n_lanes; l++) {
-            codes[(i + l) * stride] = isnan(lane[l]) ? 0 : (uint8_t)(1 + at[l]);
+            codes[i + l] = isnan(lane[l]) ? 0 : (uint16_t)(1 + at[l]);
         }
     }
 }
 
-static void code_rows(const struct job *job, const qn_matrix *view, int64_t begin, int64_t end,
-                      uint8_t *codes)
+static void code_categories(const double *values, int64_t n, uint16_t *codes)
 {
-    const int64_t n_features = job->bins->n_features;
+    for (int64_t i = 0; i < n; i++) {
+        const bool known = values[i] >= 0 && values[i] < QN_CODES_MAX;
+        codes[i] = known ? (uint16_t)(1 + (int32_t)values[i]) : 0;
+    }
+}
+
+/* Rows begin … end - 1 of a view, which are rows `first` and on of the bins. */
+static void code_rows(const struct job *job, const qn_matrix *view, int64_t begin, int64_t end,
+                      int64_t first)
+{
+    const int64_t n_features = job->bins->n_features, n = end - begin;
+    uint16_t room[BLOCK_ROWS];
     for (int64_t f = 0; f < n_features; f++) {
         const qn_bin_feature *feature = &job->bins->features[f];
         const double *values = view->dense + f * view->stride + begin;
-        if (!feature->categorical) {
-            code_numbers(feature, values, end - begin, n_features, codes + f);
-            continue;
+        const bool wide = feature->n_bins > QN_NARROW_BINS_MAX;
+        uint16_t *codes =
+            wide ? job->bins->wide_columns + feature->group * job->bins->n_rows + first : room;
+        if (feature->categorical) {
+            code_categories(values, n, codes);
+        } else {
+            code_numbers(feature, values, n, codes);
         }
-        for (int64_t i = 0; i < end - begin; i++) {
-            codes[i * n_features + f] =
-                values[i] >= 0 && values[i] < QN_CODES_MAX ? (uint8_t)(1 + (int32_t)values[i]) : 0;
+        uint8_t *plain = job->plain + first * n_features + f;
+        for (int64_t i = 0; !wide && i < n; i++) {
+            plain[i * n_features] = (uint8_t)codes[i];
         }
     }
 }
@@ -144,13 +161,12 @@ static void code_block(void *context, int64_t i)
     const int64_t n_train = dataset->train.n_rows, n = job->bins->n_rows;
     const int64_t begin = i * BLOCK_ROWS, end = begin + BLOCK_ROWS < n ? begin + BLOCK_ROWS : n;
     const int64_t border = n_train < begin ? begin : n_train > end ? end : n_train;
-    uint8_t *codes = job->plain + begin * job->bins->n_features;
     if (begin < border) {
-        code_rows(job, &dataset->train.views[QN_VIEW_TREE], begin, border, codes);
+        code_rows(job, &dataset->train.views[QN_VIEW_TREE], begin, border, begin);
     }
     if (border < end) {
         code_rows(job, &dataset->valid.views[QN_VIEW_TREE], border - n_train, end - n_train,
-                  codes + (border - begin) * job->bins->n_features);
+                  border);
     }
 }
 
@@ -236,7 +252,7 @@ static void turn_block(void *context, int64_t i)
     qn_bins *bins = job->bins;
     const int64_t begin = i * BLOCK_ROWS, n = bins->n_rows, n_features = bins->n_features;
     const int64_t end = begin + BLOCK_ROWS < n ? begin + BLOCK_ROWS : n;
-    for (int64_t g = 0; g < bins->n_groups; g++) {
+    for (int64_t g = 0; g < bins->n_narrow; g++) {
         const uint8_t *shared = turning->shared[g];
         const uint8_t *plain = job->plain + job->group_features[g];
         uint8_t *column = bins->columns + g * n, *codes = bins->codes + g;
@@ -245,9 +261,12 @@ static void turn_block(void *context, int64_t i)
                 shared ? shared[row] : plain[row * n_features];
         }
     }
-    for (int64_t g = bins->n_groups; g < bins->stride; g++) {
-        for (int64_t row = begin; row < end; row++) {
-            bins->codes[row * bins->stride + g] = 0;
+    const size_t narrow = (size_t)bins->n_narrow, padded = (size_t)bins->stride - narrow;
+    for (int64_t row = begin; row < end; row++) {
+        uint8_t *codes = bins->codes + row * bins->stride;
+        memset(codes + narrow, 0, padded);
+        for (int64_t w = 0; w < bins->n_groups - bins->n_narrow; w++) {
+            memcpy(codes + bins->wide_offset + 2 * w, bins->wide_columns + w * n + row, 2);
         }
     }
 }
@@ -258,17 +277,35 @@ static bool write_groups(const struct job *job, uint8_t *const *shared)
 {
     qn_bins *bins = job->bins;
     const int64_t n = bins->n_rows;
-    bins->stride = (bins->n_groups + 7) / 8 * 8;
+    bins->wide_offset = (bins->n_narrow + 1) / 2 * 2;
+    bins->stride = (bins->wide_offset + 2 * (bins->n_groups - bins->n_narrow) + 7) / 8 * 8;
     bins->codes = qn_alloc_aligned(n * bins->stride, 1);
-    bins->columns = qn_alloc_aligned(n * bins->n_groups, 1);
+    bins->columns = qn_alloc_aligned(n * bins->n_narrow, 1);
     if (!bins->codes || !bins->columns) return false;
     for (int64_t f = 0; f < bins->n_features; f++) {
-        const int64_t g = bins->features[f].group;
-        if (bins->features[f].alone) job->group_features[g] = f;
+        const int32_t g = bins->features[f].group;
+        if (bins->features[f].alone && !qn_bins_is_wide(bins, g)) job->group_features[g] = f;
     }
     struct turning turning = {job, shared};
     qn_pool_run(job->pool, (n + BLOCK_ROWS - 1) / BLOCK_ROWS, turn_block, &turning);
     return true;
+}
+
+/* Wide groups come after the others. */
+static void number_wide(qn_bins *bins, int64_t n_wide)
+{
+    bins->n_narrow = bins->n_groups;
+    bins->n_groups += n_wide;
+    bins->n_cells = bins->n_narrow * QN_GROUP_CODES;
+    for (int64_t f = 0; f < bins->n_features; f++) {
+        qn_bin_feature *feature = &bins->features[f];
+        if (feature->n_bins <= QN_NARROW_BINS_MAX) continue;
+        bins->wide_cells[feature->group] = bins->n_cells;
+        feature->alone = true;
+        feature->group += (int32_t)bins->n_narrow;
+        bins->group_codes[feature->group] = feature->n_bins;
+        bins->n_cells += feature->n_bins;
+    }
 }
 
 /* Numbers the groups: features of many bins stand alone, the others fill groups in their order. */
@@ -285,6 +322,7 @@ static bool make_groups(struct job *job)
     bins->n_groups = 0;
     for (int64_t f = 0; complete && f <= bins->n_features; f++) {
         const bool end = f == bins->n_features;
+        if (!end && bins->features[f].n_bins > QN_NARROW_BINS_MAX) continue;
         const bool few = !end && bins->features[f].n_bins <= SHARED_BINS;
         if (few && n_members > 0 && join(job, &group, (int32_t)f, room, before)) {
             for (int32_t m = 0; m < n_members; m++) {
@@ -328,8 +366,9 @@ static bool make_groups(struct job *job)
             group.codes[i] = job->plain[i * bins->n_features + f];
         }
     }
+    number_wide(bins, job->n_wide);
     complete = complete && write_groups(job, shared);
-    for (int64_t g = 0; shared && g < bins->n_groups; g++) {
+    for (int64_t g = 0; shared && g < bins->n_narrow; g++) {
         qn_free(shared[g]);
     }
     qn_free(shared);
@@ -349,7 +388,9 @@ static bool allocate(struct job *job)
     bins->group_codes = qn_alloc_array(bins->n_features, sizeof *bins->group_codes);
     job->group_features = qn_alloc_array(bins->n_features, sizeof *job->group_features);
     job->plain = qn_alloc_aligned(bins->n_rows * bins->n_features + QN_GROUP_CODES, 1);
-    bool complete = bins->features && bins->group_codes && job->group_features && job->plain;
+    bins->wide_cells = qn_alloc_array(bins->n_features, sizeof *bins->wide_cells);
+    bool complete = bins->features && bins->group_codes && job->group_features && job->plain &&
+                    bins->wide_cells;
     for (int64_t f = 0; complete && f < bins->n_features; f++) {
         bins->features[f].decode = qn_alloc_array(QN_GROUP_CODES, 1);
         complete = bins->features[f].decode != NULL;
@@ -358,6 +399,19 @@ static bool allocate(struct job *job)
         }
     }
     return complete;
+}
+
+/* Numbers the wide features, for now by themselves, and makes room for their codes. */
+static bool allocate_wide(struct job *job)
+{
+    qn_bins *bins = job->bins;
+    for (int64_t f = 0; f < bins->n_features; f++) {
+        if (bins->features[f].n_bins > QN_NARROW_BINS_MAX) {
+            bins->features[f].group = (int32_t)job->n_wide++;
+        }
+    }
+    bins->wide_columns = qn_alloc_aligned(bins->n_rows * job->n_wide, sizeof(uint16_t));
+    return bins->wide_columns;
 }
 
 qn_status qn_bins_create(const qn_dataset *dataset, int max_bin, qn_pool *pool, qn_bins **out,
@@ -369,9 +423,9 @@ qn_status qn_bins_create(const qn_dataset *dataset, int max_bin, qn_pool *pool, 
     struct job job = {.dataset = dataset,
                       .bins = bins,
                       .pool = pool,
-                      .max_bin = max_bin < 3     ? 3
-                                 : max_bin > 255 ? 255
-                                                 : max_bin,
+                      .max_bin = max_bin < 3             ? 3
+                                 : max_bin > QN_BINS_MAX ? QN_BINS_MAX
+                                                         : max_bin,
                       .statuses = qn_alloc_array(n_features, sizeof *job.statuses)};
     int32_t *sample = NULL;
     bool complete = bins && job.statuses && draw_sample(&job, &sample) && allocate(&job);
@@ -379,6 +433,7 @@ qn_status qn_bins_create(const qn_dataset *dataset, int max_bin, qn_pool *pool, 
     for (int64_t f = 0; complete && f < n_features; f++) {
         complete = job.statuses[f] == QN_OK;
     }
+    complete = complete && allocate_wide(&job);
     if (complete) {
         qn_pool_run(pool, (bins->n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS, code_block, &job);
         complete = make_groups(&job);

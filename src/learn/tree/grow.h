@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Growing one tree on binned rows, from gradients and hessians: leaf by leaf, the one of most gain
- * first, or level by level.
+ * first, level by level, or symmetric.
  *
  * How the time is kept short:
  *   - the smaller child's histogram is counted, the larger's is what remains of the parent;
@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "learn/tree/bin_tree.h"
 #include "learn/tree/split.h"
 
 typedef struct qn_grower qn_grower; /* destroy with qn_grower_free() */
@@ -36,6 +37,7 @@ typedef struct qn_grow_request {
     const int32_t *rows; /* training rows, increasing; NULL: all of them */
     int64_t n_rows;
     const qn_derivatives *derivatives; /* per training row */
+    double shrinkage;                  /* of leaf values */
     uint64_t seed;
     const qn_stop *stop;
     /* The value of a leaf in place of the Newton step, for losses whose best value is a quantile;
@@ -44,16 +46,13 @@ typedef struct qn_grow_request {
     void *renew_context;
 } qn_grow_request;
 
-/* Grows a tree into `builder` and adds its leaf values, shrunk by learning_rate, to
+/* Grows a tree into `builder` and adds its leaf values, shrunk, to
  * scores[row * stride] of its rows. `gain` (per feature) collects the gains of its splits. False
  * when told to stop, with nothing changed; out of memory shows in builder->failed. */
 bool qn_grower_grow(qn_grower *grower, const qn_grow_request *request, qn_tree_builder *builder,
                     double *scores, int64_t stride, double *gain);
 
-/* Adds the last grown tree's values to scores[i * stride] of rows first … first + n - 1 of the
- * bins (validation rows, or rows left out of the sample), by walking its bins. `skip` (per row, may
- * be NULL) marks rows that have theirs already. */
-void qn_grower_walk(const qn_grower *grower, int64_t first, int64_t n, const uint8_t *skip,
-                    double *scores, int64_t stride);
+/* The last grown tree: valid until the next. */
+const qn_bin_tree *qn_grower_tree(const qn_grower *grower);
 
 #endif

@@ -93,3 +93,14 @@ void qn_histogram_add(const qn_row_block *block, const int32_t *rows, int64_t n,
         add_tile(block, rows, n, first, left < TILE_GROUPS ? left : TILE_GROUPS, cells);
     }
 }
+
+void qn_histogram_add_wide(const qn_row_block *block, const int32_t *rows, int64_t n,
+                           int64_t offset, qn_cell_sum *cells)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t row = rows ? rows[i] : i;
+        uint16_t code;
+        memcpy(&code, block->codes + row * block->stride + offset, sizeof code);
+        cells[code] += block->packed[row];
+    }
+}

@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-/* Cells of group g begin at g * QN_GROUP_CODES. */
+/* Cells of group g begin at qn_bins_first_cell(). */
 typedef int64_t qn_cell_sum;
 
 static inline int64_t qn_sum_gradient(int64_t packed)
@@ -31,9 +31,13 @@ typedef struct qn_row_block {
     const int64_t *packed;
 } qn_row_block;
 
-/* Adds the rows to the cells of groups[0 … n_groups-1], in increasing order; groups NULL: all of
- * 0 … n_groups-1. `rows` are numbers within the block; NULL: 0 … n-1. */
+/* Adds the rows to the cells of groups[0 … n_groups-1], in increasing order, of a byte a row;
+ * groups NULL: all of 0 … n_groups-1. `rows` are numbers within the block; NULL: 0 … n-1. */
 void qn_histogram_add(const qn_row_block *block, const int32_t *rows, int64_t n,
                       const int32_t *groups, int64_t n_groups, qn_cell_sum *cells);
+
+/* The same for one group of two-byte codes, which begin at `offset` of each row. */
+void qn_histogram_add_wide(const qn_row_block *block, const int32_t *rows, int64_t n,
+                           int64_t offset, qn_cell_sum *cells);
 
 #endif

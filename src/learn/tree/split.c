@@ -106,32 +106,35 @@ static double constrained_gain(const struct search *s, int32_t feature, int64_t 
            s->parent_gain - p->min_split_gain;
 }
 
-/* The best of cuts behind bins first … last, sums being those up to and with each bin; `add` goes
- * left as well. */
-static void scan(struct search *s, int32_t feature, int32_t first, int32_t last, int64_t add,
-                 bool missing_left, qn_split *best)
+/* The best of cuts behind bins first … last; sums[bin - base] is what stands up to and with each
+ * bin; `add` goes left as well. */
+static void scan(struct search *s, int32_t feature, int32_t base, int32_t first, int32_t last,
+                 int64_t add, bool missing_left, qn_split *best)
 {
     const qn_split_request *r = s->r;
+    const int64_t *sums = s->sums;
     const double most = (double)r->h - s->least_h;
-    while (first <= last && (double)qn_sum_hessian(s->sums[first] + add) < s->least_h) {
+    first -= base;
+    last -= base;
+    while (first <= last && (double)qn_sum_hessian(sums[first] + add) < s->least_h) {
         first++;
     }
-    while (first <= last && (double)qn_sum_hessian(s->sums[last] + add) > most) {
+    while (first <= last && (double)qn_sum_hessian(sums[last] + add) > most) {
         last--;
     }
     if (first > last) return;
     double gain = -1;
     int32_t at = first;
     if (s->constrained) {
-        for (int32_t bin = first; bin <= last; bin++) {
-            const double found = constrained_gain(s, feature, s->sums[bin] + add);
+        for (int32_t i = first; i <= last; i++) {
+            const double found = constrained_gain(s, feature, sums[i] + add);
             if (found <= gain) continue;
             gain = found;
-            at = bin;
+            at = i;
         }
     } else {
         const int64_t all = r->g * (INT64_C(1) << 32) + r->h;
-        score_cuts(s->sums + first, last - first + 1, all, add, r->params->reg_alpha / r->unit_g,
+        score_cuts(sums + first, last - first + 1, all, add, r->params->reg_alpha / r->unit_g,
                    s->lambda, r->unit_h, s->scores);
         double score = s->scores[0];
         for (int32_t i = 1; i <= last - first; i++) {
@@ -144,38 +147,48 @@ static void scan(struct search *s, int32_t feature, int32_t first, int32_t last,
     if (!(gain > best->gain)) return;
     *best = (qn_split){.gain = gain,
                        .feature = feature,
-                       .bin = at,
+                       .bin = base + at,
                        .missing_left = missing_left,
-                       .left_g = qn_sum_gradient(s->sums[at] + add),
-                       .left_h = qn_sum_hessian(s->sums[at] + add)};
+                       .left_g = qn_sum_gradient(sums[at] + add),
+                       .left_h = qn_sum_hessian(sums[at] + add)};
+}
+
+/* extra_trees: one random cut between the values that occur; 0: there is none. */
+static int32_t draw_cut(const struct search *s, int32_t feature, const int64_t *cells)
+{
+    int32_t least = 1, most = s->r->bins->features[feature].n_bins - 1;
+    while (least < most && cells[least] == 0) {
+        least++;
+    }
+    while (most > least && cells[most] == 0) {
+        most--;
+    }
+    if (least == most) return cells[0] ? most : 0;
+    qn_rng rng;
+    qn_rng_init(&rng, s->r->seed, (uint64_t)feature);
+    return least + (int32_t)qn_rng_below(&rng, most - least);
 }
 
 static void search_numbers(struct search *s, int32_t feature, const int64_t *cells, qn_split *best)
 {
     const int32_t n_bins = s->r->bins->features[feature].n_bins;
-    int64_t sum = 0;
-    for (int32_t bin = 1; bin < n_bins; bin++) {
-        s->sums[bin] = sum += cells[bin];
-    }
     /* With missing values, "everything known against the missing" is a cut too. */
     int32_t first = 1, last = cells[0] ? n_bins - 1 : n_bins - 2;
-    if (s->r->params->extra_trees) { /* one random cut between the values that occur */
-        int32_t least = 1, most = n_bins - 1;
-        while (least < most && cells[least] == 0) {
-            least++;
-        }
-        while (most > least && cells[most] == 0) {
-            most--;
-        }
-        if (least == most && !cells[0]) return;
-        qn_rng rng;
-        qn_rng_init(&rng, s->r->seed, (uint64_t)feature);
-        first = least == most ? most : least + (int32_t)qn_rng_below(&rng, most - least);
-        last = first;
+    if (s->r->params->extra_trees) {
+        first = last = draw_cut(s, feature, cells);
+        if (first == 0) return;
     }
-    scan(s, feature, first, last, 0, false, best);
-    if (!cells[0]) return;
-    scan(s, feature, first, last < n_bins - 1 ? last : n_bins - 2, cells[0], true, best);
+    int64_t sum = 0;
+    for (int32_t base = 1; base <= last; base += QN_GROUP_CODES) { /* one step but for wide ones */
+        const int32_t end = base + QN_GROUP_CODES < n_bins ? base + QN_GROUP_CODES : n_bins;
+        for (int32_t bin = base; bin < end; bin++) {
+            s->sums[bin - base] = sum += cells[bin];
+        }
+        const int32_t from = first > base ? first : base, to = last < end - 1 ? last : end - 1;
+        scan(s, feature, base, from, to, 0, false, best);
+        if (!cells[0]) continue;
+        scan(s, feature, base, from, to < n_bins - 1 ? to : n_bins - 2, cells[0], true, best);
+    }
 }
 
 struct level {
@@ -276,7 +289,7 @@ static void search_categories(struct search *s, int32_t feature, const int64_t *
 static const int64_t *cells_of(const qn_split_request *r, int32_t feature, int64_t *room)
 {
     const qn_bin_feature *described = &r->bins->features[feature];
-    const int64_t *cells = r->cells + (int64_t)described->group * QN_GROUP_CODES;
+    const int64_t *cells = r->cells + qn_bins_first_cell(r->bins, described->group);
     if (described->alone) return cells;
     memset(room, 0, (size_t)described->n_bins * sizeof *room);
     for (int32_t code = 0; code < r->bins->group_codes[described->group]; code++) {
@@ -291,31 +304,48 @@ static bool is_constrained(const qn_split_request *r)
            r->params->path_smooth > 0;
 }
 
+/* What no split of the leaf depends on. */
+static void begin_search(const qn_split_request *request, struct search *s)
+{
+    const qn_grow_params *p = request->params;
+    s->r = request;
+    s->count_per_h = (double)request->n / (double)request->h;
+    s->least_h = fmax(p->min_sum_hessian_in_leaf / request->unit_h,
+                      ((double)p->min_data_in_leaf - 0.5) / s->count_per_h);
+    s->lambda = p->reg_lambda;
+    s->constrained = is_constrained(request);
+    const double g = (double)request->g * request->unit_g;
+    const double h = (double)request->h * request->unit_h;
+    const double value = qn_leaf_value(p, &request->bounds, g, h, (double)request->n);
+    s->parent_gain = gain_of_value(p, g, h, p->reg_lambda, value);
+}
+
+/* What rounding could feign is no gain. */
+static double least_gain(const struct search *s)
+{
+    return 1e-10 * (1 + s->parent_gain);
+}
+
 void qn_split_find(const qn_split_request *request, const int32_t *features, int64_t n,
                    qn_split *out)
 {
     const qn_grow_params *p = request->params;
     struct search s;
-    s.r = request;
-    s.count_per_h = (double)request->n / (double)request->h;
-    s.least_h = fmax(p->min_sum_hessian_in_leaf / request->unit_h,
-                     ((double)p->min_data_in_leaf - 0.5) / s.count_per_h);
-    s.lambda = p->reg_lambda;
-    s.constrained = is_constrained(request);
-    const double g = (double)request->g * request->unit_g;
-    const double h = (double)request->h * request->unit_h;
-    const double value = qn_leaf_value(p, &request->bounds, g, h, (double)request->n);
-    s.parent_gain = gain_of_value(p, g, h, p->reg_lambda, value);
-    /* What rounding could feign is no gain. */
-    const double least = 1e-10 * (1 + s.parent_gain);
-    *out = (qn_split){.gain = least};
-    const double drawn = ceil(p->feature_fraction_bynode * (double)n);
-    double wanted = fmax(drawn, 1);
+    begin_search(request, &s);
+    *out = (qn_split){.gain = least_gain(&s)};
+    int64_t left = 0;
+    for (int64_t i = 0; i < n; i++) {
+        left += qn_split_allows(p, &request->allowance, features[i]);
+    }
+    double wanted = fmax(ceil(p->feature_fraction_bynode * (double)left), 1);
     qn_rng rng;
-    if (wanted < (double)n) qn_rng_init(&rng, request->seed, UINT64_MAX);
+    if (wanted < (double)left) qn_rng_init(&rng, request->seed, UINT64_MAX);
     for (int64_t i = 0; i < n && wanted > 0; i++) {
+        if (!qn_split_allows(p, &request->allowance, features[i])) continue;
         /* Selection sampling (Knuth, volume 2, 3.4.2): in order, each set equally likely. */
-        if (wanted < (double)(n - i) && qn_rng_uniform(&rng) * (double)(n - i) >= wanted) continue;
+        const bool drawn = wanted >= (double)left || qn_rng_uniform(&rng) * (double)left < wanted;
+        left--;
+        if (!drawn) continue;
         wanted--;
         int64_t room[QN_GROUP_CODES];
         const int64_t *cells = cells_of(request, features[i], room);
@@ -325,5 +355,130 @@ void qn_split_find(const qn_split_request *request, const int32_t *features, int
             search_numbers(&s, features[i], cells, out);
         }
     }
-    if (out->gain <= least) *out = (qn_split){0};
+    if (out->gain <= least_gain(&s)) *out = (qn_split){0};
+}
+
+/* One test for many leaves. */
+
+static double gain_or_none(const struct search *s, int32_t feature, int64_t left)
+{
+    return fmax(gain_of(s, feature, left), 0);
+}
+
+/* totals[bin] and totals[n_bins + bin] get the gains of cutting behind the bin, with the missing
+ * on the right and on the left. */
+static void search_shared_numbers(const qn_split_request *leaves, int64_t n_leaves, int32_t feature,
+                                  double *totals, qn_split *out)
+{
+    const int32_t n_bins = leaves->bins->features[feature].n_bins;
+    int32_t first = 1, last = n_bins - 1;
+    if (leaves->params->extra_trees) {
+        qn_rng rng;
+        qn_rng_init(&rng, leaves->seed, (uint64_t)feature);
+        first = last = 1 + (int32_t)qn_rng_below(&rng, n_bins - 1);
+    }
+    memset(totals, 0, (size_t)n_bins * 2 * sizeof *totals);
+    for (int64_t l = 0; l < n_leaves; l++) {
+        struct search s;
+        begin_search(&leaves[l], &s);
+        int64_t room[QN_GROUP_CODES], sum = 0;
+        const int64_t *cells = cells_of(&leaves[l], feature, room);
+        for (int32_t bin = 1; bin <= last; bin++) {
+            sum += cells[bin];
+            if (bin < first) continue;
+            const double gain = gain_or_none(&s, feature, sum);
+            totals[bin] += gain;
+            totals[n_bins + bin] += cells[0] ? gain_or_none(&s, feature, sum + cells[0]) : gain;
+        }
+    }
+    for (int side = 0; side < 2; side++) {
+        for (int32_t bin = first; bin <= last; bin++) {
+            const double gain = totals[side * n_bins + bin];
+            if (gain <= out->gain) continue;
+            *out = (qn_split){.gain = gain, .feature = feature, .bin = bin, .missing_left = side};
+        }
+    }
+}
+
+/* Levels in the order of their gradients over hessians in all leaves together. */
+static int32_t sort_shared_levels(const qn_split_request *leaves, int64_t n_leaves, int32_t feature,
+                                  struct level *levels)
+{
+    const qn_grow_params *p = leaves->params;
+    const int32_t n_bins = leaves->bins->features[feature].n_bins;
+    double g[QN_GROUP_CODES] = {0}, h[QN_GROUP_CODES] = {0};
+    for (int64_t l = 0; l < n_leaves; l++) {
+        int64_t room[QN_GROUP_CODES];
+        const int64_t *cells = cells_of(&leaves[l], feature, room);
+        for (int32_t bin = 1; bin < n_bins; bin++) {
+            g[bin] += (double)qn_sum_gradient(cells[bin]) * leaves->unit_g;
+            h[bin] += (double)qn_sum_hessian(cells[bin]) * leaves->unit_h;
+        }
+    }
+    int32_t n = 0;
+    for (int32_t bin = 1; bin < n_bins; bin++) {
+        if (h[bin] > 0) levels[n++] = (struct level){g[bin] / (h[bin] + p->cat_smooth), bin};
+    }
+    qsort(levels, (size_t)n, sizeof *levels, by_ratio);
+    return n;
+}
+
+/* The first 1, 2 … levels of that order go left, or, where there are few, each by itself. */
+static void search_shared_categories(const qn_split_request *leaves, int64_t n_leaves,
+                                     int32_t feature, qn_split *out)
+{
+    const qn_grow_params *p = leaves->params;
+    struct level levels[QN_GROUP_CODES];
+    double totals[QN_GROUP_CODES] = {0};
+    const int32_t n = sort_shared_levels(leaves, n_leaves, feature, levels);
+    const bool one_hot = leaves->bins->features[feature].n_bins - 1 <= p->max_cat_to_onehot;
+    for (int64_t l = 0; l < n_leaves; l++) {
+        struct search s;
+        begin_search(&leaves[l], &s);
+        if (!one_hot) s.lambda += p->cat_l2;
+        int64_t room[QN_GROUP_CODES], sum = 0;
+        const int64_t *cells = cells_of(&leaves[l], feature, room);
+        for (int32_t i = 0; i < n; i++) {
+            sum += cells[levels[i].bin];
+            totals[i] += gain_or_none(&s, feature, one_hot ? cells[levels[i].bin] : sum);
+        }
+    }
+    for (int32_t i = 0; i < n; i++) {
+        if (totals[i] <= out->gain || (!one_hot && i + 1 > p->max_cat_threshold)) continue;
+        *out = (qn_split){.gain = totals[i], .feature = feature};
+        for (int32_t level = one_hot ? i : 0; level <= i; level++) {
+            set_code(out, levels[level].bin);
+        }
+    }
+}
+
+void qn_split_find_shared(const qn_split_request *leaves, int64_t n_leaves, const int32_t *features,
+                          int64_t n, double *room, qn_split *out)
+{
+    *out = (qn_split){0};
+    for (int64_t i = 0; i < n; i++) {
+        if (!qn_split_allows(leaves->params, &leaves->allowance, features[i])) continue;
+        if (leaves->bins->features[features[i]].categorical) {
+            search_shared_categories(leaves, n_leaves, features[i], out);
+        } else {
+            search_shared_numbers(leaves, n_leaves, features[i], room, out);
+        }
+    }
+}
+
+void qn_split_apply(const qn_split_request *leaf, const qn_split *test, qn_split *out)
+{
+    const qn_bin_feature *feature = &leaf->bins->features[test->feature];
+    struct search s;
+    begin_search(leaf, &s);
+    int64_t room[QN_GROUP_CODES], sum = 0;
+    const int64_t *cells = cells_of(leaf, test->feature, room);
+    for (int32_t bin = 0; bin < feature->n_bins; bin++) {
+        if (qn_split_goes_left(test, feature->categorical, bin)) sum += cells[bin];
+    }
+    *out = *test;
+    out->gain = gain_of(&s, test->feature, sum);
+    out->left_g = qn_sum_gradient(sum);
+    out->left_h = qn_sum_hessian(sum);
+    if (out->gain <= least_gain(&s)) *out = (qn_split){0};
 }

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "learn/tree/boosting.h"
+
+#include "base/alloc.h"
+#include "metric/metric.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Life. */
+
+void qn_boosting_release(qn_boosting *b)
+{
+    for (int32_t i = 0; b->growers && i < b->n_growers; i++) {
+        qn_grower_free(b->growers[i]);
+    }
+    for (int32_t c = 0; c < b->k; c++) {
+        if (b->builders) qn_tree_builder_release(&b->builders[c]);
+        if (b->gains) qn_free(b->gains[c]);
+    }
+    qn_objective_rows_release(&b->train);
+    qn_objective_rows_release(&b->valid);
+    qn_dart_release(&b->dart);
+    qn_free(b->weights[0]);
+    qn_free(b->weights[1]);
+    qn_free(b->growers);
+    qn_free(b->builders);
+    qn_free(b->gains);
+    qn_free(b->grown);
+    qn_free(b->scores);
+    qn_free(b->valid_scores);
+    qn_free(b->valid_predictions);
+    qn_free(b->derivatives);
+    qn_free(b->rows);
+    qn_free(b->sampled);
+    qn_free(b->magnitudes);
+    qn_free(b->init);
+}
+
+static qn_status no_memory(qn_error *err)
+{
+    return qn_fail(err, QN_ERR_NOMEM, "no memory to boost trees");
+}
+
+/* What the rows of each class weigh beside their own weights: n_classes numbers. */
+static void weigh_classes(const qn_boosting *b, int32_t n_classes, double *out)
+{
+    const qn_dataset_part *train = &b->data->train;
+    double all = 0;
+    for (int32_t c = 0; c < n_classes; c++) {
+        out[c] = 0;
+    }
+    for (int64_t i = 0; i < train->n_rows; i++) {
+        const double w = train->weights ? train->weights[i] : 1;
+        out[(int32_t)train->target[i]] += w;
+        all += w;
+    }
+    for (int32_t c = 0; c < n_classes; c++) {
+        out[c] = b->params->balanced && out[c] > 0 ? all / (n_classes * out[c]) : 1;
+    }
+    if (n_classes == 2) out[1] *= b->params->scale_pos_weight;
+}
+
+/* parts[] are the data's, with the weights of classes worked into the rows'. */
+static qn_status weigh_rows(qn_boosting *b, qn_error *err)
+{
+    const qn_task task = b->data->task;
+    const bool classes = task == QN_TASK_BINARY || task == QN_TASK_MULTICLASS;
+    b->parts[0] = b->data->train;
+    b->parts[1] = b->data->valid;
+    if (!classes || (!b->params->balanced && b->params->scale_pos_weight == 1)) return QN_OK;
+    double of_class[QN_CLASSES_MAX];
+    weigh_classes(b, task == QN_TASK_BINARY ? 2 : b->data->n_classes, of_class);
+    for (int i = 0; i < 2; i++) {
+        qn_dataset_part *part = &b->parts[i];
+        b->weights[i] = qn_alloc_aligned(part->n_rows, sizeof(double));
+        if (!b->weights[i]) return no_memory(err);
+        for (int64_t row = 0; row < part->n_rows; row++) {
+            const double own = part->weights ? part->weights[row] : 1;
+            b->weights[i][row] = own * of_class[(int32_t)part->target[row]];
+        }
+        part->weights = b->weights[i];
+    }
+    return QN_OK;
+}
+
+static qn_status choose_objective(qn_boosting *b, qn_error *err)
+{
+    const qn_objective *objective;
+    const qn_objective_params *params = &b->params->objective;
+    QN_TRY(qn_objective_choose(params, b->data, &objective, err));
+    QN_TRY(qn_objective_rows_create(objective, params, b->data, &b->parts[0], &b->train, err));
+    return qn_objective_rows_create(objective, params, b->data, &b->parts[1], &b->valid, err);
+}
+
+static qn_status allocate(qn_boosting *b, qn_error *err)
+{
+    const int32_t k = b->k;
+    b->scores = qn_alloc_aligned(b->n_train * k, sizeof(double));
+    b->valid_scores = qn_alloc_aligned(b->n_valid * k, sizeof(double));
+    b->valid_predictions = qn_alloc_aligned(b->n_valid * k, sizeof(double));
+    b->derivatives = qn_alloc_aligned(b->n_train * k, sizeof *b->derivatives);
+    b->rows = qn_alloc_aligned(b->n_train, sizeof *b->rows);
+    b->sampled = qn_alloc_array(b->n_train, 1);
+    if (b->params->goss) b->magnitudes = qn_alloc_aligned(b->n_train * 2, sizeof(double));
+    b->init = qn_alloc_array(k, sizeof *b->init);
+    b->growers = qn_alloc_array(b->n_growers, sizeof *b->growers);
+    b->builders = qn_alloc_array(k, sizeof *b->builders);
+    b->gains = qn_alloc_array(k, sizeof *b->gains);
+    b->grown = qn_alloc_array(k, sizeof *b->grown);
+    bool complete = b->scores && b->valid_scores && b->valid_predictions && b->derivatives &&
+                    b->rows && b->sampled && b->init && b->growers && b->builders && b->gains &&
+                    b->grown && (b->magnitudes || !b->params->goss);
+    for (int32_t c = 0; complete && c < k; c++) {
+        b->gains[c] = qn_alloc_array(b->data->bins->n_features, sizeof **b->gains);
+        complete = b->gains[c] != NULL;
+    }
+    if (!complete) return no_memory(err);
+    for (int32_t i = 0; i < b->n_growers; i++) {
+        QN_TRY(qn_grower_create(b->data->bins, &b->params->grow,
+                                b->n_growers == 1 ? b->request->pool : NULL, &b->growers[i], err));
+    }
+    return QN_OK;
+}
+
+/* Where scores begin. */
+
+static qn_status check_before(const qn_boosting *b, const qn_tree_model *before, qn_error *err)
+{
+    if (!before || before->vector_leaves || before->averaged || before->line_starts ||
+        before->scale != 1 || before->link != b->train.objective->link ||
+        before->head.n_outputs != b->k) {
+        return qn_fail(err, QN_ERR_ARG,
+                       "the model to go on from was not boosted with objective %s on such a target",
+                       b->train.objective->name);
+    }
+    if (before->n_features > b->data->n_features[QN_VIEW_TREE]) {
+        return qn_fail(err, QN_ERR_ARG,
+                       "the model to go on from knows %lld features, the table has %lld",
+                       (long long)before->n_features, (long long)b->data->n_features[QN_VIEW_TREE]);
+    }
+    for (int i = 0; i < 2; i++) {
+        if (b->parts[i].n_rows > 0 && !b->parts[i].views[QN_VIEW_TREE].dense) {
+            return qn_fail(err, QN_ERR_ARG, "going on from a model needs the rows, not only bins");
+        }
+    }
+    return QN_OK;
+}
+
+enum { SCORE_ROWS = 1024 };
+
+/* Sums of the model that is gone on from, for all rows of a part. */
+static qn_status score_before(const qn_tree_model *before, const qn_dataset_part *part, double *out,
+                              qn_error *err)
+{
+    const qn_matrix *view = &part->views[QN_VIEW_TREE];
+    void *scratch =
+        qn_alloc_aligned((int64_t)qn_estimator_scratch_bytes(&before->head, SCORE_ROWS), 1);
+    if (!scratch) return no_memory(err);
+    for (int64_t begin = 0; begin < part->n_rows; begin += SCORE_ROWS) {
+        qn_matrix block = *view;
+        block.dense += begin;
+        block.n_rows = part->n_rows - begin < SCORE_ROWS ? part->n_rows - begin : SCORE_ROWS;
+        qn_tree_model_sums(before, &block, out + begin * before->head.n_outputs, scratch);
+    }
+    qn_free(scratch);
+    return QN_OK;
+}
+
+static qn_status begin(qn_boosting *b, qn_error *err)
+{
+    double *const scores[2] = {b->scores, b->valid_scores};
+    const qn_tree_model *before = NULL;
+    bool given = false; /* scores to begin with: no constant is fitted beside them */
+    for (int i = 0; i < 2; i++) {
+        given |= b->parts[i].init_scores != NULL;
+    }
+    if (b->request->from) {
+        before = qn_tree_model_of(b->request->from);
+        QN_TRY(check_before(b, before, err));
+        b->n_before = before->n_trees / b->k;
+        memcpy(b->init, before->init, (size_t)b->k * sizeof *b->init);
+    } else if (!given) {
+        b->train.objective->init(&b->train, b->init);
+    }
+    for (int i = 0; i < 2; i++) {
+        const qn_dataset_part *part = &b->parts[i];
+        for (int64_t at = 0; at < part->n_rows * b->k; at++) {
+            scores[i][at] = b->init[at % b->k];
+        }
+        if (before) QN_TRY(score_before(before, part, scores[i], err));
+        for (int64_t at = 0; part->init_scores && at < part->n_rows * b->k; at++) {
+            scores[i][at] += part->init_scores[at];
+        }
+    }
+    b->n_sampled = b->n_train;
+    memset(b->sampled, 1, (size_t)b->n_train);
+    return QN_OK;
+}
+
+qn_status qn_boosting_create(const qn_learn_request *request, const qn_gbdt_params *params,
+                             qn_boosting *out, qn_error *err)
+{
+    const qn_dataset *data = request->data;
+    *out = (qn_boosting){.request = request,
+                         .data = data,
+                         .params = params,
+                         .k = data->task == QN_TASK_MULTICLASS ? data->n_classes : 1,
+                         .n_train = data->train.n_rows,
+                         .n_valid = data->valid.n_rows};
+    const int n_threads = qn_pool_n_threads(request->pool);
+    out->n_growers = out->k < n_threads ? out->k : n_threads;
+    if (out->k == 1) out->n_growers = 1;
+    qn_status status = weigh_rows(out, err);
+    if (status == QN_OK) status = choose_objective(out, err);
+    if (status == QN_OK) status = allocate(out, err);
+    if (status == QN_OK) status = begin(out, err);
+    if (status != QN_OK) qn_boosting_release(out);
+    return status;
+}
+
+/* Trees of a round. */
+
+static double renew(void *context, const int32_t *rows, int64_t n, int64_t place)
+{
+    const qn_boosting *b = context;
+    const double level = b->train.objective->quantile(b->train.params);
+    return qn_objective_residual_quantile(&b->train, b->scores, level, rows, n, place);
+}
+
+static void grow_output(qn_boosting *b, qn_grower *grower, int32_t c)
+{
+    qn_tree_builder *builder = &b->builders[c];
+    qn_pool *pool = b->n_growers == 1 ? b->request->pool : NULL;
+    const qn_grow_request request = {
+        .rows = b->n_sampled < b->n_train ? b->rows : NULL,
+        .n_rows = b->n_sampled,
+        .derivatives = b->derivatives + c * b->n_train,
+        .shrinkage = b->params->grow.learning_rate / (double)(1 + b->dart.n_dropped),
+        .seed = qn_seed_child(b->request->seed, (uint64_t)(b->round * b->k + c)),
+        .stop = b->request->stop,
+        .renew = b->train.objective->quantile ? renew : NULL,
+        .renew_context = b};
+    b->grown[c] = qn_grower_grow(grower, &request, builder, b->scores + c, b->k, b->gains[c]);
+    if (!b->grown[c] || builder->failed) return;
+    const qn_bin_tree *tree = qn_grower_tree(grower);
+    if (b->n_sampled < b->n_train) {
+        qn_bin_tree_add(tree, b->data->bins, 0, b->n_train, b->sampled, 1, b->scores + c, b->k,
+                        pool);
+    }
+    qn_bin_tree_add(tree, b->data->bins, b->n_train, b->n_valid, NULL, 1, b->valid_scores + c, b->k,
+                    pool);
+    if (b->params->dart &&
+        qn_bin_tree_copy(tree, &b->dart.trees[b->dart.n_trees + c], NULL) != QN_OK) {
+        builder->failed = true;
+    }
+}
+
+static void grow_outputs(void *context, int64_t i)
+{
+    qn_boosting *b = context;
+    for (int32_t c = (int32_t)i; c < b->k; c += b->n_growers) {
+        grow_output(b, b->growers[i], c);
+    }
+}
+
+/* One round: its trees are added to the model and to the scores. False when told to stop, with
+ * the model as it was. */
+static bool add_round(qn_boosting *b, qn_rng *rng, qn_tree_builder *model)
+{
+    qn_boosting_draw_rows(b, rng);
+    if (b->params->dart && !qn_dart_drop(b, rng)) {
+        model->failed = true;
+        return true;
+    }
+    qn_objective_derive(&b->train, b->request->pool, b->scores, b->derivatives);
+    if (b->params->goss) qn_boosting_draw_by_gradient(b, rng);
+    qn_pool_run(b->request->pool, b->n_growers, grow_outputs, b);
+    for (int32_t c = 0; c < b->k; c++) {
+        if (!b->grown[c]) return false;
+    }
+    for (int32_t c = 0; c < b->k; c++) {
+        qn_tree_builder_take(model, &b->builders[c]);
+    }
+    if (b->params->dart && !model->failed) qn_dart_restore(b, model);
+    return true;
+}
+
+/* Stopping. */
+
+/* Of the validation rows; less is better. */
+static double loss_of(const qn_boosting *b)
+{
+    const qn_gbdt_hooks *hooks = b->params->hooks;
+    const qn_metric *metric = b->request->metric;
+    if (hooks && hooks->loss) {
+        return hooks->loss(hooks->context, b->n_valid, b->k, b->valid_scores);
+    }
+    if (!metric) return qn_objective_loss(&b->valid, b->request->pool, b->valid_scores);
+    memcpy(b->valid_predictions, b->valid_scores,
+           (size_t)(b->n_valid * b->k) * sizeof *b->valid_predictions);
+    qn_link_apply(b->train.objective->link, b->n_valid, b->k, b->valid_predictions);
+    const qn_metric_input input = {.task = b->data->task,
+                                   .n_classes = b->data->n_classes,
+                                   .n_rows = b->n_valid,
+                                   .target = b->parts[1].target,
+                                   .predicted = b->valid_predictions,
+                                   .weights = b->parts[1].weights,
+                                   .groups = b->parts[1].groups};
+    double value = QN_NA;
+    if (metric->compute(&input, &value, NULL) != QN_OK || isnan(value)) return QN_INF;
+    return -qn_metric_score(metric, value);
+}
+
+/* Rounds to wait for an improvement: more when steps are small, and the later the best came. */
+static int64_t patience_of(const qn_boosting *b, int64_t best_round)
+{
+    if (b->params->early_stopping_rounds > 0) return b->params->early_stopping_rounds;
+    const double steps = 0.05 / b->params->grow.learning_rate;
+    const double base = 40 * fmin(fmax(steps, 0.4), 2);
+    return (int64_t)(base + 0.15 * (double)best_round);
+}
+
+static bool go_on(const qn_boosting *b, double loss)
+{
+    const qn_gbdt_hooks *hooks = b->params->hooks;
+    if (!hooks || !hooks->after_round) return true;
+    return hooks->after_round(hooks->context, b->n_before + b->round + 1, loss);
+}
+
+qn_boosting_end qn_boosting_run(qn_boosting *b, qn_tree_builder *model)
+{
+    const double fidelity = b->request->fidelity > 0 ? b->request->fidelity : 1;
+    const int64_t n_rounds = (int64_t)ceil(fidelity * (double)b->params->n_estimators);
+    qn_boosting_end end = {.n_kept = b->n_before};
+    double best = QN_INF;
+    if (b->n_before > 0) {
+        qn_tree_builder_add_model(model, qn_tree_model_of(b->request->from));
+        if (b->n_valid > 0) best = loss_of(b);
+    }
+    int64_t best_round = 0;
+    qn_rng rng;
+    qn_rng_init(&rng, b->request->seed, UINT64_MAX - (uint64_t)b->n_before);
+    for (b->round = 0; b->round < n_rounds && !model->failed; b->round++) {
+        if (qn_stop_requested(b->request->stop) || !add_round(b, &rng, model)) {
+            end.stopped = true;
+            break;
+        }
+        if (model->failed) break;
+        const double loss = b->n_valid > 0 ? loss_of(b) : QN_NA;
+        if (b->n_valid == 0 || loss < best - 1e-9 * fabs(best == QN_INF ? 0 : best)) {
+            best = loss;
+            best_round = b->round + 1;
+            end.n_kept = b->n_before + best_round;
+            if (b->params->dart) qn_dart_keep_best(b);
+        } else if (b->round + 1 - best_round >= patience_of(b, best_round)) {
+            break;
+        }
+        if (!go_on(b, loss)) break;
+    }
+    if (b->params->dart) qn_dart_finish(b, model);
+    return end;
+}
