@@ -296,6 +296,7 @@ static qn_status prepare_folds(struct fit *fit, qn_error *err)
                                       .schema = fit->inputs.schema,
                                       .target = fit->inputs.target,
                                       .weights = fit->inputs.weights,
+                                      .groups = fit->inputs.groups,
                                       .rows = fit->inputs.train,
                                       .n_rows = fit->inputs.n_train,
                                       .kind = fit->inputs.split_kind,

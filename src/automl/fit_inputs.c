@@ -2,7 +2,7 @@
 #include "automl/fit_inputs.h"
 
 #include "base/alloc.h"
-#include "base/map.h"
+#include "evaluate/queries.h"
 #include "frame/cells.h"
 #include "frame/labels.h"
 #include "source/source.h"
@@ -148,68 +148,6 @@ static qn_status load_weights(const qn_schema *schema, const qn_frame *frame, do
     return QN_OK;
 }
 
-/* Numbers the groups in order of first appearance. */
-static qn_status load_groups(const qn_schema *schema, const qn_frame *frame, int32_t **out,
-                             qn_error *err)
-{
-    *out = NULL;
-    const int64_t role = column_of_role(schema, QN_ROLE_GROUP);
-    if (role < 0) return QN_OK;
-    const int64_t col = qn_frame_find(frame, schema->columns[role].name);
-    if (col < 0) {
-        return qn_fail(err, QN_ERR_DATA, "%s: there is no group column '%s'",
-                       frame->source ? frame->source : "table", schema->columns[role].name);
-    }
-    qn_map *numbers = qn_map_create(1024);
-    int32_t *groups = qn_alloc_array(frame->n_rows, sizeof *groups);
-    bool complete = numbers && groups;
-    for (int64_t row = 0; complete && row < frame->n_rows; row++) {
-        char scratch[QN_VALUE_TEXT_BYTES];
-        size_t bytes = 0;
-        const char *text = "";
-        if (!qn_column_is_missing(&frame->columns[col], row)) {
-            text = qn_column_text(&frame->columns[col], row, scratch, &bytes);
-        }
-        const int64_t *slot = qn_map_slot(numbers, text, bytes, qn_map_n(numbers));
-        complete = slot != NULL;
-        if (slot) groups[row] = (int32_t)*slot;
-    }
-    qn_map_free(numbers);
-    if (!complete) {
-        qn_free(groups);
-        return qn_fail(err, QN_ERR_NOMEM, "no memory for the groups");
-    }
-    *out = groups;
-    return QN_OK;
-}
-
-struct keyed_row {
-    int32_t group, row;
-};
-
-static int by_group(const void *left, const void *right)
-{
-    const struct keyed_row *a = left, *b = right;
-    if (a->group != b->group) return a->group < b->group ? -1 : 1;
-    return (a->row > b->row) - (a->row < b->row);
-}
-
-/* Ranking metrics want the rows of a query side by side. */
-static qn_status sort_by_group(int32_t *rows, int64_t n, const int32_t *groups, qn_error *err)
-{
-    struct keyed_row *keyed = qn_alloc_array(n, sizeof *keyed);
-    if (!keyed) return qn_fail(err, QN_ERR_NOMEM, "no memory to order the queries");
-    for (int64_t i = 0; i < n; i++) {
-        keyed[i] = (struct keyed_row){groups[rows[i]], rows[i]};
-    }
-    qsort(keyed, (size_t)n, sizeof *keyed, by_group);
-    for (int64_t i = 0; i < n; i++) {
-        rows[i] = keyed[i].row;
-    }
-    qn_free(keyed);
-    return QN_OK;
-}
-
 static int32_t *all_rows(int64_t n)
 {
     int32_t *rows = qn_alloc_array(n, sizeof *rows);
@@ -282,11 +220,11 @@ static qn_status gather_test(qn_fit_inputs *inputs, qn_error *err)
         status = qn_schema_target(inputs->schema, frame, false, &target, err);
         if (status == QN_OK) status = load_weights(inputs->schema, frame, &weights, err);
         if (status == QN_OK && inputs->groups) {
-            status = load_groups(inputs->schema, frame, &groups, err);
+            status = qn_queries_number(inputs->schema, frame, &groups, err);
         }
     }
     if (status == QN_OK && groups) {
-        status = sort_by_group(inputs->test, inputs->n_test, groups, err);
+        status = qn_queries_sort(inputs->test, inputs->n_test, groups, err);
     }
     const int64_t n = inputs->n_test;
     inputs->test_target = qn_alloc_array(n, sizeof(double));
@@ -341,12 +279,12 @@ static qn_status load(const qn_fit_request *request, qn_pool *pool, const qn_sto
     }
     QN_TRY(load_weights(inputs->schema, inputs->frame, &inputs->weights, err));
     if (inputs->schema->task == QN_TASK_RANKING) {
-        QN_TRY(load_groups(inputs->schema, inputs->frame, &inputs->groups, err));
+        QN_TRY(qn_queries_number(inputs->schema, inputs->frame, &inputs->groups, err));
         if (!inputs->groups) {
             return qn_fail(err, QN_ERR_ARG,
                            "ranking needs the column that names the query: --group COLUMN");
         }
-        QN_TRY(sort_by_group(inputs->train, inputs->n_train, inputs->groups, err));
+        QN_TRY(qn_queries_sort(inputs->train, inputs->n_train, inputs->groups, err));
     }
     if (request->test) QN_TRY(load_test_table(request, pool, stop, inputs, err));
     QN_TRY(gather_test(inputs, err));

@@ -22,12 +22,12 @@ void qn_fold_set_release(qn_fold_set *set)
     *set = (qn_fold_set){0};
 }
 
-/* Frame rows at the given positions. */
-static int32_t *rows_at(const int32_t *rows, const int32_t *positions, int64_t n)
+/* Frame rows, or the numbers of their queries, at the given positions. */
+static int32_t *numbers_at(const int32_t *numbers, const int32_t *positions, int64_t n)
 {
     int32_t *out = qn_alloc_array(n, sizeof *out);
     for (int64_t i = 0; out && i < n; i++) {
-        out[i] = rows[positions[i]];
+        out[i] = numbers[positions[i]];
     }
     return out;
 }
@@ -40,6 +40,10 @@ static qn_status gather_part(const qn_fold_request *request, const int32_t *rows
     if (!part->target) return qn_fail(err, QN_ERR_NOMEM, "no memory for the folds");
     for (int64_t i = 0; i < n_rows; i++) {
         part->target[i] = request->target[rows[i]];
+    }
+    if (request->groups) {
+        part->groups = numbers_at(request->groups, rows, n_rows);
+        if (!part->groups) return qn_fail(err, QN_ERR_NOMEM, "no memory for the folds");
     }
     if (!request->weights) return QN_OK;
 
@@ -101,8 +105,8 @@ static qn_status prepare(const qn_fold_request *request, const qn_folds *folds, 
             qn_folds_rows(folds, request->n_rows, number, true, &fold->valid, &fold->n_valid, err);
     }
     if (status == QN_OK) {
-        train = rows_at(request->rows, positions, n_train);
-        valid = rows_at(request->rows, fold->valid, fold->n_valid);
+        train = numbers_at(request->rows, positions, n_train);
+        valid = numbers_at(request->rows, fold->valid, fold->n_valid);
         if (!train || !valid) status = qn_fail(err, QN_ERR_NOMEM, "no memory for the folds");
     }
     if (status == QN_OK) status = gather_part(request, train, n_train, &data->train, err);

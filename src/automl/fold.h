@@ -28,6 +28,7 @@ typedef struct qn_fold_request {
     const qn_schema *schema;
     const double *target;  /* per frame row */
     const double *weights; /* per frame row, or NULL */
+    const int32_t *groups; /* per frame row: number of its query, or NULL: ranking */
     const int32_t *rows;   /* for training */
     int64_t n_rows;
     qn_split_kind kind;

@@ -113,18 +113,8 @@ static qn_status score_fold(const qn_trial_data *data, int32_t f, const double *
     input.n_rows = fold->n_valid;
     input.target = fold->data.valid.target;
     input.weights = fold->data.valid.weights;
-    int32_t *groups = NULL;
-    if (data->groups) {
-        groups = qn_alloc_array(fold->n_valid, sizeof *groups);
-        if (!groups) return qn_fail(err, QN_ERR_NOMEM, "no memory to score a fold");
-        for (int64_t i = 0; i < fold->n_valid; i++) {
-            groups[i] = data->groups[data->covered_of[fold->valid[i]]];
-        }
-        input.groups = groups;
-    }
-    const qn_status status = data->metric->compute(&input, out, err);
-    qn_free(groups);
-    return status;
+    input.groups = fold->data.valid.groups;
+    return data->metric->compute(&input, out, err);
 }
 
 qn_status qn_trial_data_fold_score(const qn_trial_data *data, const double *predictions,

@@ -5,6 +5,7 @@
 #include "bundle/bundle.h"
 #include "cli/commands.h"
 #include "evaluate/fairness.h"
+#include "evaluate/queries.h"
 #include "frame/labels.h"
 #include "report/report.h"
 #include "source/source.h"
@@ -55,6 +56,45 @@ static void release(struct evaluating *e)
     qn_pool_free(e->pool);
 }
 
+/* Ranking: numbers the queries and brings the rows of each together. */
+static qn_status order_queries(struct evaluating *e, qn_error *err)
+{
+    const qn_schema *schema = qn_model_schema(e->model);
+    if (schema->task != QN_TASK_RANKING) return QN_OK;
+    int32_t *queries = NULL;
+    QN_TRY(qn_queries_number(schema, e->frame, &queries, err));
+    if (!queries) return qn_fail(err, QN_ERR_DATA, "the model does not know its query column");
+    const int64_t n = e->frame->n_rows;
+    int32_t *rows = qn_alloc_array(n, sizeof *rows);
+    double *target = qn_alloc_array(n, sizeof *target);
+    e->groups = qn_alloc_array(n, sizeof *e->groups);
+    qn_frame *ordered = NULL;
+    qn_status status = QN_OK;
+    if (!rows || !target || !e->groups) {
+        status = qn_fail(err, QN_ERR_NOMEM, "no memory for the queries");
+    }
+    for (int64_t i = 0; status == QN_OK && i < n; i++) {
+        rows[i] = (int32_t)i;
+    }
+    if (status == QN_OK) status = qn_queries_sort(rows, n, queries, err);
+    if (status == QN_OK) status = qn_frame_take(e->frame, rows, n, &ordered, err);
+    for (int64_t i = 0; status == QN_OK && i < n; i++) {
+        e->groups[i] = queries[rows[i]];
+        target[i] = e->target[rows[i]];
+    }
+    if (status == QN_OK) {
+        qn_frame_free(e->frame);
+        qn_free(e->target);
+        e->frame = ordered;
+        e->target = target;
+        target = NULL;
+    }
+    qn_free(rows);
+    qn_free(queries);
+    qn_free(target);
+    return status;
+}
+
 static qn_status load(struct evaluating *e, qn_error *err)
 {
     const struct evaluate_request *request = e->request;
@@ -77,34 +117,10 @@ static qn_status load(struct evaluating *e, qn_error *err)
                            (long long)row + 1);
         }
     }
+    QN_TRY(order_queries(e, err));
     e->outputs = qn_alloc_array(e->frame->n_rows * qn_model_n_outputs(e->model), sizeof(double));
     if (!e->outputs) return qn_fail(err, QN_ERR_NOMEM, "no memory for the predictions");
     return qn_model_predict(e->model, e->frame, (int)request->n_threads, e->outputs, err);
-}
-
-/* Ranking: query numbers, by runs of equal values of the group column. */
-static qn_status load_groups(struct evaluating *e, qn_error *err)
-{
-    const qn_schema *schema = qn_model_schema(e->model);
-    if (schema->task != QN_TASK_RANKING) return QN_OK;
-    int64_t col = -1;
-    for (int64_t c = 0; c < schema->n_cols; c++) {
-        if (schema->columns[c].role == QN_ROLE_GROUP) {
-            col = qn_frame_find(e->frame, schema->columns[c].name);
-        }
-    }
-    if (col < 0) return qn_fail(err, QN_ERR_DATA, "the column that names the query is missing");
-    e->groups = qn_alloc_array(e->frame->n_rows, sizeof *e->groups);
-    if (!e->groups) return qn_fail(err, QN_ERR_NOMEM, "no memory for the queries");
-    for (int64_t row = 1; row < e->frame->n_rows; row++) {
-        char a[QN_VALUE_TEXT_BYTES], b[QN_VALUE_TEXT_BYTES];
-        size_t n_a, n_b;
-        const char *before = qn_column_text(&e->frame->columns[col], row - 1, a, &n_a);
-        const char *now = qn_column_text(&e->frame->columns[col], row, b, &n_b);
-        const bool same = n_a == n_b && memcmp(before, now, n_a) == 0;
-        e->groups[row] = e->groups[row - 1] + !same;
-    }
-    return QN_OK;
 }
 
 static qn_metric_input input_of(const struct evaluating *e)
@@ -190,7 +206,9 @@ static qn_status slice(const struct evaluating *e, qn_json_writer *json, qn_erro
     const int32_t width = qn_model_n_outputs(e->model);
     double *target = qn_alloc_array(e->frame->n_rows, sizeof *target);
     double *outputs = qn_alloc_array(e->frame->n_rows * width, sizeof *outputs);
-    qn_status status = target && outputs ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory to slice");
+    int32_t *groups = qn_alloc_array(e->frame->n_rows, sizeof *groups);
+    qn_status status = QN_OK;
+    if (!target || !outputs || !groups) status = qn_fail(err, QN_ERR_NOMEM, "no memory to slice");
     if (json) {
         qn_json_key(json, "slices");
         qn_json_begin_array(json);
@@ -207,13 +225,14 @@ static qn_status slice(const struct evaluating *e, qn_json_writer *json, qn_erro
             if (strlen(p->top[i].text) != bytes || memcmp(p->top[i].text, text, bytes) != 0)
                 continue;
             target[n] = e->target[row];
+            if (e->groups) groups[n] = e->groups[row];
             memcpy(outputs + n++ * width, e->outputs + row * width, (size_t)width * sizeof(double));
         }
         qn_metric_input input = input_of(e);
         input.n_rows = n;
         input.target = target;
         input.predicted = outputs;
-        input.groups = NULL;
+        if (e->groups) input.groups = groups;
         double value;
         status = metric->compute(&input, &value, err);
         if (json) {
@@ -229,6 +248,7 @@ static qn_status slice(const struct evaluating *e, qn_json_writer *json, qn_erro
     if (json) qn_json_end_array(json);
     qn_free(target);
     qn_free(outputs);
+    qn_free(groups);
     qn_profile_free(profile);
     return status;
 }
@@ -308,7 +328,6 @@ static qn_status evaluate(struct evaluating *e, qn_error *err)
     if (e->request->slice && qn_frame_find(e->frame, e->request->slice) < 0) {
         return qn_fail(err, QN_ERR_ARG, "--slice: there is no column '%s'", e->request->slice);
     }
-    QN_TRY(load_groups(e, err));
     const qn_metric_input input = input_of(e);
     QN_TRY(qn_evaluation_create(&input, (uint64_t)qn_model_record(e->model)->seed, e->pool,
                                 &e->evaluation, err));

@@ -11,6 +11,7 @@ static void release_part(qn_dataset_part *part)
     }
     qn_free(part->target);
     qn_free(part->weights);
+    qn_free(part->groups);
 }
 
 void qn_dataset_release(qn_dataset *dataset)

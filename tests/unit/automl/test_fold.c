@@ -172,7 +172,45 @@ static void few_rows_have_two_rounds_and_many_folds(void **state)
     table_release(&t);
 }
 
+static void each_row_keeps_the_number_of_its_query(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_fold_set set;
+    table t = make_table();
+    int32_t groups[N];
+    for (int i = 0; i < N; i++) {
+        groups[i] = i * 11 % 17;
+    }
+    const qn_fold_request request = {.frame = t.frame,
+                                     .schema = t.schema,
+                                     .target = t.target,
+                                     .groups = groups,
+                                     .rows = t.rows,
+                                     .n_rows = N,
+                                     .n_folds = 3,
+                                     .n_rounds = 1,
+                                     .seed = 4};
+    CHECK_OK(qn_fold_set_create(&request, &set, &err));
+    for (int32_t f = 0; f < set.n_folds; f++) {
+        const qn_fold *fold = &set.folds[f];
+        int64_t n_valid = 0, n_train = 0;
+        for (int32_t row = 0; row < N; row++) {
+            const bool valid = n_valid < fold->n_valid && fold->valid[n_valid] == row;
+            CHECK_INT(valid ? fold->data.valid.groups[n_valid++]
+                            : fold->data.train.groups[n_train++],
+                      groups[row]);
+        }
+    }
+    qn_fold_set_release(&set);
+    set = create(&t, NULL, 3, 1, NULL);
+    CHECK(!set.folds[0].data.train.groups && !set.folds[0].data.valid.groups);
+    qn_fold_set_release(&set);
+    table_release(&t);
+}
+
 RUN_TESTS(TEST(each_round_validates_every_row_once),
           TEST(a_level_of_validation_rows_alone_is_unknown),
           TEST(weights_have_a_mean_of_one_in_each_part), TEST(threads_change_nothing),
-          TEST(few_rows_have_two_rounds_and_many_folds))
+          TEST(few_rows_have_two_rounds_and_many_folds),
+          TEST(each_row_keeps_the_number_of_its_query))
