@@ -225,7 +225,8 @@ static double gain_of(const struct search *s, int32_t feature, int64_t left)
 }
 
 /* One level against the rest while there are few; otherwise levels sorted by their gradient over
- * hessian, cut once from either end (Fisher 1958, as LightGBM does it). */
+ * hessian, cut once from either end (Fisher 1958, as LightGBM does it). Missing values go right,
+ * and may be all that does. */
 static void search_categories(struct search *s, int32_t feature, const int64_t *cells,
                               qn_split *best)
 {
@@ -242,21 +243,25 @@ static void search_categories(struct search *s, int32_t feature, const int64_t *
         levels[n++] = (struct level){g / (h * r->unit_h + p->cat_smooth), bin};
     }
     qn_split found = {.gain = best->gain, .feature = feature};
-    int64_t taken = 0;
-    bool from_end = false;
+    int64_t taken = 0, known = 0;
+    int32_t first_taken = 0;
     if (one_hot) {
-        for (int32_t i = 0; i < n; i++) {
-            const double gain = gain_of(s, feature, cells[levels[i].bin]);
+        for (int32_t i = 0; i <= n; i++) { /* last, all that are known against the missing */
+            if (i == n && !cells[0]) break;
+            const int64_t left = i < n ? cells[levels[i].bin] : known;
+            known += left;
+            const double gain = gain_of(s, feature, left);
             if (gain <= found.gain) continue;
             found.gain = gain;
-            taken = cells[levels[i].bin];
-            levels[0] = levels[i]; /* those before have been tried */
-            n_taken = 1;
+            taken = left;
+            first_taken = i < n ? i : 0;
+            n_taken = i < n ? 1 : n;
         }
     } else {
         qsort(levels, (size_t)n, sizeof *levels, by_ratio);
         s->lambda += p->cat_l2;
-        const int64_t half = (n + 1) / 2;
+        /* The missing stay on the right, so that sides are alike only without them. */
+        const int64_t half = cells[0] ? n : (n + 1) / 2;
         const int64_t most = p->max_cat_threshold < half ? p->max_cat_threshold : half;
         qn_rng rng;
         if (p->extra_trees) qn_rng_init(&rng, r->seed, (uint64_t)feature);
@@ -271,14 +276,14 @@ static void search_categories(struct search *s, int32_t feature, const int64_t *
                 found.gain = gain;
                 taken = left;
                 n_taken = i + 1;
-                from_end = side;
+                first_taken = side ? n - n_taken : 0;
             }
         }
         s->lambda -= p->cat_l2;
     }
     if (n_taken == 0) return;
     for (int32_t i = 0; i < n_taken; i++) {
-        set_code(&found, levels[from_end ? n - 1 - i : i].bin);
+        set_code(&found, levels[first_taken + i].bin);
     }
     found.left_g = qn_sum_gradient(taken);
     found.left_h = qn_sum_hessian(taken);
@@ -320,10 +325,13 @@ static void begin_search(const qn_split_request *request, struct search *s)
     s->parent_gain = gain_of_value(p, g, h, p->reg_lambda, value);
 }
 
-/* What rounding could feign is no gain. */
+/* What rounding could feign is no gain: that of the sums, and that of n gradients to the fixed
+ * point, each off by up to half a unit. In proportion to the gains, whatever the target's scale. */
 static double least_gain(const struct search *s)
 {
-    return 1e-10 * (1 + s->parent_gain);
+    const qn_split_request *r = s->r;
+    const double noise = r->unit_g * r->unit_g * s->count_per_h / r->unit_h;
+    return 1e-10 * s->parent_gain + 4 * noise;
 }
 
 void qn_split_find(const qn_split_request *request, const int32_t *features, int64_t n,
@@ -355,7 +363,7 @@ void qn_split_find(const qn_split_request *request, const int32_t *features, int
             search_numbers(&s, features[i], cells, out);
         }
     }
-    if (out->gain <= least_gain(&s)) *out = (qn_split){0};
+    if (!(out->gain > least_gain(&s))) *out = (qn_split){0}; /* NaN as well */
 }
 
 /* One test for many leaves. */
@@ -480,5 +488,5 @@ void qn_split_apply(const qn_split_request *leaf, const qn_split *test, qn_split
     out->gain = gain_of(&s, test->feature, sum);
     out->left_g = qn_sum_gradient(sum);
     out->left_h = qn_sum_hessian(sum);
-    if (out->gain <= least_gain(&s)) *out = (qn_split){0};
+    if (!(out->gain > least_gain(&s))) *out = (qn_split){0}; /* NaN as well */
 }
