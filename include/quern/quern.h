@@ -7,5 +7,6 @@
 #include "quern/error.h"
 #include "quern/fit.h"
 #include "quern/frame.h"
+#include "quern/trees.h"
 
 #endif

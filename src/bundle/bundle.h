@@ -8,6 +8,7 @@
 #define QN_BUNDLE_BUNDLE_H
 
 #include "bundle/record.h"
+#include "model/import_model.h"
 #include "model/predictor.h"
 #include "quern/bundle.h"
 
@@ -15,6 +16,12 @@
 QN_MUST_CHECK
 qn_status qn_bundle_write(const char *path, const qn_schema *schema, const qn_predictor *predictor,
                           const qn_record *record, qn_error *err);
+
+/* A bundle around a model whose features are columns of numbers, as `quern import` makes it. The
+ * estimator stays the caller's. */
+QN_MUST_CHECK
+qn_status qn_bundle_write_plain(const qn_imported *model, const qn_import_request *request,
+                                const char *command, qn_error *err);
 
 /* What an open model (qn_model_open) holds; borrowed. */
 const qn_schema *qn_model_schema(const qn_model *model);

@@ -122,7 +122,7 @@ static qn_status make_recipe(const qn_schema *schema, qn_recipe **out, qn_error 
     return status;
 }
 
-static qn_status make_predictor(qn_imported *imported, const qn_schema *schema,
+static qn_status make_predictor(const qn_imported *imported, const qn_schema *schema,
                                 qn_predictor *predictor, qn_error *err)
 {
     predictor->schema = schema;
@@ -139,12 +139,11 @@ static qn_status make_predictor(qn_imported *imported, const qn_schema *schema,
                                         .fold = -1,
                                         .weight = 1,
                                         .estimator = imported->estimator};
-    imported->estimator = NULL; /* the member's now */
     return predictor->members[0].name ? QN_OK : no_memory(err);
 }
 
 static qn_status make_record(const qn_imported *imported, const qn_import_request *request,
-                             qn_record *record, qn_error *err)
+                             const char *command, qn_record *record, qn_error *err)
 {
     qn_str note = {0};
     qn_str_addf(&note, "none: a %s model, objective %s", imported->format, imported->objective);
@@ -156,7 +155,7 @@ static qn_status make_record(const qn_imported *imported, const qn_import_reques
                  {&record->table, request->source},
                  {&record->target, request->target ? request->target : "target"},
                  {&record->metric, ""},
-                 {&record->command, "quern import"},
+                 {&record->command, command},
                  {&record->split_reason, note.text},
                  {&record->folds_reason, "none"},
                  {&record->data_hash, ""}};
@@ -170,8 +169,8 @@ static qn_status make_record(const qn_imported *imported, const qn_import_reques
     return complete ? QN_OK : no_memory(err);
 }
 
-static qn_status write_bundle(qn_imported *imported, const qn_import_request *request,
-                              qn_error *err)
+qn_status qn_bundle_write_plain(const qn_imported *imported, const qn_import_request *request,
+                                const char *command, qn_error *err)
 {
     qn_record record = {0};
     qn_schema *schema = qn_alloc_array(1, sizeof *schema);
@@ -180,9 +179,10 @@ static qn_status write_bundle(qn_imported *imported, const qn_import_request *re
     if (status == QN_OK) status = check_fits(imported, request->source, err);
     if (status == QN_OK) status = make_schema(imported, request, schema, err);
     if (status == QN_OK) status = make_predictor(imported, schema, predictor, err);
-    if (status == QN_OK) status = make_record(imported, request, &record, err);
+    if (status == QN_OK) status = make_record(imported, request, command, &record, err);
     if (status == QN_OK) status = qn_bundle_write(request->model, schema, predictor, &record, err);
     qn_record_release(&record);
+    if (predictor && predictor->n_members > 0) predictor->members[0].estimator = NULL;
     qn_predictor_free(predictor);
     qn_schema_free(schema);
     return status;
@@ -195,7 +195,7 @@ qn_status qn_import(const qn_import_request *request, qn_error *err)
     QN_TRY(qn_file_map_open(request->source, &map, err));
     qn_status status =
         qn_import_model((const char *)map.data, map.bytes, request->source, &imported, err);
-    if (status == QN_OK) status = write_bundle(&imported, request, err);
+    if (status == QN_OK) status = qn_bundle_write_plain(&imported, request, "quern import", err);
     qn_imported_release(&imported);
     qn_file_unmap(&map);
     return status;

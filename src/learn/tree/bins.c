@@ -122,10 +122,11 @@ static void code_numbers(const qn_bin_feature *feature, const double *values, in
     }
 }
 
-static void code_categories(const double *values, int64_t n, uint16_t *codes)
+static void code_categories(const qn_bin_feature *feature, const double *values, int64_t n,
+                            uint16_t *codes)
 {
     for (int64_t i = 0; i < n; i++) {
-        const bool known = values[i] >= 0 && values[i] < QN_CODES_MAX;
+        const bool known = values[i] >= 0 && values[i] < feature->n_bins - 1;
         codes[i] = known ? (uint16_t)(1 + (int32_t)values[i]) : 0;
     }
 }
@@ -143,7 +144,7 @@ static void code_rows(const struct job *job, const qn_matrix *view, int64_t begi
         uint16_t *codes =
             wide ? job->bins->wide_columns + feature->group * job->bins->n_rows + first : room;
         if (feature->categorical) {
-            code_categories(values, n, codes);
+            code_categories(feature, values, n, codes);
         } else {
             code_numbers(feature, values, n, codes);
         }

@@ -89,6 +89,12 @@ static qn_status choose_objective(qn_boosting *b, qn_error *err)
     const qn_objective *objective;
     const qn_objective_params *params = &b->params->objective;
     QN_TRY(qn_objective_choose(params, b->data, &objective, err));
+    const bool own_loss = b->request->metric || (b->params->hooks && b->params->hooks->loss);
+    if (params->custom && b->n_valid > 0 && !own_loss) {
+        return qn_fail(
+            err, QN_ERR_ARG,
+            "a custom objective with validation rows needs a loss or a metric to stop by");
+    }
     QN_TRY(qn_objective_rows_create(objective, params, b->data, &b->parts[0], &b->train, err));
     return qn_objective_rows_create(objective, params, b->data, &b->parts[1], &b->valid, err);
 }
@@ -125,24 +131,18 @@ static qn_status allocate(qn_boosting *b, qn_error *err)
 
 /* Where scores begin. */
 
-static qn_status check_before(const qn_boosting *b, const qn_tree_model *before, qn_error *err)
+qn_status qn_boosting_check_model(const qn_tree_model *model, const qn_objective *objective,
+                                  int32_t k, int64_t n_features, qn_error *err)
 {
-    if (!before || before->vector_leaves || before->averaged || before->line_starts ||
-        before->scale != 1 || before->link != b->train.objective->link ||
-        before->head.n_outputs != b->k) {
+    if (!model || model->vector_leaves || model->averaged || model->line_starts ||
+        model->scale != 1 || model->link != objective->link || model->head.n_outputs != k) {
         return qn_fail(err, QN_ERR_ARG,
-                       "the model to go on from was not boosted with objective %s on such a target",
-                       b->train.objective->name);
+                       "the model was not boosted with objective %s on such a target",
+                       objective->name);
     }
-    if (before->n_features > b->data->n_features[QN_VIEW_TREE]) {
-        return qn_fail(err, QN_ERR_ARG,
-                       "the model to go on from knows %lld features, the table has %lld",
-                       (long long)before->n_features, (long long)b->data->n_features[QN_VIEW_TREE]);
-    }
-    for (int i = 0; i < 2; i++) {
-        if (b->parts[i].n_rows > 0 && !b->parts[i].views[QN_VIEW_TREE].dense) {
-            return qn_fail(err, QN_ERR_ARG, "going on from a model needs the rows, not only bins");
-        }
+    if (model->n_features > n_features) {
+        return qn_fail(err, QN_ERR_ARG, "the model knows %lld features, the rows have %lld",
+                       (long long)model->n_features, (long long)n_features);
     }
     return QN_OK;
 }
@@ -177,7 +177,11 @@ static qn_status begin(qn_boosting *b, qn_error *err)
     }
     if (b->request->from) {
         before = qn_tree_model_of(b->request->from);
-        QN_TRY(check_before(b, before, err));
+        QN_TRY(qn_boosting_check_model(before, b->train.objective, b->k,
+                                       b->data->n_features[QN_VIEW_TREE], err));
+        if (!b->parts[0].views[QN_VIEW_TREE].dense) {
+            return qn_fail(err, QN_ERR_ARG, "to go on from a model takes the rows, not only bins");
+        }
         b->n_before = before->n_trees / b->k;
         memcpy(b->init, before->init, (size_t)b->k * sizeof *b->init);
     } else if (!given) {
@@ -264,26 +268,27 @@ static void grow_outputs(void *context, int64_t i)
     }
 }
 
-/* One round: its trees are added to the model and to the scores. False when told to stop, with
- * the model as it was. */
-static bool add_round(qn_boosting *b, qn_rng *rng, qn_tree_builder *model)
+/* One round: its trees are added to the model and to the scores. Fails with QN_ERR_INTERRUPTED
+ * (told to stop; the model is as it was), QN_ERR_DATA (a custom objective), QN_ERR_NOMEM. */
+static qn_status add_round(qn_boosting *b, qn_rng *rng, qn_tree_builder *model)
 {
+    if (qn_stop_requested(b->request->stop)) return QN_ERR_INTERRUPTED;
     qn_boosting_draw_rows(b, rng);
-    if (b->params->dart && !qn_dart_drop(b, rng)) {
-        model->failed = true;
-        return true;
+    if (b->params->dart && !qn_dart_drop(b, rng)) return QN_ERR_NOMEM;
+    if (!qn_objective_derive(&b->train, b->request->pool, b->scores, b->derivatives)) {
+        return QN_ERR_DATA;
     }
-    qn_objective_derive(&b->train, b->request->pool, b->scores, b->derivatives);
     if (b->params->goss) qn_boosting_draw_by_gradient(b, rng);
     qn_pool_run(b->request->pool, b->n_growers, grow_outputs, b);
     for (int32_t c = 0; c < b->k; c++) {
-        if (!b->grown[c]) return false;
+        if (!b->grown[c]) return QN_ERR_INTERRUPTED;
     }
     for (int32_t c = 0; c < b->k; c++) {
         qn_tree_builder_take(model, &b->builders[c]);
     }
-    if (b->params->dart && !model->failed) qn_dart_restore(b, model);
-    return true;
+    if (model->failed) return QN_ERR_NOMEM;
+    if (b->params->dart) qn_dart_restore(b, model);
+    return QN_OK;
 }
 
 /* Stopping. */
@@ -328,12 +333,13 @@ static bool go_on(const qn_boosting *b, double loss)
     return hooks->after_round(hooks->context, b->n_before + b->round + 1, loss);
 }
 
-qn_boosting_end qn_boosting_run(qn_boosting *b, qn_tree_builder *model)
+qn_status qn_boosting_run(qn_boosting *b, qn_tree_builder *model, qn_boosting_end *end,
+                          qn_error *err)
 {
     const double fidelity = b->request->fidelity > 0 ? b->request->fidelity : 1;
     const int64_t n_rounds = (int64_t)ceil(fidelity * (double)b->params->n_estimators);
-    qn_boosting_end end = {.n_kept = b->n_before};
     double best = QN_INF;
+    *end = (qn_boosting_end){.n_kept = b->n_before};
     if (b->n_before > 0) {
         qn_tree_builder_add_model(model, qn_tree_model_of(b->request->from));
         if (b->n_valid > 0) best = loss_of(b);
@@ -341,23 +347,32 @@ qn_boosting_end qn_boosting_run(qn_boosting *b, qn_tree_builder *model)
     int64_t best_round = 0;
     qn_rng rng;
     qn_rng_init(&rng, b->request->seed, UINT64_MAX - (uint64_t)b->n_before);
-    for (b->round = 0; b->round < n_rounds && !model->failed; b->round++) {
-        if (qn_stop_requested(b->request->stop) || !add_round(b, &rng, model)) {
-            end.stopped = true;
-            break;
+    for (b->round = 0; b->round < n_rounds; b->round++) {
+        const qn_status status = add_round(b, &rng, model);
+        end->stopped = status == QN_ERR_INTERRUPTED;
+        if (end->stopped) break;
+        if (status == QN_ERR_NOMEM) return no_memory(err);
+        if (status != QN_OK) {
+            return qn_fail(
+                err, status,
+                "round %lld: the custom objective gave a gradient or hessian that is not "
+                "finite, or a hessian below 0",
+                (long long)(b->n_before + b->round + 1));
         }
-        if (model->failed) break;
         const double loss = b->n_valid > 0 ? loss_of(b) : QN_NA;
         if (b->n_valid == 0 || loss < best - 1e-9 * fabs(best == QN_INF ? 0 : best)) {
             best = loss;
             best_round = b->round + 1;
-            end.n_kept = b->n_before + best_round;
+            end->n_kept = b->n_before + best_round;
             if (b->params->dart) qn_dart_keep_best(b);
         } else if (b->round + 1 - best_round >= patience_of(b, best_round)) {
             break;
         }
         if (!go_on(b, loss)) break;
     }
+    if (end->n_kept == 0 && end->stopped) {
+        return qn_fail(err, QN_ERR_INTERRUPTED, "stopped before the first round was done");
+    }
     if (b->params->dart) qn_dart_finish(b, model);
-    return end;
+    return QN_OK;
 }

@@ -57,8 +57,15 @@ QN_MUST_CHECK
 qn_status qn_boosting_create(const qn_learn_request *request, const qn_gbdt_params *params,
                              qn_boosting *out, qn_error *err);
 void qn_boosting_release(qn_boosting *b);
-/* Adds rounds to `model`, which is empty. Out of memory shows in model->failed. */
-qn_boosting_end qn_boosting_run(qn_boosting *b, qn_tree_builder *model);
+/* Whether a model has been boosted with this objective, k trees a round. */
+QN_MUST_CHECK
+qn_status qn_boosting_check_model(const qn_tree_model *model, const qn_objective *objective,
+                                  int32_t k, int64_t n_features, qn_error *err);
+/* Adds rounds to `model`, which is empty. Fails with QN_ERR_INTERRUPTED (stopped with no round
+ * done), QN_ERR_DATA (a custom objective gave nonsense), QN_ERR_NOMEM. */
+QN_MUST_CHECK
+qn_status qn_boosting_run(qn_boosting *b, qn_tree_builder *model, qn_boosting_end *end,
+                          qn_error *err);
 
 /* The rows of a round, drawn evenly; before its derivatives are known. */
 void qn_boosting_draw_rows(qn_boosting *b, qn_rng *rng);

@@ -113,11 +113,9 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
     qn_boosting b;
     QN_TRY(qn_boosting_create(request, &params, &b, err));
     qn_tree_builder model = {0};
-    qn_status status = QN_OK;
-    const qn_boosting_end end = qn_boosting_run(&b, &model);
-    if (end.n_kept == 0 && end.stopped) {
-        status = qn_fail(err, QN_ERR_INTERRUPTED, "stopped before the first round was done");
-    } else {
+    qn_boosting_end end;
+    qn_status status = qn_boosting_run(&b, &model, &end, err);
+    if (status == QN_OK) {
         status =
             qn_tree_builder_finish(&model, (int32_t)(end.n_kept * b.k), b.train.objective->link,
                                    false, b.init, b.k, &result->estimator, err);

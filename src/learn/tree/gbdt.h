@@ -26,4 +26,13 @@ typedef struct qn_gbdt_params {
     const qn_gbdt_hooks *hooks; /* not in the table; NULL: none */
 } qn_gbdt_params;
 
+/* The trees of a boosted model with leaf values of new rows: decay × the old + (1 - decay) × what
+ * `data`'s training rows, whose tree view is there, give the leaf at params' learning rate; leaves
+ * that none reaches stay (LightGBM's refit). Fails with QN_ERR_ARG when objective and model do not
+ * go together, QN_ERR_NOMEM. */
+QN_MUST_CHECK
+qn_status qn_gbdt_refit(const qn_tree_model *model, const qn_dataset *data,
+                        const qn_gbdt_params *params, double decay, qn_pool *pool,
+                        qn_estimator **out, qn_error *err);
+
 #endif

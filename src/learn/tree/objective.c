@@ -342,13 +342,14 @@ static double loss_one_vs_all(const qn_objective_rows *r, int64_t begin, int64_t
     return sum;
 }
 
-/* LambdaRank (Burges 2010) with gains 2^label - 1, as LightGBM weighs its pairs. */
-
-static void init_zero(const qn_objective_rows *r, double *out)
+static void init_zeros(const qn_objective_rows *r, double *out)
 {
-    (void)r;
-    out[0] = 0;
+    for (int32_t c = 0; c < r->k; c++) {
+        out[c] = 0;
+    }
 }
+
+/* LambdaRank (Burges 2010) with gains 2^label - 1, as LightGBM weighs its pairs. */
 
 static double gain_of(double label)
 {
@@ -482,11 +483,33 @@ static const qn_objective table[] = {
      NULL},
     {"multiclassova", CLASSES, QN_LINK_SHARES, false, init_one_vs_all, derive_one_vs_all,
      loss_one_vs_all, NULL},
-    {"lambdarank", 1u << QN_TASK_RANKING, QN_LINK_IDENTITY, true, init_zero, derive_lambdarank,
+    {"lambdarank", 1u << QN_TASK_RANKING, QN_LINK_IDENTITY, true, init_zeros, derive_lambdarank,
      loss_lambdarank, NULL},
 };
 
 enum { N_OBJECTIVES = sizeof table / sizeof *table };
+
+/* The caller's objectives: a row for each link. They begin at 0. */
+#define ANY (NUMBERS | BINARY | CLASSES)
+
+static const qn_objective customs[] = {
+    {"custom", ANY, QN_LINK_IDENTITY, false, init_zeros, NULL, NULL, NULL},
+    {"custom", ANY, QN_LINK_LOGISTIC, false, init_zeros, NULL, NULL, NULL},
+    {"custom", ANY, QN_LINK_SOFTMAX, false, init_zeros, NULL, NULL, NULL},
+    {"custom", ANY, QN_LINK_EXP, false, init_zeros, NULL, NULL, NULL},
+};
+
+static qn_status choose_custom(const qn_custom_objective *custom, const qn_objective **out,
+                               qn_error *err)
+{
+    for (size_t i = 0; i < sizeof customs / sizeof *customs; i++) {
+        if (customs[i].link != custom->link) continue;
+        *out = &customs[i];
+        return QN_OK;
+    }
+    return qn_fail(err, QN_ERR_ARG,
+                   "the link of a custom objective is identity, logistic, softmax or exp");
+}
 
 const char *const qn_objective_names[] = {
     "auto",    "regression", "regression_l1", "huber",      "quantile",      "poisson",    "gamma",
@@ -518,6 +541,7 @@ static const char *automatic(const qn_dataset *data)
 qn_status qn_objective_choose(const qn_objective_params *params, const qn_dataset *data,
                               const qn_objective **out, qn_error *err)
 {
+    if (params->custom) return choose_custom(params->custom, out, err);
     const char *name =
         params->objective == 0 ? automatic(data) : qn_objective_names[params->objective];
     const qn_objective *objective = find(name);
@@ -608,6 +632,10 @@ static bool allocate(qn_objective_rows *rows)
     const struct blocks blocks = blocks_of(rows, NULL);
     rows->losses = qn_alloc_array(n_blocks(&blocks), sizeof *rows->losses);
     if (!rows->losses) return false;
+    if (rows->params->custom) {
+        rows->given = qn_alloc_aligned(2 * rows->n * rows->k, sizeof *rows->given);
+        return rows->given;
+    }
     if (!rows->objective->by_query && !rows->objective->quantile) return true;
     rows->places = qn_alloc_aligned(rows->n, sizeof *rows->places);
     if (!rows->places || !rows->objective->by_query) return rows->places;
@@ -643,6 +671,7 @@ void qn_objective_rows_release(qn_objective_rows *rows)
     qn_free(rows->best_dcg);
     qn_free(rows->places);
     qn_free(rows->losses);
+    qn_free(rows->given);
     *rows = (qn_objective_rows){0};
 }
 
@@ -657,12 +686,27 @@ static void derive_block(void *context, int64_t i)
     b->rows->objective->derive(b->rows, i * b->size, block_end(b, i), b->scores, b->out);
 }
 
-void qn_objective_derive(const qn_objective_rows *rows, qn_pool *pool, const double *scores,
+static bool derive_custom(const qn_objective_rows *rows, const double *scores, qn_derivatives *out)
+{
+    const qn_custom_objective *custom = rows->params->custom;
+    double *gradients = rows->given, *hessians = rows->given + rows->n * rows->k;
+    custom->derive(custom->context, rows->n, rows->k, scores, gradients, hessians);
+    bool good = true;
+    for (int64_t i = 0; i < rows->n * rows->k && good; i++) {
+        good = isfinite(gradients[i]) && isfinite(hessians[i]) && hessians[i] >= 0;
+        out[i % rows->k * rows->n + i / rows->k] = (qn_derivatives){gradients[i], hessians[i]};
+    }
+    return good;
+}
+
+bool qn_objective_derive(const qn_objective_rows *rows, qn_pool *pool, const double *scores,
                          qn_derivatives *out)
 {
+    if (rows->params->custom) return derive_custom(rows, scores, out);
     struct blocks blocks = blocks_of(rows, scores);
     blocks.out = out;
     qn_pool_run(n_blocks(&blocks) > 4 ? pool : NULL, n_blocks(&blocks), derive_block, &blocks);
+    return true;
 }
 
 static void add_loss(void *context, int64_t i)

@@ -11,10 +11,20 @@
 #include "learn/tree/grow.h"
 #include "model/tree_model.h"
 
+/* An objective of the caller's: fills gradients and hessians (n_rows × n_outputs, as the scores) of
+ * the training rows. Runs on the thread that trains. */
+typedef struct qn_custom_objective {
+    void (*derive)(void *context, int64_t n_rows, int32_t n_outputs, const double *scores,
+                   double *gradients, double *hessians);
+    void *context;
+    qn_link link; /* identity, logistic, softmax or exp: what makes predictions of its scores */
+} qn_custom_objective;
+
 typedef struct qn_objective_params {
-    int32_t objective;             /* index into qn_objective_names */
-    double alpha;                  /* huber: the bend; quantile: the level */
-    double tweedie_variance_power; /* (1, 2) */
+    const qn_custom_objective *custom; /* in place of one of the table; NULL: none */
+    int32_t objective;                 /* index into qn_objective_names */
+    double alpha;                      /* huber: the bend; quantile: the level */
+    double tweedie_variance_power;     /* (1, 2) */
     int64_t lambdarank_truncation_level;
 } qn_objective_params;
 
@@ -42,6 +52,7 @@ typedef struct qn_objective_rows {
     /* Room to work in. */
     qn_placed_row *places; /* per row, where rows are put in order */
     double *losses;        /* per block of rows */
+    double *given;         /* custom: gradients, then hessians, of all rows and outputs */
 } qn_objective_rows;       /* release with qn_objective_rows_release() */
 
 struct qn_objective {
@@ -72,8 +83,9 @@ qn_status qn_objective_rows_create(const qn_objective *objective, const qn_objec
                                    qn_objective_rows *out, qn_error *err);
 void qn_objective_rows_release(qn_objective_rows *rows);
 
-/* Over all rows, in parallel; the result does not depend on the threads. */
-void qn_objective_derive(const qn_objective_rows *rows, qn_pool *pool, const double *scores,
+/* Over all rows, in parallel; the result does not depend on the threads. False when a custom
+ * objective gave a number that is not finite, or a hessian below 0. */
+bool qn_objective_derive(const qn_objective_rows *rows, qn_pool *pool, const double *scores,
                          qn_derivatives *out);
 /* Mean loss. */
 double qn_objective_loss(const qn_objective_rows *rows, qn_pool *pool, const double *scores);
