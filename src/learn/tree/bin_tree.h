@@ -6,8 +6,8 @@
 #ifndef QN_LEARN_TREE_BIN_TREE_H
 #define QN_LEARN_TREE_BIN_TREE_H
 
+#include "learn/tree/best_split.h"
 #include "learn/tree/bins.h"
-#include "learn/tree/split.h"
 
 typedef struct qn_bin_node {
     uint64_t goes_left[QN_GROUP_CODES / 64]; /* a bit per code; unused by wide groups */

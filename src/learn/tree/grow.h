@@ -16,8 +16,8 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "learn/tree/best_split.h"
 #include "learn/tree/bin_tree.h"
-#include "learn/tree/split.h"
 
 typedef struct qn_grower qn_grower; /* destroy with qn_grower_free() */
 

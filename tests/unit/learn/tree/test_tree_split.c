@@ -3,7 +3,7 @@
  * partition of up to eight levels, by sums over the rows themselves. */
 #include "datasets.h"
 
-#include "learn/tree/split.h"
+#include "learn/tree/best_split.h"
 
 enum { N = 400, NUMBERS = 6, LEVELS_MAX = 8 };
 

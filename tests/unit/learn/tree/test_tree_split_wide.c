@@ -4,7 +4,7 @@
  * processor that has nothing else. */
 #include "datasets.h"
 
-#include "learn/tree/split.h"
+#include "learn/tree/best_split.h"
 
 #include <stdlib.h>
 
@@ -21,7 +21,7 @@ void portable_split_find(const qn_split_request *request, const int32_t *feature
 #define qn_split_find portable_split_find
 #define qn_split_find_shared portable_split_find_shared
 #undef __x86_64__
-#include "learn/tree/split.c" /* NOLINT(bugprone-suspicious-include) */
+#include "learn/tree/best_split.c" /* NOLINT(bugprone-suspicious-include) */
 #undef qn_split_apply
 #undef qn_split_find
 #undef qn_split_find_shared

@@ -2,8 +2,8 @@
 /* Finding the best split of a leaf from its histogram.
  *
  * Threads: pure functions of their arguments. */
-#ifndef QN_LEARN_TREE_SPLIT_H
-#define QN_LEARN_TREE_SPLIT_H
+#ifndef QN_LEARN_TREE_BEST_SPLIT_H
+#define QN_LEARN_TREE_BEST_SPLIT_H
 
 #include "learn/tree/bins.h"
 #include "learn/tree/histogram.h"

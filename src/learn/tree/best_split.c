@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "learn/tree/split.h"
+#include "learn/tree/best_split.h"
 
 #include "base/rng.h"
 
