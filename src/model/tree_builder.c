@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building tree models, by trainers and importers. */
 #include "base/alloc.h"
-#include "model/tree_codes.h"
 #include "model/tree_model.h"
 
 #include <string.h>
@@ -292,7 +291,7 @@ qn_status qn_tree_builder_finish(qn_tree_builder *builder, int32_t n_trees, qn_l
         .coefficients = builder->coefficients};
     memcpy(model->init, init, (size_t)n_outputs * sizeof *init);
     *builder = (qn_tree_builder){0};
-    if (qn_tree_model_is_good(model) && !qn_tree_codes_create(model, &model->codes)) {
+    if (qn_tree_model_is_good(model) && !qn_tree_model_make_forms(model)) {
         qn_estimator_free(&model->head);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the trees");
     }

@@ -18,10 +18,11 @@
 #include "base/alloc.h"
 #include "base/number.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 255, CODE_BEYOND = 254, CODE_MISSING = 255, TABLE_BYTES = 32, TOP_BIT = 0x80 };
+enum { CHUNK = 255, TOP_BIT = 0x80 };
 /* The flags that tell columns of one feature apart. */
 enum {
     NUMBER_FLAGS = QN_NODE_DEFAULT_LEFT | QN_NODE_CODE | QN_NODE_ZERO_MISSING,
@@ -184,10 +185,10 @@ static bool count(struct making *m)
     return true;
 }
 
-static bool sets_fit(const qn_tree_model *model)
+bool qn_tree_sets_fit(const qn_tree_model *model)
 {
     for (int64_t i = 0; i < model->n_sets; i++) {
-        if (model->sets[i].n_codes > CODE_BEYOND) return false;
+        if (model->sets[i].n_codes > QN_TREE_CODE_BEYOND) return false;
     }
     return true;
 }
@@ -321,16 +322,15 @@ static bool place_tests(struct making *m)
     return true;
 }
 
-/* 256 bits: code c goes left. */
-static void put_table(const qn_tree_model *model, const qn_tree_node *node, uint8_t *table)
+void qn_tree_put_table(const qn_tree_model *model, const qn_tree_node *node, uint8_t *table)
 {
     const qn_code_set *set = &model->sets[(int64_t)node->threshold];
     const bool by_default = node->flags & QN_NODE_DEFAULT_LEFT;
     const bool beyond = !(node->flags & QN_NODE_OTHER_RIGHT) && by_default;
-    for (int64_t code = 0; code <= CODE_MISSING; code++) {
+    for (int64_t code = 0; code <= QN_TREE_CODE_MISSING; code++) {
         const bool left = code < set->n_codes
                               ? model->words[set->first_word + code / 64] >> (code & 63) & 1
-                              : (code == CODE_MISSING ? by_default : beyond);
+                              : (code == QN_TREE_CODE_MISSING ? by_default : beyond);
         table[code / 8] |= (uint8_t)((unsigned)left << (code & 7));
     }
 }
@@ -344,7 +344,7 @@ static bool put_tests(struct making *m)
         if (m->node_of[op] < 0) continue;
         n_tables += (m->model->nodes[m->node_of[op]].flags & QN_NODE_CATEGORY) != 0;
     }
-    codes->tables = qn_alloc_array(n_tables, TABLE_BYTES);
+    codes->tables = qn_alloc_array(n_tables, QN_TREE_TABLE_BYTES);
     if (!codes->tables) return false;
     n_tables = 0;
     for (int64_t op = 0; op < n_ops; op++) {
@@ -355,8 +355,8 @@ static bool put_tests(struct making *m)
         codes->ops[op].threshold = (int8_t)(place->threshold ^ TOP_BIT);
         if (node->flags & QN_NODE_CATEGORY) {
             codes->ops[op].category = 1;
-            codes->ops[op].table = (uint32_t)(n_tables * TABLE_BYTES);
-            put_table(m->model, node, codes->tables + n_tables++ * TABLE_BYTES);
+            codes->ops[op].table = (uint32_t)(n_tables * QN_TREE_TABLE_BYTES);
+            qn_tree_put_table(m->model, node, codes->tables + n_tables++ * QN_TREE_TABLE_BYTES);
         }
     }
     return true;
@@ -369,7 +369,7 @@ static bool make(struct making *m, bool *fits)
     codes->op_starts = qn_alloc_array((int64_t)model->n_trees + 1, sizeof *codes->op_starts);
     codes->leaf_starts = qn_alloc_array((int64_t)model->n_trees + 1, sizeof *codes->leaf_starts);
     if (!codes->op_starts || !codes->leaf_starts) return false;
-    *fits = count(m) && sets_fit(model);
+    *fits = count(m) && qn_tree_sets_fit(model);
     if (!*fits) return true;
     const int64_t n_ops = codes->op_starts[model->n_trees];
     const int64_t n_leaves = codes->leaf_starts[model->n_trees];
@@ -470,9 +470,7 @@ static void code_categories(const struct qn_tree_group *group, const double *val
                             uint8_t *out)
 {
     for (int64_t row = 0; row < n_rows; row++) {
-        const double x = values[row];
-        const bool beyond = !(x < CODE_BEYOND) || (group->strict ? x < 0 : x <= -1);
-        const unsigned code = isnan(x) ? CODE_MISSING : beyond ? CODE_BEYOND : (unsigned)(int)x;
+        const unsigned code = qn_tree_code_of(values[row], group->strict);
         const unsigned byte = code / 8;
         out[row] = (uint8_t)(byte < 16 ? byte : TOP_BIT);
         out[QN_TREE_ROWS + row] = (uint8_t)(byte < 16 ? TOP_BIT : byte - 16);
@@ -480,20 +478,13 @@ static void code_categories(const struct qn_tree_group *group, const double *val
     }
 }
 
-int64_t qn_tree_codes_rows_min(const qn_tree_codes *codes)
-{
-    (void)codes;
-    return 8;
-}
-
 static size_t columns_bytes(const qn_tree_codes *codes)
 {
     return ((size_t)codes->n_columns + 1) * QN_TREE_ROWS; /* one more for trees of one leaf */
 }
 
-size_t qn_tree_codes_scratch_bytes(const qn_tree_codes *codes, int64_t n_rows)
+size_t qn_tree_codes_scratch_bytes(const qn_tree_codes *codes)
 {
-    if (n_rows < qn_tree_codes_rows_min(codes)) return 0;
     const size_t n_slots = (size_t)codes->n_leaves_max + QN_TREE_SLOTS + QN_TREES_AT_ONCE;
     return columns_bytes(codes) + n_slots * QN_TREE_ROWS;
 }

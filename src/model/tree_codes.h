@@ -17,9 +17,8 @@ QN_MUST_CHECK
 bool qn_tree_codes_create(const qn_tree_model *model, qn_tree_codes **out);
 void qn_tree_codes_free(qn_tree_codes *codes); /* accepts NULL */
 
-/* From how many rows on it is worth using. */
-int64_t qn_tree_codes_rows_min(const qn_tree_codes *codes);
-size_t qn_tree_codes_scratch_bytes(const qn_tree_codes *codes, int64_t n_rows);
+enum { QN_TREE_CODES_ROWS_MIN = 8 }; /* from how many rows on it is worth using */
+size_t qn_tree_codes_scratch_bytes(const qn_tree_codes *codes);
 /* Adds the leaves of all trees, in the order of trees, to `out` (n_rows × n_outputs). The bits are
  * those that walking each tree gives. */
 void qn_tree_codes_add(const qn_tree_model *model, const qn_matrix *features, double *out,

@@ -5,6 +5,8 @@
 
 #include "model/tree_codes.h"
 
+#include <math.h>
+
 enum {
     QN_TREE_ROWS = 128, /* rows at once; a column and a slot have so many bytes */
     QN_TREE_LEAVES_MAX = 256,
@@ -48,6 +50,20 @@ struct qn_tree_codes {
     double *values;                   /* theirs, unless vector_leaves */
     uint8_t *tables;
 };
+
+/* Shared with tree_walk.c. A code as the tables have it: QN_TREE_CODE_BEYOND stands for every code
+ * there is no bit for, QN_TREE_CODE_MISSING for a missing one. */
+enum { QN_TREE_CODE_BEYOND = 254, QN_TREE_CODE_MISSING = 255, QN_TREE_TABLE_BYTES = 32 };
+static inline unsigned qn_tree_code_of(double value, bool strict)
+{
+    if (isnan(value)) return QN_TREE_CODE_MISSING;
+    const bool beyond = !(value < QN_TREE_CODE_BEYOND) || (strict ? value < 0 : value <= -1);
+    return beyond ? QN_TREE_CODE_BEYOND : (unsigned)(int)value;
+}
+/* Whether all sets have bits for no more codes than a table. */
+bool qn_tree_sets_fit(const qn_tree_model *model);
+/* 256 bits, zero before: code c goes left. */
+void qn_tree_put_table(const qn_tree_model *model, const qn_tree_node *node, uint8_t *table);
 
 /* Runs ops over the first n_vectors × QN_TREE_LANES rows. Both give the same bytes. */
 typedef void qn_tree_kernel(const struct qn_tree_op *ops, int64_t n_ops, const uint8_t *columns,

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/number.h"
 #include "model/tree_codes.h"
+#include "model/tree_walk.h"
 
 #include <math.h>
 #include <string.h>
@@ -134,27 +135,6 @@ static inline void add_tree(const qn_tree_model *model, int32_t tree, const doub
     }
 }
 
-/* One row: LANES trees at once, added in the order of trees. */
-static void walk_row(const qn_tree_model *model, const double *row, int64_t stride, double *out)
-{
-    for (int32_t first = 0; first < model->n_trees; first += LANES) {
-        const int32_t n = model->n_trees - first < LANES ? model->n_trees - first : LANES;
-        int32_t at[LANES];
-        memcpy(at, model->roots + first, (size_t)n * sizeof *at);
-        for (bool walking = true; walking;) {
-            walking = false;
-            for (int32_t i = 0; i < n; i++) {
-                if (at[i] < 0) continue;
-                at[i] = step(model, at[i], row, stride);
-                walking |= at[i] >= 0;
-            }
-        }
-        for (int32_t i = 0; i < n; i++) {
-            add_leaf(model, first + i, ~at[i], row, stride, out);
-        }
-    }
-}
-
 /* Tree by tree over the block: a tree's nodes stay in cache while the rows pass. Each row's sums
  * are made in the order of trees, whatever the block. */
 static void walk_rows(const qn_tree_model *model, const qn_matrix *features, double *out)
@@ -186,11 +166,12 @@ void qn_tree_model_sums(const qn_tree_model *model, const qn_matrix *features, d
     for (int64_t row = 0; row < features->n_rows; row++) {
         memcpy(out + row * k, model->init, (size_t)k * sizeof *out);
     }
-    if (model->codes && features->n_rows >= qn_tree_codes_rows_min(model->codes)) {
+    if (model->codes && features->n_rows >= QN_TREE_CODES_ROWS_MIN) {
         qn_tree_codes_add(model, features, out, scratch);
-    } else if (features->n_rows < LANES) {
+    } else if (model->walk && features->n_rows < QN_TREE_CODES_ROWS_MIN) {
         for (int64_t row = 0; row < features->n_rows; row++) {
-            walk_row(model, features->dense + row, features->stride, out + row * k);
+            qn_tree_walk_add(model, features->dense + row, features->stride, out + row * k,
+                             scratch);
         }
     } else {
         walk_rows(model, features, out);
@@ -278,10 +259,14 @@ static void predict(const qn_estimator *estimator, const qn_matrix *features, do
     qn_link_apply(model->link, features->n_rows, k, out);
 }
 
+/* For blocks of up to n_rows rows: what fewer rows need, too. */
 static size_t scratch_bytes(const qn_estimator *estimator, int64_t n_rows)
 {
     const qn_tree_model *model = (const qn_tree_model *)estimator;
-    return model->codes ? qn_tree_codes_scratch_bytes(model->codes, n_rows) : 0;
+    const size_t walk = model->walk ? qn_tree_walk_scratch_bytes(model->walk) : 0;
+    if (!model->codes || n_rows < QN_TREE_CODES_ROWS_MIN) return walk;
+    const size_t codes = qn_tree_codes_scratch_bytes(model->codes);
+    return codes > walk ? codes : walk;
 }
 
 /* Explaining. */
@@ -460,6 +445,25 @@ static bool read_arrays(qn_reader *reader, qn_tree_model *model)
     return good;
 }
 
+static void free_model(qn_estimator *estimator)
+{
+    qn_tree_model *model = (qn_tree_model *)estimator;
+    const void *const owned[] = {model->roots,     model->nodes,         model->values,
+                                 model->sets,      model->words,         model->line_starts,
+                                 model->constants, model->term_features, model->coefficients};
+    for (size_t i = 0; !model->borrowed && i < sizeof owned / sizeof *owned; i++) {
+        qn_free((void *)(uintptr_t)owned[i]);
+    }
+    qn_tree_codes_free(model->codes);
+    qn_tree_walk_free(model->walk);
+    qn_free(model);
+}
+
+bool qn_tree_model_make_forms(qn_tree_model *model)
+{
+    return qn_tree_codes_create(model, &model->codes) && qn_tree_walk_create(model, &model->walk);
+}
+
 static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator **out,
                             qn_error *err)
 {
@@ -472,8 +476,8 @@ static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator 
         qn_free(model);
         return qn_fail(err, QN_ERR_DATA, "model: its trees are damaged");
     }
-    if (!qn_tree_codes_create(model, &model->codes)) {
-        qn_free(model);
+    if (!qn_tree_model_make_forms(model)) {
+        free_model(&model->head);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the trees");
     }
     *out = (qn_estimator *)model;
@@ -488,19 +492,6 @@ static void describe(const qn_estimator *estimator, qn_json_writer *json)
     qn_json_put_text(json, "link", link_names[model->link]);
     if (model->averaged) qn_json_put_bool(json, "averaged", true);
     if (model->line_starts) qn_json_put_bool(json, "linear_leaves", true);
-}
-
-static void free_model(qn_estimator *estimator)
-{
-    qn_tree_model *model = (qn_tree_model *)estimator;
-    const void *const owned[] = {model->roots,     model->nodes,         model->values,
-                                 model->sets,      model->words,         model->line_starts,
-                                 model->constants, model->term_features, model->coefficients};
-    for (size_t i = 0; !model->borrowed && i < sizeof owned / sizeof *owned; i++) {
-        qn_free((void *)(uintptr_t)owned[i]);
-    }
-    qn_tree_codes_free(model->codes);
-    qn_free(model);
 }
 
 const qn_family qn_family_trees = {.name = "trees",

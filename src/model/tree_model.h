@@ -70,7 +70,9 @@ typedef struct qn_tree_model {
     const double *constants;
     const int32_t *term_features;
     const double *coefficients;
-    struct qn_tree_codes *codes; /* owned: the form for fast prediction, or NULL (tree_codes.h) */
+    /* Owned: the forms for fast prediction, or NULL. */
+    struct qn_tree_codes *codes; /* of blocks of rows (tree_codes.h) */
+    struct qn_tree_walk *walk;   /* of one row (tree_walk.h) */
 } qn_tree_model;
 
 extern const qn_family qn_family_trees;
@@ -79,6 +81,9 @@ extern const qn_family qn_family_trees;
 const qn_tree_model *qn_tree_model_of(const qn_estimator *estimator);
 /* Whether every index of nodes, sets and roots stays within its array and every walk ends. */
 bool qn_tree_model_is_good(const qn_tree_model *model);
+/* Makes the forms for fast prediction of a good model. False: out of memory. */
+QN_MUST_CHECK
+bool qn_tree_model_make_forms(qn_tree_model *model);
 /* The leaf that row `row` of `features` reaches in a tree. */
 int64_t qn_tree_model_leaf(const qn_tree_model *model, int32_t tree, const qn_matrix *features,
                            int64_t row);
