@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Times predictions of an imported model over rows of a binary file (doubles, row after row):
- *     predict_trees MODEL ROWS.f64 N_FEATURES THREADS ROUNDS
+ *     predict_trees MODEL ROWS.f64 N_FEATURES THREADS ROUNDS [EXPLAINED VALUES.f64]
  * Prints a JSON line: seconds of a batch (median of the rounds), microseconds of one row (p50,
- * p99), and the sum of all predictions, to see that the work was done. */
+ * p99), and the sum of all predictions, to see that the work was done. With EXPLAINED, it times the
+ * SHAP values of the first so many rows instead, and writes them, expected value last, to a file.
+ */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/pool.h"
+#include "explain/tree_shap.h"
 #include "model/import_model.h"
 
 #include <stdio.h>
@@ -84,13 +87,75 @@ static void time_rows(const qn_estimator *estimator, double *rows, int64_t n_row
     qn_free(scratch);
 }
 
+static void write_values(const char *path, const double *values, const double *expected,
+                         int64_t n_lines, int64_t n_features)
+{
+    FILE *file = fopen(path, "wb");
+    if (!file) fail("VALUES.f64 cannot be written");
+    for (int64_t i = 0; i < n_lines; i++) {
+        fwrite(values + i * n_features, sizeof *values, (size_t)n_features, file);
+        fwrite(&expected[0], sizeof *values, 1, file);
+    }
+    fclose(file);
+}
+
+/* Of a model of one output. */
+static void explain(const qn_estimator *estimator, const qn_matrix *all, int64_t n_rows,
+                    qn_pool *pool, int rounds, const char *path)
+{
+    const qn_tree_model *model = qn_tree_model_of(estimator);
+    qn_tree_shap *shap = NULL;
+    qn_error err = {0};
+    double seconds[100];
+    qn_matrix rows = *all;
+    rows.n_rows = n_rows;
+    if (n_rows < 1 || n_rows > all->n_rows) fail("EXPLAINED is at most the number of rows");
+    double *values = qn_alloc_array(n_rows * model->n_features, sizeof *values);
+    if (!values || estimator->n_outputs != 1) fail("one output is explained");
+    for (int r = 0; r < rounds; r++) {
+        const double begin = qn_clock_s();
+        qn_tree_shap_free(shap);
+        if (qn_tree_shap_create(model, &shap, &err) != QN_OK ||
+            qn_tree_shap_values(shap, &rows, pool, values, &err) != QN_OK) {
+            fail(err.message);
+        }
+        seconds[r] = qn_clock_s() - begin;
+    }
+    write_values(path, values, qn_tree_shap_expected(shap), n_rows, model->n_features);
+    printf("{\"shap_seconds\": %.6f, \"rows\": %lld}\n", quantile(seconds, rounds, 0.5),
+           (long long)n_rows);
+    qn_tree_shap_free(shap);
+    qn_free(values);
+}
+
+static void predict(const qn_estimator *estimator, const qn_matrix *all, double *rows,
+                    qn_pool *pool, int rounds)
+{
+    double p50, p99, sum = 0;
+    const int64_t n_out = all->n_rows * estimator->n_outputs;
+    double *out = qn_alloc_array(n_out, sizeof *out);
+    if (!out) fail("no memory");
+    const double seconds = time_batch(estimator, all, pool, rounds, out);
+    time_rows(estimator, rows, all->n_rows, all->n_dense, &p50, &p99);
+    for (int64_t i = 0; i < n_out; i++) {
+        sum += out[i];
+    }
+    printf("{\"seconds\": %.6f, \"rows\": %lld, \"p50_us\": %.2f, \"p99_us\": %.2f, "
+           "\"sum\": %.9g}\n",
+           seconds, (long long)all->n_rows, p50, p99, sum);
+    qn_free(out);
+}
+
 int main(int argc, char **argv)
 {
     qn_error err = {0};
     qn_file_map map;
     qn_imported imported;
-    double *rows, p50, p99, sum = 0;
-    if (argc != 6) fail("usage: predict_trees MODEL ROWS.f64 N_FEATURES THREADS ROUNDS");
+    double *rows;
+    if (argc != 6 && argc != 8) {
+        fail("usage: predict_trees MODEL ROWS.f64 N_FEATURES THREADS ROUNDS "
+             "[EXPLAINED VALUES.f64]");
+    }
     const int64_t n_features = atoll(argv[3]);
     const int rounds = atoi(argv[5]);
     if (rounds < 1 || rounds > 100 || n_features < 1) fail("ROUNDS is from 1 to 100");
@@ -98,20 +163,14 @@ int main(int argc, char **argv)
     if (qn_import_model((const char *)map.data, map.bytes, argv[1], &imported, &err) != QN_OK) {
         fail(err.message);
     }
+    if (n_features != imported.n_features) fail("the rows do not fit the model");
     qn_matrix all = read_rows(argv[2], n_features, &rows);
     qn_pool *pool = qn_pool_create(atoi(argv[4]));
-    const int64_t n_out = all.n_rows * imported.estimator->n_outputs;
-    double *out = qn_alloc_array(n_out, sizeof *out);
-    if (!out || n_features != imported.n_features) fail("the rows do not fit the model");
-    const double seconds = time_batch(imported.estimator, &all, pool, rounds, out);
-    time_rows(imported.estimator, rows, all.n_rows, n_features, &p50, &p99);
-    for (int64_t i = 0; i < n_out; i++) {
-        sum += out[i];
+    if (argc == 8) {
+        explain(imported.estimator, &all, atoll(argv[6]), pool, rounds, argv[7]);
+    } else {
+        predict(imported.estimator, &all, rows, pool, rounds);
     }
-    printf("{\"seconds\": %.6f, \"rows\": %lld, \"p50_us\": %.2f, \"p99_us\": %.2f, "
-           "\"sum\": %.9g}\n",
-           seconds, (long long)all.n_rows, p50, p99, sum);
-    qn_free(out);
     qn_free(rows);
     qn_matrix_release(&all);
     qn_pool_free(pool);

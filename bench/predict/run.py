@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Predicting with trees: Quern against LightGBM's and XGBoost's C API, the same model, in one run,
-in turn.
+"""Predicting and explaining with trees: Quern against LightGBM and XGBoost, the same model, in one
+run, in turn.
 
     bench/predict/run.py [--build build] [--rows 20000] [--trees 500] [--leaves 31] [--rounds 5]
+                         [--explained 1000]
 
 Trains a model of each library on 28 columns, gives each library its own model and Quern both, and
 prints one JSON line per figure: the median over the rounds."""
@@ -114,6 +115,14 @@ def quern(args, model, rows, threads):
     return json.loads(done.stdout)
 
 
+def quern_shap(args, model, rows, threads, n_rows):
+    values = rows + ".shap"
+    command = [os.path.join(args.build, "bench/predict_trees"), model, rows, str(FEATURES),
+               str(threads), "1", str(n_rows), values]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)["shap_seconds"], np.fromfile(values).reshape(n_rows, -1)
+
+
 def report(figure, value, unit, peer, peer_value, ratio):
     print(json.dumps({"figure": figure, "value": round(value, 2), "unit": unit, "peer": peer,
                       "peer_value": round(peer_value, 2), "ratio": round(ratio, 2)}), flush=True)
@@ -149,6 +158,37 @@ def compare(args, folder, threads):
         report("one row, p99", p99, "us", "none", 0, 0)
 
 
+def timed(call):
+    begin = time.perf_counter()
+    out = call()
+    return time.perf_counter() - begin, out
+
+
+def compare_shap(args, folder, threads):
+    """SHAP values of a thousand rows; each library's own against ours of the same model."""
+    rows = os.path.join(folder, "rows.f64")
+    x = np.fromfile(rows).reshape(-1, FEATURES)[:args.explained]
+    light = lgb.Booster(model_file=os.path.join(folder, "light.txt"))
+    boost = xgb.Booster({"nthread": threads}, model_file=os.path.join(folder, "boost.json"))
+    boost.set_param({"nthread": threads})
+    table = xgb.DMatrix(x, nthread=threads)
+    peers = {"LightGBM": ("light.txt", lambda: light.predict(x, pred_contrib=True,
+                                                            num_threads=threads)),
+             "XGBoost": ("boost.json", lambda: boost.predict(table, pred_contribs=True))}
+    for peer, (model, explain) in peers.items():
+        theirs, ours = [], []
+        for _ in range(max(1, args.rounds // 2)):
+            seconds, expected = timed(explain)
+            theirs.append(seconds)
+            seconds, values = quern_shap(args, os.path.join(folder, model), rows, threads, len(x))
+            ours.append(seconds)
+        worst = np.abs(values - expected).max() / max(1, np.abs(expected).max())
+        assert worst <= 1e-6, (peer, worst)
+        own, other = statistics.median(ours), statistics.median(theirs)
+        report(f"SHAP of {len(x)} rows, {threads} thread{'s' * (threads > 1)}", own, "s", peer,
+               other, other / own)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--build", default=str(HERE.parent.parent / "build"))
@@ -156,11 +196,13 @@ def main():
     parser.add_argument("--trees", type=int, default=500)
     parser.add_argument("--leaves", type=int, default=31)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--explained", type=int, default=1000)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         train(folder, args)
         for threads in (1, 2):
             compare(args, folder, threads)
+            compare_shap(args, folder, threads)
 
 
 if __name__ == "__main__":

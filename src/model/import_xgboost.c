@@ -206,7 +206,7 @@ static qn_status read_leaf(struct reader *r, const struct tree *t, int64_t at, i
 static float cover_of(const struct tree *t, int64_t node)
 {
     const float cover = float_at(t->hessian, node, 0);
-    return cover > 0 ? cover : 0;
+    return cover > 0 && cover <= FLT_MAX ? cover : 0;
 }
 
 /* Puts a child into the queue, or its leaf into the model. */

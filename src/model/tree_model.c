@@ -6,6 +6,7 @@
 #include "model/tree_codes.h"
 #include "model/tree_walk.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -352,13 +353,18 @@ static bool good_child(const qn_tree_model *model, int64_t n_leaves, int64_t par
     return child >= 0 ? child > parent && child < model->n_nodes : ~child < n_leaves;
 }
 
+static bool good_cover(float cover)
+{
+    return cover >= 0 && cover <= FLT_MAX;
+}
+
 static bool good_node(const qn_tree_model *model, int64_t n_leaves, int64_t i)
 {
     const qn_tree_node *node = &model->nodes[i];
     if (node->feature < 0 || node->feature >= model->n_features || node->flags < 0 ||
         node->flags > QN_NODE_FLAGS || !good_child(model, n_leaves, i, node->left) ||
         !good_child(model, n_leaves, i, node->right) || isnan(node->threshold) ||
-        !(node->left_cover >= 0) || !(node->right_cover >= 0)) {
+        !good_cover(node->left_cover) || !good_cover(node->right_cover)) {
         return false;
     }
     return !(node->flags & QN_NODE_CATEGORY) ||

@@ -306,7 +306,7 @@ static void nodes_that_would_lead_astray_are_refused(void **state)
     (void)state;
     const qn_tree_node good = {0.5, 2, 0, ~0, ~1, 3, 4};
     CHECK_INT(read_with(&good), QN_OK);
-    qn_tree_node bad[] = {good, good, good, good, good, good, good, good, good};
+    qn_tree_node bad[] = {good, good, good, good, good, good, good, good, good, good};
     bad[0].feature = 3;
     bad[1].feature = -1;
     bad[2].left = 0;                 /* itself: a walk without end */
@@ -316,6 +316,7 @@ static void nodes_that_would_lead_astray_are_refused(void **state)
     bad[6].flags = QN_NODE_CATEGORY; /* of a set that is not there */
     bad[7].left_cover = -1;          /* weights are not below 0 */
     bad[8].threshold = QN_NA;        /* nothing to compare with */
+    bad[9].right_cover = INFINITY;   /* … nor without end */
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK_INT(read_with(&bad[i]), QN_ERR_DATA);
     }
