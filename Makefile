@@ -6,7 +6,7 @@ PREFIX ?= /usr/local
 PACKAGES = gcc meson ninja-build pkg-config libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev \
 	libzstd-dev libsqlite3-dev libcmocka-dev python3
 
-.PHONY: all deps build demo test check check-all coverage lint format install clean
+.PHONY: all deps build demo test check check-all coverage valgrind lint format install clean
 
 all: build
 
@@ -35,6 +35,10 @@ check-all: build lint
 # Branches of the parsers that the unit tests take: a line per file, 90 % or more (needs gcovr).
 coverage:
 	@tools/coverage.sh
+
+# Every test program under valgrind: many minutes.
+valgrind:
+	@tools/valgrind.sh
 
 lint:
 	@tools/lint.sh

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Layers, format, shell. What is not installed is named and passed over.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 status=0
 tools/check_layers.py || status=1
 if command -v clang-format-14 >/dev/null; then

@@ -58,8 +58,8 @@ extern const cli_command *const cli_commands[]; /* ended by NULL */
 const cli_command *cli_find_command(const char *name);
 
 /* Fills `request`; argv[0] is the command's name. Returns CLI_OK, CLI_USAGE (said on stderr) or
- * CLI_HELP_SHOWN. `--config FILE` reads further options from YAML, "name: value"; what is given later
- * prevails. Texts live as long as argv, or for ever. */
+ * CLI_HELP_SHOWN. `--config FILE` reads further options from YAML, "name: value"; what is given
+ * later prevails. Texts live as long as argv, or for ever. */
 int cli_parse(const cli_command *command, int argc, char **argv, void *request);
 /* Says what went wrong on stderr; returns the exit code. */
 int cli_fail(const cli_command *command, const qn_error *err);
