@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/options.h"
 
-#include "base/alloc.h"
 #include "base/file.h"
 #include "base/number.h"
 #include "base/yaml.h"
@@ -15,8 +14,8 @@
 
 enum { LIST_MAX = 256, OPTIONS_MAX = 64 };
 
-/* Requests keep pointing into configuration files' texts until the program ends. */
-static qn_arena config_texts;
+/* Lists, and texts of configuration files: requests point to them until the program ends. */
+static qn_arena kept;
 
 static const cli_option *find_option(const cli_command *command, const char *name, size_t bytes)
 {
@@ -59,7 +58,7 @@ static int unknown_option(const cli_command *command, const char *given, size_t 
         snprintf(message, sizeof message, "unknown option --%s; did you mean %s%s?", wanted,
                  near[1] ? "--" : "-", near);
     } else {
-        snprintf(message, sizeof message, "unknown option %s%s", wanted[1] ? "--" : "-", wanted);
+        snprintf(message, sizeof message, "unknown option %s%s", bytes == 1 ? "-" : "--", wanted);
     }
     return usage(command, message);
 }
@@ -84,7 +83,7 @@ static bool add_to_list(void *at, const char *text)
     const char **list;
     memcpy(&list, at, sizeof list);
     if (!list) {
-        list = qn_alloc_array(LIST_MAX, sizeof *list);
+        list = qn_arena_array(&kept, LIST_MAX, sizeof *list);
         if (!list) return false;
         memcpy(at, &list, sizeof list);
     }
@@ -187,8 +186,7 @@ static qn_status set_from_pair(const cli_option *option, const qn_yaml_pair *pai
         if (i > 0) qn_str_add_char(&joined, ',');
         qn_str_add(&joined, pair->values[i]);
     }
-    const char *text =
-        joined.failed ? NULL : qn_arena_strndup(&config_texts, joined.text, joined.bytes);
+    const char *text = joined.failed ? NULL : qn_arena_strndup(&kept, joined.text, joined.bytes);
     qn_str_release(&joined);
     return text && store(option, text, request) ? QN_OK : QN_ERR_NOMEM;
 }
@@ -226,8 +224,7 @@ static int read_config(const cli_command *command, const char *path, void *reque
     qn_file_map map;
     qn_yaml_pair *pair = NULL;
     if (qn_file_map_open(path, &map, &err) != QN_OK) return cli_fail(command, &err);
-    const qn_status status =
-        qn_yaml_read_pairs(path, map.data, map.bytes, &config_texts, &pair, &err);
+    const qn_status status = qn_yaml_read_pairs(path, map.data, map.bytes, &kept, &pair, &err);
     qn_file_unmap(&map);
     if (status == QN_ERR_DATA) return usage(command, err.message);
     if (status != QN_OK) return cli_fail(command, &err);

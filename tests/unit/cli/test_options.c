@@ -90,7 +90,6 @@ static void every_type_is_stored_in_its_place(void **state)
     CHECK_TEXT(r.kinds[1], "b=text");
     CHECK(r.kinds[2] == NULL);
     CHECK_TEXT(said, "");
-    qn_free((void *)(uintptr_t)r.kinds);
 }
 
 static void times_and_sizes_have_units(void **state)
@@ -233,7 +232,6 @@ static void a_file_holds_the_same_options(void **state)
     CHECK(r.fraction == 0.5 && r.json);
     CHECK_TEXT(r.kinds[0], "a=id");
     CHECK_TEXT(r.kinds[1], "b=text");
-    qn_free((void *)(uintptr_t)r.kinds);
 }
 
 static void a_list_in_a_file_is_joined_for_an_option_given_once(void **state)

@@ -113,8 +113,8 @@ static void dialects_are_told_by_their_look(void **state)
 {
     (void)state;
     static const char *const texts[] = {"a;b\n1,5;2\n2,5;3\n", "a\tb\n1\t2\n", "a|b\r\n1|2\r\n",
-                                        "\xef\xbb\xbf"
-                                        "a,b\r1,2\r3,4"};
+                                        ("\xef\xbb\xbf"
+                                         "a,b\r1,2\r3,4")};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         qn_frame *f = read_text(texts[i]);
         CHECK_INT(qn_frame_n_cols(f), 2);
