@@ -7,15 +7,15 @@
 
 #include <string.h>
 
-/* "from=to,from=to" → renamed text of `label`, or the label itself. */
+/* "from=to,from=to" → renamed text of `label`, or the label itself. Labels may have '=' in them
+ * ("<=50K.=<=50K"): a pair is for the label it begins with, when '=' follows. */
 static void rename_label(const char *map, const char **label, size_t *bytes)
 {
     for (const char *at = map; at && *at;) {
         const size_t n = strcspn(at, ",");
-        const char *equals = memchr(at, '=', n);
-        if (equals && (size_t)(equals - at) == *bytes && memcmp(at, *label, *bytes) == 0) {
-            *label = equals + 1;
-            *bytes = (size_t)(at + n - equals) - 1;
+        if (n > *bytes && at[*bytes] == '=' && memcmp(at, *label, *bytes) == 0) {
+            *label = at + *bytes + 1;
+            *bytes = n - *bytes - 1;
             return;
         }
         at += n + (at[n] == ',');

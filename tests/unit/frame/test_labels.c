@@ -35,6 +35,18 @@ static void characters_are_stripped_before_labels_are_renamed(void **state)
     qn_frame_free(frame);
 }
 
+static void labels_with_equals_in_them_are_renamed(void **state)
+{
+    (void)state;
+    qn_frame *frame = incomes(), *mapped = NULL;
+    qn_error err = {0};
+    CHECK_OK(qn_frame_map_labels(frame, 0, "<=50K.=<=50K,>50K.=>50K", NULL, &mapped, &err));
+    check_text(mapped, 0, 0, ">50K");
+    check_text(mapped, 0, 1, "<=50K");
+    qn_frame_free(mapped);
+    qn_frame_free(frame);
+}
+
 static void numbers_are_renamed_by_their_text(void **state)
 {
     (void)state;
@@ -69,5 +81,5 @@ static void renaming_survives_running_out_of_memory(void **state)
 }
 
 RUN_TESTS(TEST(characters_are_stripped_before_labels_are_renamed),
-          TEST(numbers_are_renamed_by_their_text), TEST(a_map_without_equals_is_refused),
-          TEST(renaming_survives_running_out_of_memory))
+          TEST(labels_with_equals_in_them_are_renamed), TEST(numbers_are_renamed_by_their_text),
+          TEST(a_map_without_equals_is_refused), TEST(renaming_survives_running_out_of_memory))
