@@ -22,6 +22,7 @@ typedef struct qn_fit_progress {
     const char *best_name; /* of the best so far; NULL before the first is done */
     double best_score;     /* in the metric's own direction */
     const char *message;   /* a line worth telling, or NULL for a mere tick */
+    const char *note;      /* a warning, told once, before training where possible; else NULL */
 } qn_fit_progress;
 
 /* Zero means the default, everywhere. Texts are borrowed for the call. Lists are comma-separated

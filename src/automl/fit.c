@@ -13,6 +13,7 @@
 #include "report/report.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -85,7 +86,7 @@ static void release(struct fit *fit)
     qn_free(fit->report_path);
 }
 
-static void tell(struct fit *fit, const char *message, int64_t n_trials)
+static void tell_with(struct fit *fit, const char *message, const char *note, int64_t n_trials)
 {
     if (!fit->request.progress) return;
     const qn_fit_progress progress = {
@@ -95,8 +96,33 @@ static void tell(struct fit *fit, const char *message, int64_t n_trials)
         .n_trials_planned = fit->candidates.n > 0 ? fit->candidates.n - 1 : 0,
         .best_name = fit->best_name,
         .best_score = fit->best_score,
-        .message = message};
+        .message = message,
+        .note = note};
     fit->request.progress(&progress, fit->request.progress_context);
+}
+
+static void tell(struct fit *fit, const char *message, int64_t n_trials)
+{
+    tell_with(fit, message, NULL, n_trials);
+}
+
+static void tell_notes(struct fit *fit, const char *lines)
+{
+    for (const char *at = lines; at && *at;) {
+        char note[600];
+        const size_t bytes = strcspn(at, "\n");
+        snprintf(note, sizeof note, "%.*s", (int)bytes, at);
+        tell_with(fit, NULL, note, 0);
+        at += bytes + (at[bytes] == '\n');
+    }
+}
+
+static void tell_findings(struct fit *fit)
+{
+    tell_notes(fit, fit->inputs.warnings.text);
+    for (int64_t i = 0; i < fit->inputs.findings.n; i++) {
+        tell_with(fit, NULL, fit->inputs.findings.items[i].message, 0);
+    }
 }
 
 /* Request and names. */
@@ -469,10 +495,13 @@ static qn_status rescue(struct fit *fit, qn_error *err)
         }
         return nothing_ready(fit, err);
     }
-    qn_str_addf(&fit->notes,
-                "time was up before any candidate had all its folds: %s, trained on "
-                "%d of %d, answers alone; raise --budget\n",
-                fit->trials[best].candidate->name, fit->trials[best].n_done, fit->folds.n_folds);
+    if (fit->candidates.n > 1) { /* else the baseline is all that was asked for */
+        qn_str_addf(&fit->notes,
+                    "time was up before any candidate had all its folds: %s, trained on "
+                    "%d of %d, answers alone; raise --budget\n",
+                    fit->trials[best].candidate->name, fit->trials[best].n_done,
+                    fit->folds.n_folds);
+    }
     fit->ensemble.weights = qn_alloc_array(fit->candidates.n, sizeof(double));
     if (!fit->ensemble.weights) return qn_fail(err, QN_ERR_NOMEM, "no memory for the ensemble");
     fit->ensemble.weights[best] = 1;
@@ -815,6 +844,7 @@ static qn_status run(struct fit *fit, qn_error *err)
     QN_TRY(choose_metric(fit, err));
     QN_TRY(create_candidates(fit, err));
     tell(fit, "table read and checked", 0);
+    tell_findings(fit);
     QN_TRY(prepare_folds(fit, err));
     QN_TRY(prepare_data(fit, err));
     end_stage(fit, "folds");
@@ -828,6 +858,7 @@ static qn_status run(struct fit *fit, qn_error *err)
     QN_TRY(calibrate(fit, err));
     QN_TRY(evaluate(fit, err));
     end_stage(fit, "importance");
+    tell_notes(fit, fit->notes.text);
     return write_all(fit, err);
 }
 

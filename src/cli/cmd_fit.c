@@ -87,6 +87,10 @@ static void show_progress(const qn_fit_progress *p, void *context)
 {
     const bool terminal = *(const bool *)context;
     char best[96] = "", left[24], elapsed[24];
+    if (p->note) {
+        fprintf(stderr, "%snote: %s\n", terminal ? "\r\033[K" : "", p->note);
+        return;
+    }
     if (p->best_name) {
         snprintf(best, sizeof best, "best %.5g by %s", p->best_score, p->best_name);
     }
@@ -142,11 +146,8 @@ static void print_leaderboard(qn_json_value root, bool color)
         print_number(qn_json_get(entry, "fit_seconds"), 9, 2);
         print_number(qn_json_get(entry, "predict_us_per_row"), 10, 1);
         const double weight = qn_json_as_double(qn_json_get(entry, "weight"), 0);
-        if (weight > 0) {
-            printf("%9.2f\n", weight);
-        } else {
-            printf("%9s\n", "");
-        }
+        if (weight > 0) printf("%9.2f", weight);
+        putchar('\n');
         if (i == 0 && color) fputs("\033[0m", stdout);
     }
 }
@@ -176,10 +177,7 @@ static int print_summary(const qn_fit_result *result, bool color)
     if (qn_json_parse(result->json, strlen(result->json), "summary", &json, &err) != QN_OK) {
         return cli_fail(&cmd_fit, &err);
     }
-    const qn_json_value root = qn_json_root(json), warnings = qn_json_get(root, "warnings");
-    for (int64_t i = 0; i < qn_json_size(warnings); i++) {
-        fprintf(stderr, "note: %s\n", qn_json_as_text(qn_json_at(warnings, i), ""));
-    }
+    const qn_json_value root = qn_json_root(json);
     print_leaderboard(root, color);
     print_test(root);
     printf("\nmodel  %s\n", result->model);

@@ -5,14 +5,11 @@
  * a sample; the groups' mean targets then predict the other half. The share of the target's
  * variance that this explains (of all classes together) is the association: honest, since
  * measured on rows not used, and 1 only for a column that knows the answer. */
-#include "validate/understand.h"
+#include "validate/findings_internal.h"
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "base/str.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,56 +32,7 @@ struct screen {
     int64_t n_sample;
     int32_t screened[CLASSES_SCREENED], n_screened; /* classes that association looks at */
     qn_findings *findings;
-    int64_t room;
 };
-
-static const char *const kind_names[] = {
-    "id_like",   "constant",   "duplicate_column", "leak_suspect",     "duplicate_rows",
-    "imbalance", "rare_class", "mostly_missing",   "high_cardinality", "guess"};
-
-const char *qn_finding_kind_name(qn_finding_kind kind)
-{
-    return kind_names[kind];
-}
-
-void qn_findings_release(qn_findings *findings)
-{
-    for (int64_t i = 0; i < findings->n; i++) {
-        qn_free(findings->items[i].column);
-        qn_free(findings->items[i].message);
-    }
-    qn_free(findings->items);
-    *findings = (qn_findings){0};
-}
-
-static qn_status report(struct screen *s, qn_finding_kind kind, const char *column, qn_error *err,
-                        const char *format, ...) QN_PRINTF(5, 6);
-
-static qn_status report(struct screen *s, qn_finding_kind kind, const char *column, qn_error *err,
-                        const char *format, ...)
-{
-    char message[600];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
-    va_end(args);
-    qn_findings *findings = s->findings;
-    if (findings->n == s->room) {
-        const int64_t room = s->room ? s->room * 2 : 16;
-        qn_finding *items = qn_realloc_array(findings->items, room, sizeof *items);
-        if (!items) return qn_fail(err, QN_ERR_NOMEM, "no memory for the findings");
-        findings->items = items;
-        s->room = room;
-    }
-    qn_finding *finding = &findings->items[findings->n];
-    *finding = (qn_finding){
-        .kind = kind, .column = column ? qn_strdup(column) : NULL, .message = qn_strdup(message)};
-    findings->n++;
-    if (!finding->message || (column && !finding->column)) {
-        return qn_fail(err, QN_ERR_NOMEM, "no memory for the findings");
-    }
-    return QN_OK;
-}
 
 /* Association. */
 
@@ -331,10 +279,11 @@ static qn_status find_sums(struct screen *s, qn_error *err)
             if (!equal) continue;
             const char *first = s->frame->columns[numeric[a]].name;
             const char *second = s->frame->columns[numeric[b]].name;
-            QN_TRY(report(s, QN_FINDING_LEAK_SUSPECT, first, err,
-                          "'%s' + '%s' is the target in every row; if they are not known when "
-                          "predicting: --drop %s,%s",
-                          first, second, first, second));
+            QN_TRY(qn_findings_add(
+                s->findings, QN_FINDING_LEAK_SUSPECT, first, err,
+                "'%s' + '%s' is the target in every row; if they are not known when "
+                "predicting: --drop %s,%s",
+                first, second, first, second));
         }
     }
     return QN_OK;
@@ -349,33 +298,37 @@ static qn_status screen_column(struct screen *s, int64_t col, qn_error *err)
     const char *name = column->name;
     if (column->role == QN_ROLE_DROPPED && !column->kind_given) {
         if (column->kind == QN_KIND_ID) {
-            return report(s, QN_FINDING_ID_LIKE, name, err,
-                          "'%s' looks like an id (%s) and is not used; --kind '%s=categorical' or "
-                          "numeric uses it",
-                          name, column->reason ? column->reason : "", name);
+            return qn_findings_add(
+                s->findings, QN_FINDING_ID_LIKE, name, err,
+                "'%s' looks like an id (%s) and is not used; --kind '%s=categorical' or "
+                "numeric uses it",
+                name, column->reason ? column->reason : "", name);
         }
         if (column->kind == QN_KIND_CONSTANT) {
-            return report(s, QN_FINDING_CONSTANT, name, err, "'%s' is not used: %s", name,
-                          column->reason ? column->reason : "constant");
+            return qn_findings_add(s->findings, QN_FINDING_CONSTANT, name, err,
+                                   "'%s' is not used: %s", name,
+                                   column->reason ? column->reason : "constant");
         }
     }
     if (!is_used(s, col)) return QN_OK;
     if (p->target_association > leak_association) {
-        QN_TRY(report(s, QN_FINDING_LEAK_SUSPECT, name, err,
-                      "'%s' alone explains %.0f %% of the target: it may be known only afterwards; "
-                      "if so: --drop '%s'",
-                      name, 100 * p->target_association, name));
+        QN_TRY(qn_findings_add(
+            s->findings, QN_FINDING_LEAK_SUSPECT, name, err,
+            "'%s' alone explains %.0f %% of the target: it may be known only afterwards; "
+            "if so: --drop '%s'",
+            name, 100 * p->target_association, name));
     }
     if (column->missing_fraction > 0.5) {
-        QN_TRY(report(s, QN_FINDING_MOSTLY_MISSING, name, err, "'%s' is missing in %.0f %% of rows",
-                      name, 100 * column->missing_fraction));
+        QN_TRY(qn_findings_add(s->findings, QN_FINDING_MOSTLY_MISSING, name, err,
+                               "'%s' is missing in %.0f %% of rows", name,
+                               100 * column->missing_fraction));
     }
     if (column->kind == QN_KIND_CATEGORICAL && p->n_distinct > 1000) {
-        QN_TRY(report(s, QN_FINDING_HIGH_CARDINALITY, name, err,
-                      "'%s' has %" PRId64
-                      " levels; rare ones are pooled. --kind '%s=text' uses their "
-                      "words instead",
-                      name, p->n_distinct, name));
+        QN_TRY(qn_findings_add(s->findings, QN_FINDING_HIGH_CARDINALITY, name, err,
+                               "'%s' has %" PRId64
+                               " levels; rare ones are pooled. --kind '%s=text' uses their "
+                               "words instead",
+                               name, p->n_distinct, name));
     }
     return QN_OK;
 }
@@ -410,9 +363,10 @@ static qn_status find_duplicate_columns(struct screen *s, qn_error *err)
             if (!is_used(s, other) || p->n_distinct != q->n_distinct || p->n_distinct < 2) continue;
             if (!isnan(p->mean) && p->mean != q->mean) continue;
             if (!same_values(frame, &frame->columns[col], &frame->columns[other])) continue;
-            QN_TRY(report(s, QN_FINDING_DUPLICATE_COLUMN, p->name, err,
-                          "'%s' has the values of '%s' in every row; one is enough: --drop '%s'",
-                          p->name, q->name, p->name));
+            QN_TRY(qn_findings_add(
+                s->findings, QN_FINDING_DUPLICATE_COLUMN, p->name, err,
+                "'%s' has the values of '%s' in every row; one is enough: --drop '%s'", p->name,
+                q->name, p->name));
             break;
         }
     }
@@ -438,17 +392,17 @@ static qn_status screen_classes(struct screen *s, const int32_t *rows, int64_t n
     }
     const double share = (double)counts[rarest] / (double)n_rows;
     if (n_rare > 0) {
-        QN_TRY(report(
-            s, QN_FINDING_RARE_CLASS, NULL, err,
+        QN_TRY(qn_findings_add(
+            s->findings, QN_FINDING_RARE_CLASS, NULL, err,
             "%d of %d classes have fewer than 10 training rows (the rarest, '%s', has %" PRId64
             "): what is said of them is guesswork",
             n_rare, schema->n_classes, schema->classes[rarest], counts[rarest]));
     }
     if (schema->n_classes == 2 && share < 0.05) {
-        QN_TRY(report(s, QN_FINDING_IMBALANCE, NULL, err,
-                      "only %.1f %% of rows are '%s': accuracy says little here; look at "
-                      "average_precision, or choose it with --metric",
-                      100 * share, schema->classes[rarest]));
+        QN_TRY(qn_findings_add(s->findings, QN_FINDING_IMBALANCE, NULL, err,
+                               "only %.1f %% of rows are '%s': accuracy says little here; look at "
+                               "average_precision, or choose it with --metric",
+                               100 * share, schema->classes[rarest]));
     }
     return QN_OK;
 }
@@ -458,23 +412,26 @@ static qn_status screen_table(struct screen *s, qn_error *err)
     const qn_schema_column *target = &s->schema->columns[s->schema->target];
     const double share = (double)s->profile->n_duplicate_rows / (double)s->profile->n_rows;
     if (target->reason && strstr(target->reason, "guessed to be the target")) {
-        QN_TRY(report(s, QN_FINDING_GUESS, target->name, err,
-                      "the target was guessed to be '%s'; --target says otherwise", target->name));
+        QN_TRY(qn_findings_add(s->findings, QN_FINDING_GUESS, target->name, err,
+                               "the target was guessed to be '%s'; --target says otherwise",
+                               target->name));
     }
     if (target->reason && strstr(target->reason, "are taken as")) {
         const bool classes = s->schema->n_classes > 0;
-        QN_TRY(report(s, QN_FINDING_GUESS, target->name, err,
-                      "the %" PRId64 " different numbers of '%s' were taken as %s; --task %s takes "
-                      "them as %s",
-                      s->profile->columns[s->schema->target].n_distinct, target->name,
-                      classes ? "classes" : "quantities", classes ? "regression" : "multiclass",
-                      classes ? "quantities" : "classes"));
+        QN_TRY(qn_findings_add(
+            s->findings, QN_FINDING_GUESS, target->name, err,
+            "the %" PRId64 " different numbers of '%s' were taken as %s; --task %s takes "
+            "them as %s",
+            s->profile->columns[s->schema->target].n_distinct, target->name,
+            classes ? "classes" : "quantities", classes ? "regression" : "multiclass",
+            classes ? "quantities" : "classes"));
     }
     if (share > 0.01) {
-        QN_TRY(report(s, QN_FINDING_DUPLICATE_ROWS, NULL, err,
-                      "%.1f %% of rows repeat an earlier one in every column: figures flatter when "
-                      "copies stand on both sides of a split",
-                      100 * share));
+        QN_TRY(qn_findings_add(
+            s->findings, QN_FINDING_DUPLICATE_ROWS, NULL, err,
+            "%.1f %% of rows repeat an earlier one in every column: figures flatter when "
+            "copies stand on both sides of a split",
+            100 * share));
     }
     return QN_OK;
 }
@@ -513,6 +470,7 @@ static qn_status run(struct screen *s, const int32_t *rows, int64_t n_rows, qn_p
     qn_free(job.statuses);
     if (status == QN_OK) status = find_sums(s, err);
     if (status == QN_OK) status = find_duplicate_columns(s, err);
+    if (status == QN_OK) status = qn_findings_gather(s->findings, err);
     if (status == QN_OK) status = screen_classes(s, rows, n_rows, err);
     if (status == QN_OK) status = screen_table(s, err);
     return status;

@@ -103,6 +103,52 @@ static void every_kind_of_oddity_is_found(void **state)
     qn_frame_free(s.frame);
 }
 
+/* y behind columns of one value. */
+static qn_frame *wide_table(int64_t n_constant)
+{
+    static double y[ROWS], same[ROWS], noise[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        same[i] = 4;
+        noise[i] = i * 7919 % 101;
+        y[i] = i * 104729 % 211;
+    }
+    qn_frame *frame = frame_create(ROWS, n_constant + 2);
+    frame_doubles(frame, 0, "noise", noise);
+    for (int64_t col = 1; col <= n_constant; col++) {
+        char name[16];
+        snprintf(name, sizeof name, "c%d", (int)col);
+        frame_doubles(frame, col, name, same);
+    }
+    frame_doubles(frame, n_constant + 1, "y", y);
+    return frame;
+}
+
+static void what_is_found_of_many_columns_is_one_line(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    struct screened s = {.frame = wide_table(5)};
+    CHECK_OK(screen(&s, "y", NULL, &err));
+    CHECK(find(&s, QN_FINDING_CONSTANT, "c5") != NULL); /* a few have a line each */
+    clear(&s);
+    qn_frame_free(s.frame);
+
+    s.frame = wide_table(20);
+    CHECK_OK(screen(&s, "y", NULL, &err));
+    const qn_finding *finding = find(&s, QN_FINDING_CONSTANT, NULL);
+    CHECK_CONTAINS(finding->message, "20 columns are not used");
+    CHECK_CONTAINS(finding->message, "'c1', 'c2', ");
+    CHECK_CONTAINS(finding->message, "'c12', …");
+    CHECK(finding->column == NULL && strstr(finding->message, "'c13'") == NULL);
+    int64_t n = 0;
+    for (int64_t i = 0; i < s.findings.n; i++) {
+        n += s.findings.items[i].kind == QN_FINDING_CONSTANT;
+    }
+    CHECK_INT(n, 1);
+    clear(&s);
+    qn_frame_free(s.frame);
+}
+
 /* Labels of 300 levels, each of one class: pooled, they would look harmless. */
 static void a_leak_of_many_levels_is_found(void **state)
 {
@@ -201,6 +247,9 @@ static void screening_survives_running_out_of_memory(void **state)
     struct screened s = {.frame = table()};
     CHECK_SURVIVES_NO_MEMORY(screen_and_clear(&s));
     qn_frame_free(s.frame);
+    s.frame = wide_table(8);
+    CHECK_SURVIVES_NO_MEMORY(screen_and_clear(&s));
+    qn_frame_free(s.frame);
 }
 
 static void leaks_of_real_tables_are_found_and_honest_columns_are_not(void **state)
@@ -246,7 +295,8 @@ static void leaks_of_real_tables_are_found_and_honest_columns_are_not(void **sta
     }
 }
 
-RUN_TESTS(TEST(every_kind_of_oddity_is_found), TEST(a_leak_of_many_levels_is_found),
-          TEST(lopsided_and_rare_classes_are_named), TEST(a_guess_at_the_task_is_told),
-          TEST(threads_do_not_change_what_is_found), TEST(screening_survives_running_out_of_memory),
+RUN_TESTS(TEST(every_kind_of_oddity_is_found), TEST(what_is_found_of_many_columns_is_one_line),
+          TEST(a_leak_of_many_levels_is_found), TEST(lopsided_and_rare_classes_are_named),
+          TEST(a_guess_at_the_task_is_told), TEST(threads_do_not_change_what_is_found),
+          TEST(screening_survives_running_out_of_memory),
           TEST(leaks_of_real_tables_are_found_and_honest_columns_are_not))
