@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/pool.h"
-#include "evaluate/table_split.h"
+#include "evaluate/split.h"
 #include "quern/fit.h"
 #include "validate/understand.h"
 

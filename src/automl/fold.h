@@ -6,7 +6,7 @@
 #ifndef QN_AUTOML_FOLD_H
 #define QN_AUTOML_FOLD_H
 
-#include "evaluate/table_split.h"
+#include "evaluate/split.h"
 #include "learn/dataset.h"
 
 typedef struct qn_fold {

@@ -3,8 +3,8 @@
  * cross-validation.
  *
  * Threads: calls are independent; a split is immutable. */
-#ifndef QN_EVALUATE_TABLE_SPLIT_H
-#define QN_EVALUATE_TABLE_SPLIT_H
+#ifndef QN_EVALUATE_SPLIT_H
+#define QN_EVALUATE_SPLIT_H
 
 #include "frame/schema.h"
 

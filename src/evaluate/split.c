@@ -2,7 +2,7 @@
 /* Every split works on units: single rows, or whole groups. Units are shuffled within strata (a
  * class, or a tenth of the target's order) and dealt out in turn, so that each part gets its share
  * of every stratum. */
-#include "evaluate/table_split.h"
+#include "evaluate/split.h"
 
 #include "base/alloc.h"
 #include "base/map.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "evaluate/table_split.h"
+#include "evaluate/split.h"
 
 #include "frames.h"
 
