@@ -39,6 +39,10 @@ typedef struct qn_fit_request {
     const char *task;     /* "binary", "multiclass", "regression", "ranking"; NULL: guessed */
     const char *metric;   /* a metric's name; NULL: roc_auc, log_loss, rmse or ndcg@10 by task */
     const char *learners; /* names, comma-separated; NULL: all that fit the task */
+    const char *params;   /* "gbdt.objective=poisson,ridge.alpha=2": fixed for all candidates */
+    /* Constraints; only learners that can keep them are then tried. */
+    const char *monotone;     /* "age=increasing,price=decreasing": numeric columns */
+    const char *interactions; /* "age,sex;price,rooms": columns that may act together */
 
     const char *test;     /* a table kept for the final figures */
     double test_fraction; /* of the rows, kept for the final figures; default 0.2, < 0 for none */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "automl/candidate.h"
 
+#include "base/alloc.h"
 #include "base/rng.h"
 #include "base/str.h"
 
@@ -88,6 +89,7 @@ static bool listed(const char *names, const char *name)
 static bool usable(const qn_candidates_request *request, const qn_learner *learner)
 {
     return learner && (learner->tasks & (1u << request->task)) &&
+           (!request->constrained || (learner->capabilities & QN_LEARNER_CONSTRAINTS)) &&
            listed(request->learners, learner->name);
 }
 
@@ -108,7 +110,41 @@ static qn_status check_names(const qn_candidates_request *request, qn_error *err
             return qn_fail(err, QN_ERR_ARG, "learner '%s' cannot do %s", name,
                            qn_task_name(request->task));
         }
+        if (request->constrained && !(learner->capabilities & QN_LEARNER_CONSTRAINTS)) {
+            return qn_fail(err, QN_ERR_ARG,
+                           "learner '%s' cannot keep --monotone or --interactions; gbdt can", name);
+        }
         at += n + (at[n] == ',');
+    }
+    return QN_OK;
+}
+
+/* Sets those of "learner.name=value,…" that are for this learner; `params` NULL: only checks that
+ * all are for some learner, and can be set. */
+static qn_status fix_params(const char *text, const qn_learner *learner, void *params,
+                            qn_error *err)
+{
+    for (const char *at = text; at && *at;) {
+        const size_t bytes = strcspn(at, ","), name_bytes = strcspn(at, ".,=");
+        char name[64] = "", item[256] = "";
+        if (name_bytes < sizeof name) memcpy(name, at, name_bytes);
+        const qn_learner *owner = at[name_bytes] == '.' ? qn_learner_find(name) : NULL;
+        if (!owner || bytes - name_bytes > sizeof item - 1) {
+            return qn_fail(
+                err, QN_ERR_ARG,
+                "--params %.*s: expected LEARNER.NAME=VALUE; 'quern learners' lists both",
+                (int)bytes, at);
+        }
+        memcpy(item, at + name_bytes + 1, bytes - name_bytes - 1);
+        if (params && owner == learner) QN_TRY(qn_params_set(owner, params, item, err));
+        if (!params) {
+            void *scratch = qn_alloc_array(1, owner->params_bytes + 1);
+            if (!scratch) return qn_fail(err, QN_ERR_NOMEM, "no memory for the candidates");
+            const qn_status status = qn_params_set(owner, scratch, item, err);
+            qn_free(scratch);
+            QN_TRY(status);
+        }
+        at += bytes + (at[bytes] == ',');
     }
     return QN_OK;
 }
@@ -132,6 +168,7 @@ static qn_status add(qn_candidates *list, const qn_learner *learner, const char 
     if (!params || !kept) return qn_fail(err, QN_ERR_NOMEM, "no memory for the candidates");
     qn_params_init(learner, params);
     QN_TRY(qn_params_set(learner, params, params_text, err));
+    QN_TRY(fix_params(list->params, learner, params, err));
     list->items[list->n++] = (qn_candidate){kept, learner, params};
     return QN_OK;
 }
@@ -263,8 +300,9 @@ static qn_status add_portfolio(const qn_candidates_request *request, qn_candidat
 qn_status qn_candidates_create(const qn_candidates_request *request, qn_candidates *out,
                                qn_error *err)
 {
-    *out = (qn_candidates){0};
+    *out = (qn_candidates){.params = request->params};
     QN_TRY(check_names(request, err));
+    QN_TRY(fix_params(request->params, NULL, NULL, err));
     int64_t n_wanted = request->n_wanted;
     const qn_learner *constant = qn_learner_find("constant");
     if (n_wanted == 0) {

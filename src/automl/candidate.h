@@ -22,6 +22,7 @@ typedef struct qn_candidates {
     qn_arena arena; /* owns what the items point to */
     int64_t n;
     int64_t room;        /* how many items there may be once qn_candidates_extend() is used */
+    const char *params;  /* fixed for every candidate, borrowed from the request */
     qn_candidate *items; /* the first is the constant baseline, not counted among the wanted */
 } qn_candidates;         /* release with qn_candidates_release() */
 
@@ -32,6 +33,8 @@ typedef struct qn_candidates_request {
     bool has_text;
     qn_preset preset;
     const char *learners; /* comma-separated names allowed; NULL: all */
+    const char *params;   /* "learner.name=value,…" fixed for every candidate; NULL: none */
+    bool constrained;     /* only learners that keep constraints */
     int64_t n_wanted;     /* exactly so many; 0: as many as the number of rows supports */
     uint64_t seed;
 } qn_candidates_request;

@@ -34,6 +34,7 @@ struct fit {
     qn_fit_inputs inputs;
     const qn_metric *metric;
     qn_candidates candidates;
+    qn_constraints constraints;
     qn_fold_set folds;
     qn_trial_data data;
     qn_trial *trials;
@@ -80,6 +81,7 @@ static void release(struct fit *fit)
     qn_trial_data_release(&fit->data);
     qn_fold_set_release(&fit->folds);
     qn_candidates_release(&fit->candidates);
+    qn_constraints_release(&fit->constraints);
     qn_fit_inputs_release(&fit->inputs);
     qn_pool_free(fit->pool);
     qn_free(fit->model_path);
@@ -328,6 +330,7 @@ static qn_status prepare_folds(struct fit *fit, qn_error *err)
                                       .kind = fit->inputs.split_kind,
                                       .n_folds = n_folds,
                                       .skip_dense = !with_dense,
+                                      .constraints = &fit->constraints,
                                       .seed = (uint64_t)fit->request.seed,
                                       .pool = fit->pool,
                                       .stop = &fit->stop};
@@ -385,6 +388,8 @@ static qn_candidates_request candidates_request(const struct fit *fit)
                                    .has_text = has_kind(schema, QN_KIND_TEXT),
                                    .preset = fit->preset,
                                    .learners = fit->request.learners,
+                                   .params = fit->request.params,
+                                   .constrained = qn_constraints_any(&fit->constraints),
                                    .n_wanted = fit->request.n_trials,
                                    .seed = (uint64_t)fit->request.seed};
 }
@@ -396,6 +401,8 @@ static qn_status create_candidates(struct fit *fit, qn_error *err)
                        "no column is left to learn from: every other column is constant, an id or "
                        "dropped");
     }
+    QN_TRY(qn_constraints_read(fit->inputs.schema, fit->request.monotone, fit->request.interactions,
+                               &fit->constraints, err));
     const qn_candidates_request question = candidates_request(fit);
     return qn_candidates_create(&question, &fit->candidates, err);
 }

@@ -15,6 +15,7 @@ void qn_fold_set_release(qn_fold_set *set)
         qn_fold *fold = &set->folds[i];
         qn_dataset_release(&fold->data);
         qn_recipe_free(fold->recipe);
+        qn_view_constraints_release(&fold->constraints);
         qn_free(fold->valid);
     }
     qn_free(set->folds);
@@ -112,6 +113,10 @@ static qn_status prepare(const qn_fold_request *request, const qn_folds *folds, 
     if (status == QN_OK) status = gather_part(request, train, n_train, &data->train, err);
     if (status == QN_OK) status = gather_part(request, valid, fold->n_valid, &data->valid, err);
     if (status == QN_OK) status = fill_views(request, fold, valid, seed, train, n_train, err);
+    if (status == QN_OK && request->constraints) {
+        status = qn_constraints_apply(request->constraints, request->schema, data,
+                                      &fold->constraints, err);
+    }
     if (status == QN_OK) {
         status = qn_bins_create(data, BINS_MAX, request->pool, &data->bins, err);
         qn_matrix_release(&data->train.views[QN_VIEW_TREE]);

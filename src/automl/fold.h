@@ -6,12 +6,14 @@
 #ifndef QN_AUTOML_FOLD_H
 #define QN_AUTOML_FOLD_H
 
+#include "automl/constraints.h"
 #include "evaluate/split.h"
 #include "learn/dataset.h"
 
 typedef struct qn_fold {
     qn_recipe *recipe;
     qn_dataset data;
+    qn_view_constraints constraints; /* of data */
     int64_t n_valid;
     int32_t *valid; /* positions of the validation rows in the rows given */
 } qn_fold;
@@ -35,6 +37,7 @@ typedef struct qn_fold_request {
     int64_t n_folds;  /* 0: chosen */
     int64_t n_rounds; /* 0: chosen */
     bool skip_dense;
+    const qn_constraints *constraints; /* NULL: none */
     uint64_t seed;
     qn_pool *pool;
     const qn_stop *stop;

@@ -29,7 +29,7 @@ const qn_learner qn_learner_constant = {
     .help = "class frequencies or the mean: the baseline",
     .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION |
              1u << QN_TASK_RANKING,
-    .capabilities = QN_LEARNER_WEIGHTS,
+    .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_CONSTRAINTS,
     .view = QN_VIEW_TREE,
     .params = params_table,
     .params_bytes = 0,

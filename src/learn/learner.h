@@ -37,7 +37,8 @@ enum {
     QN_LEARNER_EARLY_STOP = 1 << 1, /* uses the validation part to choose its rounds */
     QN_LEARNER_PARTIAL = 1 << 2,    /* returns what it has when stopped */
     QN_LEARNER_CONTINUE = 1 << 3,   /* can go on from `from` */
-    QN_LEARNER_THREADS = 1 << 4     /* gains from the pool inside one fit */
+    QN_LEARNER_THREADS = 1 << 4,    /* gains from the pool inside one fit */
+    QN_LEARNER_CONSTRAINTS = 1 << 5 /* keeps the constraints of the dataset */
 };
 
 typedef struct qn_learn_request {

@@ -143,7 +143,7 @@ const qn_learner qn_learner_gbdt = {
     .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION |
              1u << QN_TASK_RANKING,
     .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_EARLY_STOP | QN_LEARNER_PARTIAL |
-                    QN_LEARNER_CONTINUE | QN_LEARNER_THREADS,
+                    QN_LEARNER_CONTINUE | QN_LEARNER_THREADS | QN_LEARNER_CONSTRAINTS,
     .view = QN_VIEW_TREE,
     .params = params_table,
     .params_bytes = sizeof(qn_gbdt_params),
