@@ -5,6 +5,7 @@
 
 #include "quern/bundle.h"
 #include "quern/error.h"
+#include "quern/explain.h"
 #include "quern/fit.h"
 #include "quern/frame.h"
 #include "quern/trees.h"

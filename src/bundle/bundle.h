@@ -30,4 +30,11 @@ const qn_record *qn_model_record(const qn_model *model);
 const char *qn_model_path(const qn_model *model);
 int64_t qn_model_file_bytes(const qn_model *model);
 
+/* A row's cells as the model's columns want them; `out` has qn_model_n_inputs() cells and stands in
+ * memory of qn_model_cells_bytes(), which holds their texts, too. */
+size_t qn_model_cells_bytes(const qn_model *model);
+QN_MUST_CHECK
+qn_status qn_model_normalise(const qn_model *model, const qn_cell *cells, qn_cell *out,
+                             qn_error *err);
+
 #endif

@@ -135,7 +135,7 @@ int32_t qn_model_decide(const qn_model *model, const double *outputs)
     return qn_predictor_decide(model->predictor, outputs);
 }
 
-static size_t cells_bytes(const qn_model *model)
+size_t qn_model_cells_bytes(const qn_model *model)
 {
     const size_t one = sizeof(qn_cell) + QN_VALUE_TEXT_BYTES;
     return ((size_t)model->n_inputs * one + 63) / 64 * 64;
@@ -143,20 +143,27 @@ static size_t cells_bytes(const qn_model *model)
 
 size_t qn_model_scratch_bytes(const qn_model *model)
 {
-    return cells_bytes(model) + qn_predictor_scratch_bytes(model->predictor, 1);
+    return qn_model_cells_bytes(model) + qn_predictor_scratch_bytes(model->predictor, 1);
+}
+
+qn_status qn_model_normalise(const qn_model *model, const qn_cell *cells, qn_cell *out,
+                             qn_error *err)
+{
+    char *texts = (char *)(out + model->n_inputs);
+    for (int64_t i = 0; i < model->n_inputs; i++) {
+        QN_TRY(qn_cell_normalise(&model->schema->columns[model->inputs[i]], &cells[i],
+                                 texts + i * QN_VALUE_TEXT_BYTES, &out[i], err));
+    }
+    return QN_OK;
 }
 
 qn_status qn_model_predict_row(const qn_model *model, const qn_cell *cells, double *outputs,
                                void *scratch, qn_error *err)
 {
     qn_cell *normal = scratch;
-    char *texts = (char *)(normal + model->n_inputs);
-    for (int64_t i = 0; i < model->n_inputs; i++) {
-        QN_TRY(qn_cell_normalise(&model->schema->columns[model->inputs[i]], &cells[i],
-                                 texts + i * QN_VALUE_TEXT_BYTES, &normal[i], err));
-    }
+    QN_TRY(qn_model_normalise(model, cells, normal, err));
     qn_predictor_predict(model->predictor, normal, 1, outputs,
-                         (char *)scratch + cells_bytes(model));
+                         (char *)scratch + qn_model_cells_bytes(model));
     return QN_OK;
 }
 

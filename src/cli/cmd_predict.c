@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "bundle/bundle.h"
 #include "cli/commands.h"
+#include "quern/explain.h"
 #include "source/source.h"
 
 #include <stdio.h>
@@ -14,7 +15,7 @@ struct predict_request {
     const char *arguments[2];
     const char *output, *keep;
     int64_t n_threads;
-    bool json;
+    bool json, explain;
 };
 
 #define AT(member) offsetof(struct predict_request, member)
@@ -23,6 +24,8 @@ static const cli_option options[] = {
     {"o", CLI_TEXT, AT(output), "FILE",
      "file to write, .csv or .jsonl (default: CSV to standard output)", NULL, false},
     {"keep", CLI_TEXT, AT(keep), "A,B", "columns of TABLE to copy in front", NULL, false},
+    {"explain", CLI_FLAG, AT(explain), NULL, "the part of each column in each prediction", NULL,
+     false},
     {"json", CLI_FLAG, AT(json), NULL, "JSON lines rather than CSV", NULL, false},
     {"threads", CLI_COUNT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},
     {0}};
@@ -32,6 +35,8 @@ struct output {
     const qn_frame *frame;
     int64_t n_kept, *kept; /* columns of the frame */
     bool json;
+    bool explained;
+    qn_parts parts;
     qn_str text;
 };
 
@@ -68,6 +73,14 @@ static void add_header(struct output *out)
         if (!name.failed) add_csv(&out->text, name.text, name.bytes);
         qn_str_release(&name);
     }
+    if (out->explained) qn_str_add(&out->text, ",explain_expected");
+    for (int64_t i = 0; out->explained && i < qn_model_n_inputs(out->model); i++) {
+        qn_str name = {0};
+        qn_str_addf(&name, "explain_%s", qn_model_input_name(out->model, i));
+        qn_str_add_char(&out->text, ',');
+        if (!name.failed) add_csv(&out->text, name.text, name.bytes);
+        qn_str_release(&name);
+    }
     qn_str_add_char(&out->text, '\n');
 }
 
@@ -99,6 +112,12 @@ static void add_csv_row(struct output *out, int64_t row, const double *outputs)
     for (int32_t c = 0; c < qn_model_n_classes(out->model); c++) {
         qn_str_add_char(&out->text, ',');
         qn_str_add_double(&out->text, probability(out, outputs, c));
+    }
+    const int64_t n_inputs = qn_model_n_inputs(out->model);
+    for (int64_t i = -1; out->explained && i < n_inputs; i++) {
+        qn_str_add_char(&out->text, ',');
+        qn_str_add_double(&out->text, i < 0 ? out->parts.expected[row]
+                                            : out->parts.columns[row * n_inputs + i]);
     }
     qn_str_add_char(&out->text, '\n');
 }
@@ -132,6 +151,17 @@ static void add_json_row(struct output *out, int64_t row, const double *outputs)
         qn_str_addf(&name, "p_%s", qn_model_class(out->model, c));
         if (!name.failed) qn_json_put_double(&json, name.text, probability(out, outputs, c));
         qn_str_release(&name);
+    }
+    if (out->explained) {
+        const int64_t n_inputs = qn_model_n_inputs(out->model);
+        qn_json_put_double(&json, "explain_expected", out->parts.expected[row]);
+        qn_json_key(&json, "explain");
+        qn_json_begin_object(&json);
+        for (int64_t i = 0; i < n_inputs; i++) {
+            qn_json_put_double(&json, qn_model_input_name(out->model, i),
+                               out->parts.columns[row * n_inputs + i]);
+        }
+        qn_json_end_object(&json);
     }
     qn_json_end_object(&json);
     qn_str_add_char(&out->text, '\n');
@@ -173,6 +203,38 @@ static qn_status write_rows(struct output *out, const double *outputs, qn_error 
     return out->text.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the predictions") : QN_OK;
 }
 
+/* Predictions, and the parts of columns if they are asked for, of all rows. */
+static qn_status make_outputs(struct output *out, int n_threads, qn_error *err)
+{
+    const qn_model *model = out->model;
+    const int64_t n = out->frame->n_rows;
+    qn_parts *parts = &out->parts;
+    parts->outputs = qn_alloc_array(n * qn_model_n_outputs(model), sizeof(double));
+    if (!parts->outputs) return qn_fail(err, QN_ERR_NOMEM, "no memory for the predictions");
+    if (!out->explained) return qn_model_predict(model, out->frame, n_threads, parts->outputs, err);
+    parts->classes = qn_alloc_array(n, sizeof *parts->classes);
+    parts->expected = qn_alloc_array(n, sizeof *parts->expected);
+    parts->columns = qn_alloc_array(n * qn_model_n_inputs(model), sizeof *parts->columns);
+    if (!parts->classes || !parts->expected || !parts->columns) {
+        return qn_fail(err, QN_ERR_NOMEM, "no memory to explain %lld rows", (long long)n);
+    }
+    qn_explainer *explainer = NULL;
+    QN_TRY(qn_explainer_create(model, &explainer, err));
+    const qn_status status = qn_explainer_rows(explainer, out->frame, 0, n, n_threads, parts, err);
+    qn_explainer_free(explainer);
+    return status;
+}
+
+static void release_output(struct output *out)
+{
+    qn_str_release(&out->text);
+    qn_free(out->kept);
+    qn_free(out->parts.outputs);
+    qn_free(out->parts.classes);
+    qn_free(out->parts.expected);
+    qn_free(out->parts.columns);
+}
+
 static bool ends_with(const char *text, const char *end)
 {
     const size_t n = strlen(text), m = strlen(end);
@@ -195,7 +257,6 @@ static qn_status predict(const struct predict_request *request, qn_error *err)
     QN_TRY(check_output(request->output, err));
     qn_model *model = NULL;
     qn_frame *frame = NULL;
-    double *outputs = NULL;
     struct output out = {0};
     qn_pool *pool = qn_pool_create((int)request->n_threads);
     qn_status status = qn_model_open(request->arguments[0], &model, err);
@@ -207,24 +268,19 @@ static qn_status predict(const struct predict_request *request, qn_error *err)
     if (status == QN_OK) {
         out.model = model;
         out.frame = frame;
+        out.explained = request->explain;
         out.json = request->json || (request->output && (ends_with(request->output, ".jsonl") ||
                                                          ends_with(request->output, ".ndjson")));
         status = find_kept(&out, request->keep, err);
     }
-    if (status == QN_OK) {
-        outputs = qn_alloc_array(frame->n_rows * qn_model_n_outputs(model), sizeof *outputs);
-        status = outputs ? qn_model_predict(model, frame, (int)request->n_threads, outputs, err)
-                         : qn_fail(err, QN_ERR_NOMEM, "no memory for the predictions");
-    }
-    if (status == QN_OK) status = write_rows(&out, outputs, err);
+    if (status == QN_OK) status = make_outputs(&out, (int)request->n_threads, err);
+    if (status == QN_OK) status = write_rows(&out, out.parts.outputs, err);
     if (status == QN_OK && request->output && strcmp(request->output, "-") != 0) {
         status = qn_file_write(request->output, out.text.text, out.text.bytes, err);
     } else if (status == QN_OK) {
         fwrite(out.text.text, 1, out.text.bytes, stdout);
     }
-    qn_str_release(&out.text);
-    qn_free(out.kept);
-    qn_free(outputs);
+    release_output(&out);
     qn_frame_free(frame);
     qn_model_close(model);
     qn_pool_free(pool);
@@ -244,8 +300,12 @@ const cli_command cmd_predict = {
     .name = "predict",
     .summary = "predict every row of a table",
     .synopsis = "MODEL TABLE [-o FILE] [options]",
-    .details = "Writes a column 'prediction' and, for classes, one 'p_<class>' each. Columns are\n"
-               "found by name; the target need not be there.",
+    .details =
+        "Writes a column 'prediction' and, for classes, one 'p_<class>' each. Columns are\n"
+        "found by name; the target need not be there. --explain adds 'explain_<column>', the\n"
+        "column's part in the prediction: for classes in the log-odds of class 1, or of the\n"
+        "predicted one of several, else in the prediction's own unit. With\n"
+        "'explain_expected' they add up to it.",
     .examples = "    quern predict credit.quern new.csv -o predictions.csv --keep id",
     .options = options,
     .n_arguments_min = 2,

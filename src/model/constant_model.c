@@ -35,6 +35,22 @@ static void predict(const qn_estimator *estimator, const qn_matrix *features, do
     }
 }
 
+/* Scores are the predictions themselves. */
+static void link_row(const qn_estimator *estimator, double *row)
+{
+    (void)estimator;
+    (void)row;
+}
+
+static void pull_back(const qn_estimator *estimator, const double *scores,
+                      const double *predictions, double *gradient)
+{
+    (void)estimator;
+    (void)scores;
+    (void)predictions;
+    (void)gradient;
+}
+
 static void write_model(const qn_estimator *estimator, qn_writer *writer)
 {
     const struct constant *model = (const struct constant *)estimator;
@@ -68,5 +84,8 @@ const qn_family qn_family_constant = {.name = "constant",
                                       .predict = predict,
                                       .write = write_model,
                                       .read = read_model,
+                                      .scores = predict,
+                                      .link = link_row,
+                                      .pull_back = pull_back,
                                       .describe = describe,
                                       .free = free_model};

@@ -25,6 +25,15 @@ typedef struct qn_family {
     /* Arrays may be borrowed from the reader's memory, which outlives the estimator. Every index
      * is checked here, so that predict() need not. `n_features` is what the view has. */
     qn_status (*read)(qn_reader *reader, int64_t n_features, qn_estimator **out, qn_error *err);
+    /* For explaining; NULL where predictions are not a link of scores. scores(): n_rows × n_outputs
+     * scores, which link() turns into predictions, one row in place. pull_back() turns a gradient
+     * by one row's predictions into the gradient by its scores, in place; `predictions` are
+     * link() of `scores`. */
+    void (*scores)(const qn_estimator *estimator, const qn_matrix *features, double *out,
+                   void *scratch);
+    void (*link)(const qn_estimator *estimator, double *row);
+    void (*pull_back)(const qn_estimator *estimator, const double *scores,
+                      const double *predictions, double *gradient);
     void (*describe)(const qn_estimator *estimator,
                      qn_json_writer *json); /* members of an object */
     void (*free)(qn_estimator *estimator);

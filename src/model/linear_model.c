@@ -43,28 +43,46 @@ qn_status qn_linear_create(qn_linear_link link, const double *coefficients,
     return QN_OK;
 }
 
-static void link_row(const struct linear *model, double *out)
+static void link_row(const qn_estimator *estimator, double *row)
 {
-    const int32_t k = model->head.n_outputs;
+    const struct linear *model = (const struct linear *)estimator;
+    const int32_t k = estimator->n_outputs;
     if (model->link == QN_LINEAR_LOGISTIC) {
-        out[0] = 1 / (1 + exp(-out[0]));
+        row[0] = 1 / (1 + exp(-row[0]));
     } else if (model->link == QN_LINEAR_SOFTMAX) {
-        double most = out[0], sum = 0;
+        double most = row[0], sum = 0;
         for (int32_t c = 1; c < k; c++) {
-            most = fmax(most, out[c]);
+            most = fmax(most, row[c]);
         }
         for (int32_t c = 0; c < k; c++) {
-            sum += out[c] = exp(out[c] - most);
+            sum += row[c] = exp(row[c] - most);
         }
         for (int32_t c = 0; c < k; c++) {
-            out[c] /= sum;
+            row[c] /= sum;
         }
     }
 }
 
+static void pull_back(const qn_estimator *estimator, const double *row_scores,
+                      const double *predictions, double *gradient)
+{
+    const struct linear *model = (const struct linear *)estimator;
+    const int32_t k = estimator->n_outputs;
+    double mean = 0;
+    (void)row_scores;
+    if (model->link == QN_LINEAR_LOGISTIC) gradient[0] *= predictions[0] * (1 - predictions[0]);
+    if (model->link != QN_LINEAR_SOFTMAX) return;
+    for (int32_t c = 0; c < k; c++) {
+        mean += gradient[c] * predictions[c];
+    }
+    for (int32_t c = 0; c < k; c++) {
+        gradient[c] = predictions[c] * (gradient[c] - mean);
+    }
+}
+
 /* Each row adds its features in order, so a block changes nothing. */
-static void predict(const qn_estimator *estimator, const qn_matrix *features, double *out,
-                    void *scratch)
+static void scores(const qn_estimator *estimator, const qn_matrix *features, double *out,
+                   void *scratch)
 {
     (void)scratch;
     const struct linear *model = (const struct linear *)estimator;
@@ -86,8 +104,25 @@ static void predict(const qn_estimator *estimator, const qn_matrix *features, do
             }
             out[row * k + c] = sum;
         }
-        link_row(model, out + row * k);
     }
+}
+
+static void predict(const qn_estimator *estimator, const qn_matrix *features, double *out,
+                    void *scratch)
+{
+    scores(estimator, features, out, scratch);
+    for (int64_t row = 0; row < features->n_rows; row++) {
+        link_row(estimator, out + row * estimator->n_outputs);
+    }
+}
+
+bool qn_linear_terms_of(const qn_estimator *estimator, qn_linear_terms *out)
+{
+    const struct linear *model = (const struct linear *)estimator;
+    if (estimator->family != &qn_family_linear) return false;
+    *out =
+        (qn_linear_terms){model->n_dense, model->n_sparse, model->coefficients, model->intercepts};
+    return true;
 }
 
 static void write_model(const qn_estimator *estimator, qn_writer *writer)
@@ -145,5 +180,8 @@ const qn_family qn_family_linear = {.name = "linear",
                                     .predict = predict,
                                     .write = write_model,
                                     .read = read_model,
+                                    .scores = scores,
+                                    .link = link_row,
+                                    .pull_back = pull_back,
                                     .describe = describe,
                                     .free = free_model};

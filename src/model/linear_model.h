@@ -21,4 +21,14 @@ qn_status qn_linear_create(qn_linear_link link, const double *coefficients,
                            const double *intercepts, int64_t n_dense, int64_t n_sparse,
                            int32_t n_outputs, qn_estimator **out, qn_error *err);
 
+/* What a linear model adds up. Borrowed. */
+typedef struct qn_linear_terms {
+    int64_t n_dense, n_sparse;
+    const double *coefficients; /* n_outputs × (n_dense + n_sparse) */
+    const double *intercepts;   /* n_outputs */
+} qn_linear_terms;
+
+/* False when the estimator is of another family. */
+bool qn_linear_terms_of(const qn_estimator *estimator, qn_linear_terms *out);
+
 #endif

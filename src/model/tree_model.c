@@ -248,16 +248,86 @@ void qn_link_apply(qn_link link, int64_t n_rows, int32_t k, double *out)
     }
 }
 
+static void scores(const qn_estimator *estimator, const qn_matrix *features, double *out,
+                   void *scratch)
+{
+    const qn_tree_model *model = (const qn_tree_model *)estimator;
+    qn_tree_model_sums(model, features, out, scratch);
+    for (int64_t i = 0; model->scale != 1 && i < features->n_rows * estimator->n_outputs; i++) {
+        out[i] *= model->scale;
+    }
+}
+
+static void link_row(const qn_estimator *estimator, double *row)
+{
+    const qn_tree_model *model = (const qn_tree_model *)estimator;
+    const int32_t k = estimator->n_outputs;
+    if (model->link == QN_LINK_SOFTMAX) {
+        softmax(k, row);
+        return;
+    }
+    for (int32_t c = 0; c < k; c++) {
+        row[c] = link_of(model->link, row[c]);
+    }
+    if (model->link == QN_LINK_SHARES) divide_by_sum(k, row);
+}
+
 static void predict(const qn_estimator *estimator, const qn_matrix *features, double *out,
                     void *scratch)
 {
     const qn_tree_model *model = (const qn_tree_model *)estimator;
-    const int32_t k = estimator->n_outputs;
-    qn_tree_model_sums(model, features, out, scratch);
-    for (int64_t i = 0; model->scale != 1 && i < features->n_rows * k; i++) {
-        out[i] *= model->scale;
+    scores(estimator, features, out, scratch);
+    for (int64_t row = 0; model->link != QN_LINK_IDENTITY && row < features->n_rows; row++) {
+        link_row(estimator, out + row * estimator->n_outputs);
     }
-    qn_link_apply(model->link, features->n_rows, k, out);
+}
+
+/* The slope of link_of(). A step has none: it counts as straight. */
+static double slope_of(qn_link link, double score)
+{
+    const double logistic = 1 / (1 + exp(-score));
+    switch (link) {
+    case QN_LINK_LOGISTIC:
+    case QN_LINK_ONE_VS_REST:
+    case QN_LINK_SHARES:
+        return logistic * (1 - logistic);
+    case QN_LINK_EXP:
+        return exp(score);
+    case QN_LINK_SIGNED_SQUARE:
+        return 2 * fabs(score);
+    case QN_LINK_LOG1P_EXP:
+        return logistic;
+    case QN_LINK_STEP:
+    case QN_LINK_IDENTITY:
+    case QN_LINK_MEAN:
+    case QN_LINK_SOFTMAX:
+    case QN_N_LINKS:
+        break;
+    }
+    return 1;
+}
+
+/* Softmax: the derivative of p_c by score k is p_c ([c = k] - p_k). Shares p_c = l_c / sum of l,
+ * with l the logistic of a score: l'_k ([c = k] - p_c) / sum. */
+static void pull_back(const qn_estimator *estimator, const double *row_scores,
+                      const double *predictions, double *gradient)
+{
+    const qn_tree_model *model = (const qn_tree_model *)estimator;
+    const int32_t k = estimator->n_outputs;
+    const bool shares = model->link == QN_LINK_SHARES;
+    double mean = 0, sum = 0;
+    for (int32_t c = 0; c < k; c++) {
+        mean += gradient[c] * predictions[c];
+        if (shares) sum += link_of(model->link, row_scores[c]);
+    }
+    for (int32_t c = 0; c < k; c++) {
+        if (model->link == QN_LINK_SOFTMAX) {
+            gradient[c] = predictions[c] * (gradient[c] - mean);
+            continue;
+        }
+        if (shares) gradient[c] = sum > 0 ? (gradient[c] - mean) / sum : 0;
+        gradient[c] *= slope_of(model->link, row_scores[c]);
+    }
 }
 
 /* For blocks of up to n_rows rows: what fewer rows need, too. */
@@ -505,5 +575,8 @@ const qn_family qn_family_trees = {.name = "trees",
                                    .scratch_bytes = scratch_bytes,
                                    .write = write_model,
                                    .read = read_model,
+                                   .scores = scores,
+                                   .link = link_row,
+                                   .pull_back = pull_back,
                                    .describe = describe,
                                    .free = free_model};

@@ -19,6 +19,9 @@ try quern predict m.quern words.csv
 try quern predict m.quern $t -o predictions.parquet
 try quern predict m.quern $t -o no/such/folder.csv
 try quern predict m.quern $t --keep agee
+try quern explain m.quern $t --row 100000
+try quern explain m.quern $t --tree 1
+try quern explain m.quern $t --row 1 --tree 100000
 sed 's/,good$/,fine/' $t >labels.csv
 try quern evaluate m.quern labels.csv
 try quern evaluate m.quern narrow.csv

@@ -21,6 +21,7 @@ try quern fit a.csv --json=maybe
 try quern predict
 try quern predict m.quern
 try quern evaluate m.quern t.csv more
+try quern explain m.quern
 try quern inspect
 try quern learners gbtd
 echo 'targte: class' >fit.yaml
