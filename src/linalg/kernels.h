@@ -17,6 +17,9 @@ void qn_add_scaled(double scale, const double *restrict a, double *restrict out,
 /* out[i] = e^-x[i], to 2 units in the last place, kept within 2e-300 … 8e307; the same on every
  * machine. `out` may be `x`. */
 void qn_exp_negative(const double *x, double *out, int64_t n);
+/* out[i] = e^x[i] in float, to 3 units in the last place, x kept within -87 … 88; the same on every
+ * machine. `out` may be `x`. */
+void qn_exp_float(const float *x, float *out, int64_t n);
 
 /* Value of a function of n variables; writes its gradient. */
 typedef double (*qn_function)(void *context, const double *x, double *gradient);
