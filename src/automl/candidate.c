@@ -28,6 +28,7 @@ static const struct portfolio_entry portfolio[] = {
     {"gbdt", "learning_rate=0.04,num_leaves=15,feature_fraction=0.6,bagging_fraction=0.8,"
              "bagging_freq=1,min_data_in_leaf=10,reg_alpha=0.1,reg_lambda=1.5"},
     {"random_forest", ""},
+    {"mlp", ""},
     {"gbdt", "learning_rate=0.035,num_leaves=84,feature_fraction=0.53,bagging_fraction=0.95,"
              "bagging_freq=1,min_data_in_leaf=3,reg_lambda=0.85"},
     {"gbdt", "learning_rate=0.05,num_leaves=8,feature_fraction=0.45,bagging_fraction=0.75,"

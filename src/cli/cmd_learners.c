@@ -10,16 +10,36 @@ struct list_request {
     const char *arguments[1];
 };
 
+/* "low ... high", or the names to choose from. */
+static void describe_range(const qn_param *p, char *out, size_t bytes)
+{
+    size_t n = 0;
+    if (p->type == QN_PARAM_BOOL) {
+        snprintf(out, bytes, "true, false");
+    } else if (p->type != QN_PARAM_CHOICE) {
+        snprintf(out, bytes, "%g ... %g", p->low, p->high);
+    } else {
+        for (int i = 0; p->choices[i] && n < bytes; i++) {
+            n += (size_t)snprintf(out + n, bytes - n, "%s%s", i ? ", " : "", p->choices[i]);
+        }
+        if (n > 21 && n + 2 < bytes) snprintf(out + n, bytes - n, "  ");
+    }
+}
+
 static void print_params(const qn_learner *learner)
 {
-    printf("%s - %s\n\n", learner->name, learner->help);
+    printf("%s - %s\n", learner->name, learner->help);
+    if (learner->source) printf("after %s\n", learner->source);
+    printf("\n");
     printf("%-26s%-12s%-22s%s\n", "parameter", "default", "range", "meaning");
     for (const qn_param *p = learner->params; p->name; p++) {
-        char range[48];
-        snprintf(range, sizeof range, "%g ... %g", p->low, p->high);
+        char range[96];
+        describe_range(p, range, sizeof range);
         if (p->type == QN_PARAM_BOOL) {
-            printf("%-26s%-12s%-22s%s\n", p->name, p->fallback != 0 ? "true" : "false",
-                   "true, false", p->help);
+            printf("%-26s%-12s%-22s%s\n", p->name, p->fallback != 0 ? "true" : "false", range,
+                   p->help);
+        } else if (p->type == QN_PARAM_CHOICE) {
+            printf("%-26s%-12s%-22s%s\n", p->name, p->choices[(int)p->fallback], range, p->help);
         } else {
             printf("%-26s%-12g%-22s%s\n", p->name, p->fallback, range, p->help);
         }

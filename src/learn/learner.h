@@ -63,7 +63,9 @@ typedef struct qn_learn_result {
 typedef struct qn_learner {
     const char *name;
     const char *help;
-    unsigned tasks; /* bit 1u << qn_task */
+    const char *source; /* the papers that the method and its defaults are from; NULL: the file's
+                           opening comment */
+    unsigned tasks;     /* bit 1u << qn_task */
     unsigned capabilities;
     qn_view view;
     const qn_param *params; /* ended by a NULL name */

@@ -2,14 +2,15 @@
 /* The table of families, and what all of them share. */
 #include "model/constant_model.h"
 #include "model/linear_model.h"
+#include "model/mlp_model.h"
 #include "model/tree_model.h"
 
 #include "base/alloc.h"
 
 #include <string.h>
 
-const qn_family *const qn_families[] = {&qn_family_constant, &qn_family_linear, &qn_family_trees,
-                                        NULL};
+const qn_family *const qn_families[] = {&qn_family_constant, &qn_family_linear, &qn_family_mlp,
+                                        &qn_family_trees, NULL};
 
 void qn_estimator_free(qn_estimator *estimator)
 {

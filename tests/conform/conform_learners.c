@@ -80,7 +80,20 @@ static void release_world(struct world *world)
 typedef void check_learner(const qn_learner *learner, const struct world *world,
                            const void *params);
 
-/* Calls `check` for every learner and task, with few rounds so that it stays quick. */
+/* Small models, so that it stays quick. */
+static void make_small(const qn_learner *learner, void *params)
+{
+    static const char *const small[][2] = {
+        {"n_estimators", "n_estimators=12"}, {"epochs", "epochs=2"}, {"hidden", "hidden=12"}};
+    for (const qn_param *p = learner->params; p->name; p++) {
+        for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
+            if (strcmp(p->name, small[i][0]) != 0) continue;
+            CHECK_INT(qn_params_set(learner, params, small[i][1], NULL), QN_OK);
+        }
+    }
+}
+
+/* Calls `check` for every learner and task. */
 static void for_each(check_learner *check)
 {
     for (size_t t = 0; t < sizeof tasks / sizeof *tasks; t++) {
@@ -91,11 +104,7 @@ static void for_each(check_learner *check)
             if (!(learner->tasks & 1u << world.schema->task)) continue;
             void *params = calloc(1, learner->params_bytes + 1);
             qn_params_init(learner, params);
-            for (const qn_param *p = learner->params; p->name; p++) {
-                if (strcmp(p->name, "n_estimators") == 0) {
-                    CHECK_INT(qn_params_set(learner, params, "n_estimators=12", NULL), QN_OK);
-                }
-            }
+            make_small(learner, params);
             check(learner, &world, params);
             free(params);
         }
