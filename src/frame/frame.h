@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/map.h"
+#include "base/nearest.h"
 #include "base/number.h"
 #include "quern/frame.h"
 
@@ -90,10 +91,6 @@ const char *qn_column_text(const qn_column *column, int64_t row, char *scratch, 
 
 /* Index of the column called `name`, -1 if there is none. */
 int64_t qn_frame_find(const qn_frame *frame, const char *name);
-
-/* The name among `names` closest to `wanted` by edit distance, for "did you mean"; NULL when none
- * is near. */
-const char *qn_nearest_name(const char *wanted, const char *const *names, int64_t n_names);
 
 /* A new frame of the chosen rows, in that order; dictionaries are kept whole. */
 QN_MUST_CHECK

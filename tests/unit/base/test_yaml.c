@@ -89,6 +89,64 @@ static void what_is_wrong_is_told_with_line_and_column(void **state)
     }
 }
 
+static void a_tree_keeps_order_places_and_quotes(void **state)
+{
+    (void)state;
+    static const char text[] = "a: {b: [1, '2'], c: ~}\n"
+                               "d:\n  - x: null\n  - \"null\"\n";
+    qn_error err = {0};
+    qn_arena arena = {0};
+    qn_yaml_node *root = NULL;
+    CHECK_OK(qn_yaml_read("f.yaml", text, sizeof text - 1, &arena, &root, &err));
+    CHECK_INT(root->kind, QN_YAML_MAP);
+    CHECK_INT(root->n_items, 2);
+    const qn_yaml_node *list = qn_yaml_get(qn_yaml_get(root, "a"), "b");
+    CHECK_INT(list->kind, QN_YAML_LIST);
+    CHECK_INT(list->key_column, 5);
+    CHECK_INT(list->column, 8);
+    CHECK(!list->first->quoted && list->last->quoted);
+    CHECK_TEXT(list->last->text, "2");
+    CHECK_TEXT(qn_yaml_get(root->first, "c")->text, "");
+    CHECK_INT(root->last->first->kind, QN_YAML_MAP);
+    CHECK_INT(root->last->last->line, 4);
+    CHECK_TEXT(root->last->last->text, "null");
+    CHECK(qn_yaml_get(list, "b") == NULL);
+    CHECK(qn_yaml_get(NULL, "b") == NULL);
+    qn_arena_release(&arena);
+}
+
+static void json_is_read_as_well(void **state)
+{
+    (void)state;
+    static const char text[] = "{\"a\": [1, \"x\\n\"],\n \"b\": {\"c\": true}}";
+    qn_error err = {0};
+    qn_arena arena = {0};
+    qn_yaml_node *root = NULL;
+    CHECK_OK(qn_yaml_read("f.json", text, sizeof text - 1, &arena, &root, &err));
+    CHECK_TEXT(root->first->last->text, "x\n");
+    CHECK_TEXT(qn_yaml_get(root->last, "c")->text, "true");
+    CHECK_INT(root->last->key_line, 2);
+    qn_arena_release(&arena);
+}
+
+static void nesting_has_a_limit(void **state)
+{
+    (void)state;
+    char text[2 * QN_YAML_DEPTH_MAX + 3];
+    for (int depth = QN_YAML_DEPTH_MAX; depth <= QN_YAML_DEPTH_MAX + 1; depth++) {
+        qn_error err = {0};
+        qn_arena arena = {0};
+        qn_yaml_node *root = NULL;
+        memset(text, '[', (size_t)depth);
+        memset(text + depth, ']', (size_t)depth);
+        const qn_status status =
+            qn_yaml_read("f.yaml", text, (size_t)(2 * depth), &arena, &root, &err);
+        CHECK_INT(status, depth > QN_YAML_DEPTH_MAX ? QN_ERR_DATA : QN_OK);
+        if (status != QN_OK) CHECK_TEXT(err.message, "f.yaml:1:33: nested too deep");
+        qn_arena_release(&arena);
+    }
+}
+
 static qn_status read_and_release(void)
 {
     qn_arena arena = {0};
@@ -105,5 +163,6 @@ static void reading_survives_running_out_of_memory(void **state)
 }
 
 RUN_TESTS(TEST(scalars_and_lists_come_in_order_with_their_places), TEST(an_empty_file_has_no_pairs),
-          TEST(what_is_wrong_is_told_with_line_and_column),
+          TEST(a_tree_keeps_order_places_and_quotes), TEST(json_is_read_as_well),
+          TEST(nesting_has_a_limit), TEST(what_is_wrong_is_told_with_line_and_column),
           TEST(reading_survives_running_out_of_memory))
