@@ -9,5 +9,6 @@
 #include "quern/fit.h"
 #include "quern/frame.h"
 #include "quern/trees.h"
+#include "quern/tune.h"
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "linalg/kernels.h"
 
+#include "base/number.h"
+
 #include <string.h>
 
 double qn_dot(const double *restrict a, const double *restrict b, int64_t n)
@@ -17,6 +19,43 @@ double qn_dot(const double *restrict a, const double *restrict b, int64_t n)
     }
     return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
            ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+double qn_sum(const double *a, int64_t n)
+{
+    double lanes[8] = {0};
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        for (int lane = 0; lane < 8; lane++) {
+            lanes[lane] += a[i + lane];
+        }
+    }
+    for (int lane = 0; i < n; i++, lane++) {
+        lanes[lane] += a[i];
+    }
+    return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
+           ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+double qn_least(const double *a, int64_t n)
+{
+    double lanes[8], least = QN_INF;
+    for (int lane = 0; lane < 8; lane++) {
+        lanes[lane] = QN_INF;
+    }
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        for (int lane = 0; lane < 8; lane++) {
+            lanes[lane] = a[i + lane] < lanes[lane] ? a[i + lane] : lanes[lane];
+        }
+    }
+    for (; i < n; i++) {
+        least = a[i] < least ? a[i] : least;
+    }
+    for (int lane = 0; lane < 8; lane++) {
+        least = lanes[lane] < least ? lanes[lane] : least;
+    }
+    return least;
 }
 
 void qn_add_scaled(double scale, const double *restrict a, double *restrict out, int64_t n)

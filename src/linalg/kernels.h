@@ -12,6 +12,8 @@
 
 /* Sums run in eight fixed lanes: the same result on every machine that follows IEEE 754. */
 double qn_dot(const double *restrict a, const double *restrict b, int64_t n);
+double qn_sum(const double *a, int64_t n);
+double qn_least(const double *a, int64_t n); /* +infinity of none; NaN are passed over */
 void qn_add_scaled(double scale, const double *restrict a, double *restrict out, int64_t n);
 
 /* out[i] = e^-x[i], to 2 units in the last place, kept within 2e-300 … 8e307; the same on every

@@ -44,6 +44,23 @@ static void dot_adds_in_eight_lanes_whatever_the_length_and_alignment(void **sta
     }
 }
 
+static void sum_is_the_dot_with_ones_and_least_the_least(void **state)
+{
+    (void)state;
+    double a[N_MAX], ones[N_MAX];
+    fill(a, N_MAX, 7);
+    for (int64_t n = 0; n <= N_MAX; n++) {
+        double least = QN_INF;
+        for (int64_t i = 0; i < n; i++) {
+            ones[i] = 1;
+            least = fmin(least, a[i]);
+        }
+        CHECK(qn_sum(a, n) == qn_dot(a, ones, n));
+        CHECK(qn_least(a, n) == least);
+    }
+    CHECK(qn_least((double[]){3, QN_NA, 2, QN_NA}, 4) == 2);
+}
+
 static void dot_is_the_sum_of_products(void **state)
 {
     (void)state;
@@ -198,7 +215,8 @@ static void minimising_survives_running_out_of_memory(void **state)
 }
 
 RUN_TESTS(TEST(dot_adds_in_eight_lanes_whatever_the_length_and_alignment),
-          TEST(dot_is_the_sum_of_products), TEST(add_scaled_rounds_each_element_once_per_operation),
+          TEST(sum_is_the_dot_with_ones_and_least_the_least), TEST(dot_is_the_sum_of_products),
+          TEST(add_scaled_rounds_each_element_once_per_operation),
           TEST(an_ill_conditioned_quadratic_is_solved),
           TEST(rosenbrocks_valley_is_followed_to_its_end),
           TEST(a_step_into_the_undefined_is_taken_back),

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Black-box optimisation: a study proposes parameters, you evaluate them and tell the result.
+ *
+ *     qn_study *study;
+ *     qn_study_open(&(qn_study_request){.n_trials = 100}, &study, &err);
+ *     for (int i = 0; i < 100; i++) {
+ *         qn_trial *trial;
+ *         double x, loss;
+ *         qn_study_ask(study, &trial, &err);
+ *         qn_trial_float(trial, "x", &(qn_range){.low = -5, .high = 5}, &x, &err);
+ *         loss = x * x;
+ *         qn_trial_tell(trial, &loss, 1, &err);
+ *     }
+ *
+ * The space is given beforehand (YAML or JSON, docs/tune.md), or appears as trials ask for its
+ * parameters (define-by-run). The same seed and the same order of calls give the same proposals.
+ *
+ * Threads: a study and its trials are locked inside; any number of threads may ask and tell. */
+#ifndef QUERN_TUNE_H
+#define QUERN_TUNE_H
+
+#include "quern/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct qn_study qn_study; /* destroy with qn_study_close() */
+typedef struct qn_trial qn_trial; /* lives as long as its study */
+
+/* Zero means the default, everywhere. Texts are borrowed for the call. */
+typedef struct qn_study_request {
+    const char *space;      /* YAML or JSON text; NULL: define by run */
+    const char *space_name; /* what messages call that text, such as its path; default "space" */
+    const char *objectives; /* "minimize" (default), "maximize", or names with directions:
+                               "loss:minimize,auc:maximize"; NULL: as the space says */
+    const char *sampler; /* "tpe", "cmaes:sigma=0.2" …; see 'quern tune --samplers'; NULL: auto */
+    const char *pruner;  /* "median", "asha:min_step=1" …; NULL: none */
+    int64_t seed;        /* default 1 */
+    int64_t n_trials;    /* planned; 0: unknown. Only 'auto' looks at it */
+    int64_t n_workers;   /* how many trials run at a time; default 1. Only 'auto' looks at it */
+} qn_study_request;
+
+/* Fails with QN_ERR_ARG (unknown sampler or setting …), QN_ERR_DATA (the space, with line and
+ * column) or QN_ERR_NOMEM. */
+QN_API QN_MUST_CHECK qn_status qn_study_open(const qn_study_request *request, qn_study **out,
+                                             qn_error *err);
+QN_API void qn_study_close(qn_study *study); /* accepts NULL */
+
+/* Starts a trial. *out is NULL when there is nothing left to try (grids end). Fails with QN_ERR_ARG
+ * (constraints that leave nothing) or QN_ERR_NOMEM. */
+QN_API QN_MUST_CHECK qn_status qn_study_ask(qn_study *study, qn_trial **out, qn_error *err);
+QN_API int64_t qn_trial_number(const qn_trial *trial); /* from 0 */
+
+/* Values by name. With a space given beforehand the range may be NULL; define-by-run must give the
+ * same range whenever it asks for a name. Fail with QN_ERR_ARG: unknown or inactive parameter,
+ * another kind or range than before. */
+typedef struct qn_range {
+    double low, high; /* both may be taken */
+    double step;      /* low, low + step …; 0: any (of whole numbers: 1) */
+    bool log;         /* search on a logarithmic scale */
+} qn_range;
+QN_API QN_MUST_CHECK qn_status qn_trial_float(qn_trial *trial, const char *name,
+                                              const qn_range *range, double *out, qn_error *err);
+QN_API QN_MUST_CHECK qn_status qn_trial_int(qn_trial *trial, const char *name,
+                                            const qn_range *range, int64_t *out, qn_error *err);
+QN_API QN_MUST_CHECK qn_status qn_trial_bool(qn_trial *trial, const char *name, bool *out,
+                                             qn_error *err);
+/* Index into `choices`, ended by NULL. */
+QN_API QN_MUST_CHECK qn_status qn_trial_choice(qn_trial *trial, const char *name,
+                                               const char *const *choices, int64_t *out,
+                                               qn_error *err);
+
+/* Tells an intermediate value; *prune, unless NULL, says whether the trial should stop. Steps are
+ * counted by the caller, from any number up. One objective only. */
+QN_API QN_MUST_CHECK qn_status qn_trial_report(qn_trial *trial, int64_t step, double value,
+                                               bool *prune, qn_error *err);
+/* How far the result breaks a limit set to it (sum of the excesses); 0: it does not. Before
+ * telling. */
+QN_API QN_MUST_CHECK qn_status qn_trial_violate(qn_trial *trial, double violation, qn_error *err);
+/* Keeps any JSON value with the trial. */
+QN_API QN_MUST_CHECK qn_status qn_trial_annotate(qn_trial *trial, const char *name,
+                                                 const char *json, qn_error *err);
+
+/* Ends a trial with one value per objective; a value that is not finite makes it a failed one.
+ * Fails with QN_ERR_ARG when the trial has ended or the number of values is wrong. */
+QN_API QN_MUST_CHECK qn_status qn_trial_tell(qn_trial *trial, const double *values, int64_t n,
+                                             qn_error *err);
+/* Ends a trial early: its last report counts. */
+QN_API QN_MUST_CHECK qn_status qn_trial_prune(qn_trial *trial, qn_error *err);
+/* Ends a trial that came to nothing. */
+QN_API QN_MUST_CHECK qn_status qn_trial_fail(qn_trial *trial, qn_error *err);
+
+/* Puts a configuration, {"name": value, …}, before what the sampler would propose; parameters left
+ * out are drawn at random. Fails with QN_ERR_DATA. */
+QN_API QN_MUST_CHECK qn_status qn_study_enqueue(qn_study *study, const char *json, qn_error *err);
+
+/* The best trial, as an object {"number", "values", "params", …}; of several objectives an array of
+ * those that none dominates. NULL in *json when no trial is complete. Free with qn_tune_free(). */
+QN_API QN_MUST_CHECK qn_status qn_study_best(qn_study *study, char **json, qn_error *err);
+QN_API void qn_tune_free(char *text);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Study: a space, the history of its trials, a sampler and a pruner, behind the calls of
+ * quern/tune.h. What the rest of the program needs beyond those calls stands here.
+ *
+ * Threads: as quern/tune.h says, but what is returned here may change with the next call. */
+#ifndef QN_SEARCH_STUDY_H
+#define QN_SEARCH_STUDY_H
+
+#include "quern/tune.h"
+#include "search/history.h"
+#include "search/sampler.h"
+
+const qn_space *qn_study_space(const qn_study *study);
+const qn_objectives *qn_study_objectives(const qn_study *study);
+const qn_history *qn_study_history(const qn_study *study);
+/* The sampler's name, and why it was chosen (NULL: it was asked for). */
+const char *qn_study_sampler(const qn_study *study, const char **reason);
+
+/* Held by every call; for longer looks at what is returned here. */
+void qn_study_lock(qn_study *study);
+void qn_study_unlock(qn_study *study);
+
+/* The trial of that number; NULL if there is none. */
+qn_trial *qn_study_trial(qn_study *study, int64_t number);
+const qn_trial_record *qn_trial_get_record(const qn_trial *trial);
+/* What the user sees of a loss. */
+double qn_objective_value(const qn_objective *objective, double loss);
+
+/* Takes over a finished or waiting trial as it was in another study of the same space, or in a
+ * store: the next number is its own. Finished ones must come in the order in which they were told
+ * for the sampler to go on as it would have. */
+QN_MUST_CHECK
+qn_status qn_study_restore(qn_study *study, const qn_trial_record *trial, qn_error *err);
+
+/* {"number", "state", "values" or "value", "params", …} */
+void qn_trial_write(const qn_history *history, const qn_trial_record *trial, qn_json_writer *json);
+
+#endif
