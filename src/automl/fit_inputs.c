@@ -77,7 +77,8 @@ static qn_status read_table(const qn_fit_request *request, const char *uri, cons
                             const qn_schema *schema, qn_pool *pool, const qn_stop *stop,
                             qn_str *warnings, qn_frame **out, qn_error *err)
 {
-    const qn_read_request read = {.uri = uri, .schema = schema, .pool = pool, .stop = stop};
+    const qn_read_request read = {
+        .uri = uri, .schema = schema, .named = target, .pool = pool, .stop = stop};
     QN_TRY(qn_source_read(&read, out, warnings, err));
     if (!request->label_map && !request->strip) return QN_OK;
     if (!target || qn_frame_find(*out, target) < 0) return QN_OK; /* reported by who needs it */

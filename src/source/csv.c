@@ -557,11 +557,37 @@ static qn_status finish(struct reading *r, qn_error *err)
     return status;
 }
 
-static qn_status run(struct reading *r, const char *name, qn_error *err)
+/* A name that is asked for tells a header where its look does not: y above y, n, y. */
+static bool first_record_has(const qn_csv_dialect *dialect, const char *name)
+{
+    const char *at = dialect->begin;
+    for (int64_t i = 0; i < dialect->n_fields; i++) {
+        qn_csv_field field;
+        at = qn_csv_next_field(dialect, at, &field);
+        if (at < dialect->end && *at == dialect->delimiter) at++;
+        if (field.bytes == strlen(name) && memcmp(field.text, name, field.bytes) == 0) return true;
+    }
+    return false;
+}
+
+static qn_status sniff(struct reading *r, const char *name, qn_error *err)
 {
     const qn_read_request *request = r->request;
     QN_TRY(qn_csv_sniff(name, r->content->data, r->content->bytes, request->delimiter,
                         request->header, &r->dialect, err));
+    const char *named = request->named    ? request->named
+                        : request->schema ? request->schema->columns[0].name
+                                          : NULL;
+    if (!r->dialect.has_header && request->header == 0 && named) {
+        r->dialect.has_header = first_record_has(&r->dialect, named);
+    }
+    return QN_OK;
+}
+
+static qn_status run(struct reading *r, const char *name, qn_error *err)
+{
+    const qn_read_request *request = r->request;
+    QN_TRY(sniff(r, name, err));
     QN_TRY(qn_markers_init(&r->markers, request->markers, err));
     QN_TRY(read_names(r, err));
     QN_TRY(cut_chunks(r, false, err));

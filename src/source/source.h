@@ -18,6 +18,8 @@ typedef struct qn_read_request {
     const char *markers;     /* missing markers, comma-separated, instead of the guessed ones */
     char delimiter;          /* 0: sniffed */
     int header;              /* 0 sniffed, 1 yes, -1 no (names are then column_1 …) */
+    const char *named;       /* a column that is asked for by name: whatever else is sniffed, a
+                                first record with this text is the header. NULL: the schema's first */
     qn_pool *pool;
     const qn_stop *stop;
     size_t chunk_bytes; /* a thread gets at least as many bytes of a CSV file to parse; 0: 256 KB */

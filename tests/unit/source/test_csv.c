@@ -128,6 +128,26 @@ static void dialects_are_told_by_their_look(void **state)
     qn_frame_free(f);
 }
 
+static void a_name_that_is_asked_for_tells_the_header(void **state)
+{
+    (void)state;
+    static const char text[] = "x,y\nred,y\nred,n\nx,y\n";
+    const qn_content content = {.data = text, .bytes = sizeof text - 1};
+    qn_error err = {0};
+    qn_frame *f = read_text(text);
+    CHECK_INT(qn_frame_n_rows(f), 4); /* nothing in its look says header */
+    qn_frame_free(f);
+    CHECK_OK(qn_csv_read(&(qn_read_request){.uri = "t.csv", .named = "y"}, "t.csv", &content, &f,
+                         NULL, &err));
+    CHECK_INT(qn_frame_n_rows(f), 3);
+    CHECK_TEXT(qn_frame_name(f, 1), "y");
+    qn_frame_free(f);
+    CHECK_OK(qn_csv_read(&(qn_read_request){.uri = "t.csv", .named = "z"}, "t.csv", &content, &f,
+                         NULL, &err));
+    CHECK_INT(qn_frame_n_rows(f), 4);
+    qn_frame_free(f);
+}
+
 /* Quoted newlines everywhere, long enough for many chunks: the same frame on any number of
  * threads. Stray quotes mislead the cutting into chunks, and must not change the result either. */
 static void threads_do_not_change_what_is_read(void **state)
@@ -215,6 +235,6 @@ RUN_TESTS(TEST(types_are_guessed_from_every_row),
           TEST(a_late_value_widens_its_column_and_loses_nothing),
           TEST(markers_are_missing_and_listed), TEST(quotes_hold_delimiters_newlines_and_quotes),
           TEST(dates_of_one_column_agree_on_their_order), TEST(dialects_are_told_by_their_look),
-          TEST(threads_do_not_change_what_is_read),
+          TEST(a_name_that_is_asked_for_tells_the_header), TEST(threads_do_not_change_what_is_read),
           TEST(a_schema_gives_types_unless_the_data_contradict),
           TEST(invalid_utf8_is_replaced_and_reported), TEST(reading_survives_running_out_of_memory))
