@@ -15,7 +15,7 @@ trap 'rm -f "$wrapper"' EXIT
 cat >"$wrapper" <<SCRIPT
 #!/bin/sh
 exec valgrind --quiet --error-exitcode=99 --leak-check=full \\
-    --errors-for-leak-kinds=definite,indirect,possible "$(realpath "$build/src/cli/quern")" "\$@"
+    --errors-for-leak-kinds=definite,indirect "$(realpath "$build/src/cli/quern")" "\$@"
 SCRIPT
 chmod +x "$wrapper"
 tests/cli/run.py "$wrapper" .

@@ -20,6 +20,7 @@ void qn_imported_release(qn_imported *imported)
 qn_status qn_import_model(const char *text, size_t bytes, const char *name, qn_imported *out,
                           qn_error *err)
 {
+    *out = (qn_imported){0};
     size_t at = 0;
     while (at < bytes && strchr(" \t\r\n", text[at])) {
         at++;

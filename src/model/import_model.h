@@ -16,7 +16,7 @@ typedef struct qn_imported {
     int32_t n_classes; /* 0 unless classification */
     int64_t n_features;
     char **features; /* names */
-} qn_imported;       /* zero-initialise; release with qn_imported_release() */
+} qn_imported;       /* release with qn_imported_release() */
 
 void qn_imported_release(qn_imported *imported);
 

@@ -20,7 +20,9 @@ static bytes16 outside_table(const uint8_t *columns, const uint8_t *table)
     uint8_t mask[16];
     for (int i = 0; i < 16; i++) {
         const uint8_t low = columns[i], high = columns[QN_TREE_ROWS + i];
-        const uint8_t byte = table[low & 0x80 ? 16 + high : low];
+        /* As a shuffle does it: each half by four bits, 0 for a byte with its top bit set. */
+        const uint8_t byte =
+            (low & 0x80 ? 0 : table[low & 15]) | (high & 0x80 ? 0 : table[16 + (high & 15)]);
         mask[i] = byte & columns[2 * QN_TREE_ROWS + i] ? 0 : 0xff;
     }
     return load(mask);
