@@ -102,11 +102,8 @@ static qn_status check_names(const qn_candidates_request *request, qn_error *err
         const size_t kept = n < sizeof name - 1 ? n : sizeof name - 1;
         memcpy(name, at, kept);
         name[kept] = '\0';
-        const qn_learner *learner = qn_learner_find(name);
-        if (!learner) {
-            return qn_fail(err, QN_ERR_ARG, "there is no learner '%s'; 'quern learners' lists them",
-                           name);
-        }
+        const qn_learner *learner;
+        QN_TRY(qn_learner_require(name, &learner, err));
         if (!(learner->tasks & (1u << request->task))) {
             return qn_fail(err, QN_ERR_ARG, "learner '%s' cannot do %s", name,
                            qn_task_name(request->task));

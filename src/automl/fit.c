@@ -151,11 +151,8 @@ static qn_status check_request(struct fit *fit, qn_error *err)
     } else if (strcmp(preset, "balanced") != 0) {
         return qn_fail(err, QN_ERR_ARG, "--preset %s: expected fast, balanced or best", preset);
     }
-    if (request->metric && !qn_metric_find(request->metric)) {
-        return qn_fail(err, QN_ERR_ARG, "there is no metric '%s'; 'quern metrics' lists them",
-                       request->metric);
-    }
-    return QN_OK;
+    const qn_metric *metric;
+    return request->metric ? qn_metric_require(request->metric, &metric, err) : QN_OK;
 }
 
 /* "data/credit.csv.gz" → "credit". */
@@ -315,10 +312,10 @@ static qn_status prepare_folds(struct fit *fit, qn_error *err)
     const double needed = fold_bytes(fit, n_features, n_folds ? n_folds : 8, with_dense);
     if (needed > allowed) {
         return qn_fail(err, QN_ERR_BUDGET,
-                       "%lld rows × %lld columns need about %.1f GB and %.1f GB are allowed: raise "
+                       "%lld rows × %lld columns need about %.1f MB and %.1f MB are allowed: raise "
                        "--memory, or drop columns",
-                       (long long)fit->inputs.n_train, (long long)n_features, needed / 1e9,
-                       allowed / 1e9);
+                       (long long)fit->inputs.n_train, (long long)n_features, needed / 1e6,
+                       allowed / 1e6);
     }
     const qn_fold_request question = {.frame = fit->inputs.frame,
                                       .schema = fit->inputs.schema,

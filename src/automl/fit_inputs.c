@@ -185,7 +185,9 @@ static qn_status split_rows(const qn_fit_request *request, const struct split_co
                                                             : test_fraction_default,
                                        .seed = (uint64_t)request->seed};
     qn_split split = {0};
-    QN_TRY(qn_split_test(&question, &split, err));
+    const qn_status status = qn_split_test(&question, &split, err);
+    if (status == QN_ERR_DATA) return qn_fail_context(err, status, "%s", request->table);
+    if (status != QN_OK) return status;
     inputs->n_train = split.n_train;
     inputs->n_test = split.n_test;
     inputs->train = split.train;

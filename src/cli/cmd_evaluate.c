@@ -255,11 +255,8 @@ static qn_status slice(const struct evaluating *e, qn_json_writer *json, qn_erro
 
 static qn_status fairness(const struct evaluating *e, qn_json_writer *json, qn_error *err)
 {
-    const int64_t col = qn_frame_find(e->frame, e->request->fairness);
-    if (col < 0) {
-        return qn_fail(err, QN_ERR_ARG, "--fairness: there is no column '%s'",
-                       e->request->fairness);
-    }
+    int64_t col;
+    QN_TRY(qn_frame_require(e->frame, "--fairness", e->request->fairness, &col, err));
     const qn_metric_input input = input_of(e);
     qn_fairness f;
     QN_TRY(qn_fairness_create(&input, &e->frame->columns[col], &f, err));
@@ -325,8 +322,9 @@ static qn_status print_json(const struct evaluating *e, qn_error *err)
 static qn_status evaluate(struct evaluating *e, qn_error *err)
 {
     QN_TRY(load(e, err));
-    if (e->request->slice && qn_frame_find(e->frame, e->request->slice) < 0) {
-        return qn_fail(err, QN_ERR_ARG, "--slice: there is no column '%s'", e->request->slice);
+    int64_t sliced;
+    if (e->request->slice) {
+        QN_TRY(qn_frame_require(e->frame, "--slice", e->request->slice, &sliced, err));
     }
     const qn_metric_input input = input_of(e);
     QN_TRY(qn_evaluation_create(&input, (uint64_t)qn_model_record(e->model)->seed, e->pool,

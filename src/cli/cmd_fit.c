@@ -195,9 +195,12 @@ static int print_summary(const qn_fit_result *result, bool color)
 
 static int fit_run(int argc, char **argv)
 {
-    struct fit_request request = {0};
+    struct fit_request request = {.fit.test_fraction = QN_NA};
     const int parsed = cli_parse(&cmd_fit, argc, argv, &request);
     if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
+    /* To the library 0 is the default; to who types it, nothing. */
+    if (request.fit.test_fraction == 0) request.fit.no_test = true;
+    if (isnan(request.fit.test_fraction)) request.fit.test_fraction = 0;
 
     qn_str command = {0};
     cli_replay(&cmd_fit, argc, argv, &command);

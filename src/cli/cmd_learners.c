@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quern learners, quern metrics: what there is to choose from. */
+#include "base/json.h"
 #include "cli/commands.h"
 #include "learn/learner.h"
 #include "metric/metric.h"
@@ -8,6 +9,7 @@
 
 struct list_request {
     const char *arguments[1];
+    bool json;
 };
 
 /* "low ... high", or the names to choose from. */
@@ -24,6 +26,104 @@ static void describe_range(const qn_param *p, char *out, size_t bytes)
         }
         if (n > 21 && n + 2 < bytes) snprintf(out + n, bytes - n, "  ");
     }
+}
+
+/* Prints what was written and ends it. */
+static int put_json(const cli_command *command, qn_str *text)
+{
+    if (text->failed) {
+        qn_str_release(text);
+        return cli_fail(command, &(qn_error){QN_ERR_NOMEM, "no memory for the list"});
+    }
+    puts(text->text);
+    qn_str_release(text);
+    return CLI_OK;
+}
+
+static void write_tasks(unsigned tasks, qn_json_writer *json)
+{
+    qn_json_key(json, "tasks");
+    qn_json_begin_array(json);
+    for (int task = 0; task <= QN_TASK_RANKING; task++) {
+        if (tasks >> task & 1) qn_json_text(json, qn_task_name((qn_task)task));
+    }
+    qn_json_end_array(json);
+}
+
+static void write_param(const qn_param *p, qn_json_writer *json)
+{
+    static const char *const types[] = {"float", "int", "bool", "choice"};
+    qn_json_begin_object(json);
+    qn_json_put_text(json, "name", p->name);
+    qn_json_put_text(json, "type", types[p->type]);
+    if (p->type == QN_PARAM_BOOL) {
+        qn_json_put_bool(json, "default", p->fallback != 0);
+    } else if (p->type == QN_PARAM_CHOICE) {
+        qn_json_put_text(json, "default", p->choices[(int)p->fallback]);
+        qn_json_key(json, "choices");
+        qn_json_begin_array(json);
+        for (int i = 0; p->choices[i]; i++) {
+            qn_json_text(json, p->choices[i]);
+        }
+        qn_json_end_array(json);
+    } else {
+        qn_json_put_double(json, "default", p->fallback);
+        qn_json_put_double(json, "low", p->low);
+        qn_json_put_double(json, "high", p->high);
+    }
+    qn_json_put_text(json, "help", p->help);
+    qn_json_end_object(json);
+}
+
+static void write_learner(const qn_learner *learner, qn_json_writer *json)
+{
+    qn_json_begin_object(json);
+    qn_json_put_text(json, "name", learner->name);
+    qn_json_put_text(json, "help", learner->help);
+    write_tasks(learner->tasks, json);
+    qn_json_key(json, "params");
+    qn_json_begin_array(json);
+    for (const qn_param *p = learner->params; p->name; p++) {
+        write_param(p, json);
+    }
+    qn_json_end_array(json);
+    qn_json_end_object(json);
+}
+
+/* All, or the only one asked for. */
+static int learners_json(const qn_learner *only)
+{
+    qn_str text = {0};
+    qn_json_writer json = {.out = &text, .indent = true};
+    qn_json_begin_object(&json);
+    qn_json_key(&json, "learners");
+    qn_json_begin_array(&json);
+    for (int i = 0; qn_learners[i]; i++) {
+        if (!only || only == qn_learners[i]) write_learner(qn_learners[i], &json);
+    }
+    qn_json_end_array(&json);
+    qn_json_end_object(&json);
+    return put_json(&cmd_learners, &text);
+}
+
+static int metrics_json(void)
+{
+    qn_str text = {0};
+    qn_json_writer json = {.out = &text, .indent = true};
+    qn_json_begin_object(&json);
+    qn_json_key(&json, "metrics");
+    qn_json_begin_array(&json);
+    for (int i = 0; qn_metrics[i]; i++) {
+        qn_json_begin_object(&json);
+        qn_json_put_text(&json, "name", qn_metrics[i]->name);
+        qn_json_put_bool(&json, "greater_is_better", qn_metrics[i]->greater_is_better);
+        write_tasks(qn_metrics[i]->tasks, &json);
+        qn_json_put_text(&json, "help", qn_metrics[i]->help);
+        qn_json_end_object(&json);
+    }
+    qn_json_end_array(&json);
+    qn_json_end_object(&json);
+    return put_json(&cmd_metrics, &text);
 }
 
 static void print_params(const qn_learner *learner)
@@ -51,12 +151,13 @@ static int learners_run(int argc, char **argv)
     struct list_request request = {0};
     const int parsed = cli_parse(&cmd_learners, argc, argv, &request);
     if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
-    if (request.arguments[0]) {
-        const qn_learner *learner = qn_learner_find(request.arguments[0]);
-        if (!learner) {
-            fprintf(stderr, "quern learners: there is no learner '%s'\n", request.arguments[0]);
-            return CLI_USAGE;
-        }
+    qn_error err = {0};
+    const qn_learner *learner = NULL;
+    if (request.arguments[0] && qn_learner_require(request.arguments[0], &learner, &err) != QN_OK) {
+        return cli_fail(&cmd_learners, &err);
+    }
+    if (request.json) return learners_json(learner);
+    if (learner) {
         print_params(learner);
         return CLI_OK;
     }
@@ -71,6 +172,7 @@ static int metrics_run(int argc, char **argv)
     struct list_request request = {0};
     const int parsed = cli_parse(&cmd_metrics, argc, argv, &request);
     if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
+    if (request.json) return metrics_json();
     for (int i = 0; qn_metrics[i]; i++) {
         const qn_metric *m = qn_metrics[i];
         printf("%-20s%-9s", m->name, m->greater_is_better ? "greater" : "smaller");
@@ -82,19 +184,21 @@ static int metrics_run(int argc, char **argv)
     return CLI_OK;
 }
 
-static const cli_option no_options[] = {{0}};
+static const cli_option options[] = {{"json", CLI_FLAG, offsetof(struct list_request, json), NULL,
+                                      "print one JSON object", NULL, true},
+                                     {0}};
 
 const cli_command cmd_learners = {.name = "learners",
                                   .summary = "list the learners, or one's parameters",
-                                  .synopsis = "[NAME]",
-                                  .options = no_options,
+                                  .synopsis = "[NAME] [--json]",
+                                  .options = options,
                                   .n_arguments_max = 1,
                                   .arguments_offset = offsetof(struct list_request, arguments),
                                   .run = learners_run};
 
 const cli_command cmd_metrics = {.name = "metrics",
                                  .summary = "list the metrics",
-                                 .synopsis = "",
-                                 .options = no_options,
+                                 .synopsis = "[--json]",
+                                 .options = options,
                                  .arguments_offset = offsetof(struct list_request, arguments),
                                  .run = metrics_run};

@@ -178,12 +178,11 @@ static qn_status find_kept(struct output *out, const char *list, qn_error *err)
     for (const char *at = list; at && *at;) {
         const size_t bytes = strcspn(at, ",");
         char *name = qn_strndup(at, bytes);
-        const int64_t col = name ? qn_frame_find(out->frame, name) : -1;
+        if (!name) return qn_fail(err, QN_ERR_NOMEM, "no memory for the columns to keep");
+        const qn_status status =
+            qn_frame_require(out->frame, "--keep", name, &out->kept[out->n_kept++], err);
         qn_free(name);
-        if (col < 0) {
-            return qn_fail(err, QN_ERR_ARG, "--keep: there is no column '%.*s'", (int)bytes, at);
-        }
-        out->kept[out->n_kept++] = col;
+        if (status != QN_OK) return status;
         at += bytes + (at[bytes] == ',');
     }
     return QN_OK;

@@ -51,6 +51,13 @@ static void print_roff(const char *text)
     }
 }
 
+static void print_exit_status(void)
+{
+    puts(".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 data or schema check failed, 4 threshold "
+         "not "
+         "met, 130 interrupted.");
+}
+
 void cli_print_man(const cli_command *command)
 {
     printf(".TH QUERN\\-%s 1 \"\" \"quern %s\" \"Quern\"\n.SH NAME\nquern\\-%s \\- ", command->name,
@@ -84,9 +91,21 @@ void cli_print_man(const cli_command *command)
         print_roff(command->examples);
         puts("\n.fi");
     }
-    puts(".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 3 data or schema check failed, 4 threshold "
-         "not "
-         "met, 130 interrupted.");
+    print_exit_status();
+}
+
+void cli_print_man_overview(const cli_command *const *commands)
+{
+    printf(".TH QUERN 1 \"\" \"quern %s\" \"Quern\"\n.SH NAME\nquern \\- from a table to a model "
+           "in production\n.SH SYNOPSIS\n.B quern\nCOMMAND [arguments] [options]\n.SH COMMANDS\n",
+           qn_version());
+    for (int i = 0; commands[i]; i++) {
+        printf(".TP\n.B %s\n", commands[i]->name);
+        print_roff(commands[i]->summary);
+        putchar('\n');
+    }
+    puts(".PP\nEach has its page: quern\\-fit(1), and so on.");
+    print_exit_status();
 }
 
 void cli_print_reference(const cli_command *command)

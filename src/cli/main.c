@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quern: the table of commands, and the choice among them. */
+#include "base/nearest.h"
 #include "cli/commands.h"
 #include "frame/frame.h"
 
@@ -33,7 +34,7 @@ static void print_overview(FILE *out)
 
 static int unknown_command(const char *name)
 {
-    const char *names[16];
+    const char *names[sizeof cli_commands / sizeof *cli_commands];
     int64_t n = 0;
     for (int i = 0; cli_commands[i]; i++) {
         names[n++] = cli_commands[i]->name;
@@ -83,7 +84,11 @@ static int help_run(int argc, char **argv)
         return CLI_OK;
     }
     if (!request.arguments[0]) {
-        print_overview(stdout);
+        if (request.man) {
+            cli_print_man_overview(cli_commands);
+        } else {
+            print_overview(stdout);
+        }
         return CLI_OK;
     }
     const cli_command *command = cli_find_command(request.arguments[0]);

@@ -70,6 +70,8 @@ void cli_replay(const cli_command *command, int argc, char **argv, qn_str *out);
 
 void cli_print_help(const cli_command *command);
 void cli_print_man(const cli_command *command);
+/* Of the program: quern(1). */
+void cli_print_man_overview(const cli_command *const *commands);
 void cli_print_reference(const cli_command *command);
 bool cli_use_color(int fd);
 

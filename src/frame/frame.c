@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "base/nearest.h"
 
 #include <string.h>
 
@@ -89,6 +90,22 @@ int64_t qn_frame_find(const qn_frame *frame, const char *name)
         if (strcmp(frame->columns[col].name, name) == 0) return col;
     }
     return -1;
+}
+
+qn_status qn_frame_require(const qn_frame *frame, const char *where, const char *name,
+                           int64_t *column, qn_error *err)
+{
+    *column = qn_frame_find(frame, name);
+    if (*column >= 0) return QN_OK;
+    const char **names = qn_alloc_array(frame->n_cols, sizeof *names);
+    if (!names) return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to look up a column", where);
+    for (int64_t col = 0; col < frame->n_cols; col++) {
+        names[col] = frame->columns[col].name;
+    }
+    const char *near = qn_nearest_name(name, names, frame->n_cols);
+    qn_free(names);
+    return qn_fail(err, QN_ERR_ARG, "%s: there is no column '%s'%s%s%s", where, name,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 bool qn_dictionary_create(const qn_map *texts, qn_dictionary *out)

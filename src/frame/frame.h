@@ -91,6 +91,11 @@ const char *qn_column_text(const qn_column *column, int64_t row, char *scratch, 
 
 /* Index of the column called `name`, -1 if there is none. */
 int64_t qn_frame_find(const qn_frame *frame, const char *name);
+/* The same, but fails with QN_ERR_ARG when there is none: "`where`: there is no column …", with the
+ * nearest name. */
+QN_MUST_CHECK
+qn_status qn_frame_require(const qn_frame *frame, const char *where, const char *name,
+                           int64_t *column, qn_error *err);
 
 /* A new frame of the chosen rows, in that order; dictionaries are kept whole. */
 QN_MUST_CHECK

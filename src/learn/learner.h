@@ -80,6 +80,9 @@ typedef struct qn_learner {
 extern const qn_learner *const qn_learners[]; /* ended by NULL */
 
 const qn_learner *qn_learner_find(const char *name); /* NULL if there is none */
+/* The same, but fails with QN_ERR_ARG when there is none, and names the nearest. */
+QN_MUST_CHECK
+qn_status qn_learner_require(const char *name, const qn_learner **out, qn_error *err);
 void qn_params_init(const qn_learner *learner, void *params);
 /* A choice is its number, a flag 0 or 1. */
 double qn_param_value(const qn_param *param, const void *params);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of learners, and the reading and writing of their parameters. */
+#include "base/nearest.h"
 #include "learn/learner.h"
 
 #include "learn/constant.h"
@@ -19,6 +20,22 @@ const qn_learner *qn_learner_find(const char *name)
         if (strcmp(qn_learners[i]->name, name) == 0) return qn_learners[i];
     }
     return NULL;
+}
+
+qn_status qn_learner_require(const char *name, const qn_learner **out, qn_error *err)
+{
+    const char *names[sizeof qn_learners / sizeof *qn_learners];
+    int64_t n = 0;
+    *out = qn_learner_find(name);
+    if (*out) return QN_OK;
+    for (; qn_learners[n]; n++) {
+        names[n] = qn_learners[n]->name;
+    }
+    const char *near = qn_nearest_name(name, names, n);
+    return near ? qn_fail(err, QN_ERR_ARG, "there is no learner '%s'; did you mean '%s'?", name,
+                          near)
+                : qn_fail(err, QN_ERR_ARG, "there is no learner '%s'; 'quern learners' lists them",
+                          name);
 }
 
 static void store(const qn_param *param, void *params, double value)

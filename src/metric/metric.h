@@ -37,6 +37,9 @@ extern const qn_metric *const qn_metrics[]; /* ended by NULL */
 
 /* NULL when there is none of that name. */
 const qn_metric *qn_metric_find(const char *name);
+/* The same, but fails with QN_ERR_ARG when there is none, and names the nearest. */
+QN_MUST_CHECK
+qn_status qn_metric_require(const char *name, const qn_metric **out, qn_error *err);
 /* roc_auc, log_loss, rmse, ndcg@10. */
 const qn_metric *qn_metric_default(qn_task task);
 /* n_classes × n_classes weighted counts, [actual][predicted], cleared first. */

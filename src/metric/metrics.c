@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of metrics. To add one: its function in the file of its task, a row here, a number in
  * tests/golden/metrics. */
+#include "base/nearest.h"
 #include "metric/metrics_internal.h"
 
 #include <string.h>
@@ -140,6 +141,22 @@ const qn_metric *qn_metric_find(const char *name)
         if (strcmp(qn_metrics[i]->name, name) == 0) return qn_metrics[i];
     }
     return NULL;
+}
+
+qn_status qn_metric_require(const char *name, const qn_metric **out, qn_error *err)
+{
+    const char *names[sizeof qn_metrics / sizeof *qn_metrics];
+    int64_t n = 0;
+    *out = qn_metric_find(name);
+    if (*out) return QN_OK;
+    for (; qn_metrics[n]; n++) {
+        names[n] = qn_metrics[n]->name;
+    }
+    const char *near = qn_nearest_name(name, names, n);
+    return near
+               ? qn_fail(err, QN_ERR_ARG, "there is no metric '%s'; did you mean '%s'?", name, near)
+               : qn_fail(err, QN_ERR_ARG, "there is no metric '%s'; 'quern metrics' lists them",
+                         name);
 }
 
 const qn_metric *qn_metric_default(qn_task task)

@@ -31,27 +31,10 @@ static qn_status no_memory(qn_error *err)
 static qn_status find_column(const struct guess *g, const char *name, size_t bytes, int64_t *out,
                              qn_error *err)
 {
-    const qn_frame *frame = g->request->frame;
     char *copy = qn_strndup(name, bytes);
-    const char **names = qn_alloc_array(frame->n_cols, sizeof *names);
-    qn_status status = QN_OK;
-    if (!copy || !names) {
-        status = no_memory(err);
-    } else {
-        *out = qn_frame_find(frame, copy);
-        for (int64_t col = 0; col < frame->n_cols; col++) {
-            names[col] = frame->columns[col].name;
-        }
-        const char *near = *out < 0 ? qn_nearest_name(copy, names, frame->n_cols) : NULL;
-        if (*out < 0) {
-            status =
-                near ? qn_fail(err, QN_ERR_ARG, "%s: there is no column '%s'; did you mean '%s'?",
-                               source_of(g), copy, near)
-                     : qn_fail(err, QN_ERR_ARG, "%s: there is no column '%s'", source_of(g), copy);
-        }
-    }
+    if (!copy) return no_memory(err);
+    const qn_status status = qn_frame_require(g->request->frame, source_of(g), copy, out, err);
     qn_free(copy);
-    qn_free(names);
     return status;
 }
 

@@ -19,3 +19,5 @@ try quern fit $t --target class --weight purpose --quiet
 try quern fit $t --target class --task ranking --quiet
 try quern fit $t --target class --folds 99 --quiet
 try quern fit $t --target class --test-fraction 1 --quiet
+try quern fit $t --target class --memory 10k --quiet
+try quern fit $t --target class --split column:purpose --quiet

@@ -26,3 +26,4 @@ try quern inspect
 try quern learners gbtd
 echo 'targte: class' >fit.yaml
 try quern fit a.csv --config fit.yaml
+try quern learners gbtd --json

@@ -125,6 +125,8 @@ fit -o y2.quern --report "" --drop purpose,foreign_worker --kind age=numeric >/d
 "$quern" inspect y2.quern --json | sed -n '/"predictor"/,/"record"/p' >y2.txt
 check a_config_file_says_what_options_say sh -c "test -s y1.txt && cmp y1.txt y2.txt"
 printf 'target: class\ntarial: 3\n' >wrong.yaml
+fit -o all.quern --report "" --test-fraction 0 --json >all.json
+check a_test_fraction_of_nothing_keeps_no_test_rows json all.json "d['test'] is None and d['rows']['train']==800"
 check a_wrong_name_in_it_is_told_with_its_place says 2 "wrong.yaml:2:1: there is no option 'tarial'; did you mean 'trials'?" \
     "$quern" fit "$data/train.csv" --config wrong.yaml
 printf 'target: class\nbudget: soon\n' >wrong.yaml
