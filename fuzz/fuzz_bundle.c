@@ -4,6 +4,7 @@
 #include "fuzz.h"
 
 #include "base/alloc.h"
+#include "explain/attribution.h"
 #include "model/predictor.h"
 
 #include <string.h>
@@ -35,6 +36,24 @@ static void predict(const qn_predictor *predictor)
     qn_free(scratch);
 }
 
+static void explain(const qn_predictor *predictor)
+{
+    const qn_cell row[4] = {{.number = 1.5},
+                            {.number = QN_NA, .text = "red", .text_bytes = 3},
+                            {.number = QN_NA, .text = "two words", .text_bytes = 9},
+                            {.number = 1.6e15}};
+    qn_attribution *attribution = NULL;
+    if (qn_attribution_create(predictor, &attribution, NULL) != QN_OK) return;
+    const size_t bytes = qn_attribution_scratch_bytes(attribution);
+    void *scratch = bytes <= (size_t)1 << 28 ? qn_alloc_aligned((int64_t)bytes, 1) : NULL;
+    double output, expected, columns[4];
+    int32_t class;
+    const qn_parts parts = {&output, &class, &expected, columns};
+    if (scratch) qn_attribution_rows(attribution, row, 1, &parts, scratch);
+    qn_free(scratch);
+    qn_attribution_free(attribution);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     qn_json *json = NULL;
@@ -46,7 +65,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         qn_schema_read_json(qn_json_root(json), &schema, NULL) == QN_OK) {
         if (bytes > 0) memcpy(copy, data, bytes);
         qn_reader reader = {.data = copy, .bytes = bytes};
-        if (qn_predictor_read(&reader, schema, &predictor, NULL) == QN_OK) predict(predictor);
+        if (qn_predictor_read(&reader, schema, &predictor, NULL) == QN_OK) {
+            predict(predictor);
+            explain(predictor);
+        }
     }
     qn_predictor_free(predictor);
     qn_schema_free(schema);

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/pool.h"
 #include "bundle/bundle_file.h"
+#include "explain/importance.h"
 
 #include <string.h>
 
@@ -180,6 +181,28 @@ qn_status qn_model_predict(const qn_model *model, const qn_frame *frame, int n_t
     return status;
 }
 
+static qn_status write_split_importance(const qn_model *model, qn_json_writer *json, qn_error *err)
+{
+    double *gains = qn_alloc_array(model->n_inputs, sizeof *gains);
+    int64_t *n_splits = qn_alloc_array(model->n_inputs, sizeof *n_splits);
+    qn_status status = gains && n_splits
+                           ? qn_split_importance(model->predictor, gains, n_splits, err)
+                           : qn_fail(err, QN_ERR_NOMEM, "no memory to describe the model");
+    qn_json_key(json, "split_importance");
+    qn_json_begin_array(json);
+    for (int64_t i = 0; i < model->n_inputs && status == QN_OK; i++) {
+        qn_json_begin_object(json);
+        qn_json_put_text(json, "column", qn_model_input_name(model, i));
+        qn_json_put_double(json, "gain", gains[i]);
+        qn_json_put_int(json, "splits", n_splits[i]);
+        qn_json_end_object(json);
+    }
+    qn_json_end_array(json);
+    qn_free(gains);
+    qn_free(n_splits);
+    return status;
+}
+
 qn_status qn_model_describe(const qn_model *model, char **json_text, qn_error *err)
 {
     qn_str text = {0};
@@ -192,9 +215,14 @@ qn_status qn_model_describe(const qn_model *model, char **json_text, qn_error *e
     qn_schema_write_json(model->schema, &json);
     qn_json_key(&json, "predictor");
     qn_predictor_describe(model->predictor, &json);
+    const qn_status status = write_split_importance(model, &json, err);
     qn_json_key(&json, "record");
     qn_record_write_json(&model->record, &json);
     qn_json_end_object(&json);
+    if (status != QN_OK) {
+        qn_str_release(&text);
+        return status;
+    }
     *json_text = qn_str_take_text(&text);
     return *json_text ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory to describe the model");
 }

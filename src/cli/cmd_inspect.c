@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quern inspect: what is in a model file. */
+#include "base/alloc.h"
 #include "bundle/bundle.h"
 #include "cli/commands.h"
+#include "explain/importance.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -25,6 +27,39 @@ static void print_columns(const qn_schema *schema)
     }
     if (schema->n_cols > 200)
         printf("... %lld more; see --json\n", (long long)schema->n_cols - 200);
+}
+
+/* By gain, then by splits; nothing when there are no trees. */
+static qn_status print_split_importance(const qn_model *model, qn_error *err)
+{
+    const int64_t n = qn_model_n_inputs(model);
+    double *gains = qn_alloc_array(n, sizeof *gains);
+    int64_t *n_splits = qn_alloc_array(n, sizeof *n_splits), total = 0;
+    bool *done = qn_alloc_array(n, sizeof *done);
+    qn_status status = gains && n_splits && done
+                           ? qn_split_importance(qn_model_predictor(model), gains, n_splits, err)
+                           : qn_fail(err, QN_ERR_NOMEM, "no memory for importances");
+    for (int64_t i = 0; status == QN_OK && i < n; i++) {
+        total += n_splits[i];
+    }
+    if (status == QN_OK && total > 0) printf("\n%-28s%14s%14s\n", "in the trees", "gain", "splits");
+    for (int64_t place = 0; status == QN_OK && total > 0 && place < n && place < 30; place++) {
+        int64_t best = -1;
+        for (int64_t i = 0; i < n; i++) {
+            if (done[i]) continue;
+            if (best < 0 || gains[i] > gains[best] ||
+                (gains[i] == gains[best] && n_splits[i] > n_splits[best])) {
+                best = i;
+            }
+        }
+        done[best] = true;
+        printf("%-28.27s%13.1f%%%14lld\n", qn_model_input_name(model, best), 100 * gains[best],
+               (long long)n_splits[best]);
+    }
+    qn_free(gains);
+    qn_free(n_splits);
+    qn_free(done);
+    return status;
 }
 
 static void print_model(const qn_model *model)
@@ -77,7 +112,10 @@ static int inspect_run(int argc, char **argv)
     qn_status status = qn_model_open(request.arguments[0], &model, &err);
     if (status == QN_OK && request.json) status = qn_model_describe(model, &json, &err);
     if (status == QN_OK && request.json) puts(json);
-    if (status == QN_OK && !request.json) print_model(model);
+    if (status == QN_OK && !request.json) {
+        print_model(model);
+        status = print_split_importance(model, &err);
+    }
     qn_text_free(json);
     qn_model_close(model);
     return status == QN_OK ? CLI_OK : cli_fail(&cmd_inspect, &err);

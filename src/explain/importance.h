@@ -30,4 +30,12 @@ QN_MUST_CHECK
 qn_status qn_permutation_importance(const qn_importance_request *request, double *importance,
                                     double *std_error, qn_error *err);
 
+/* What the trees of the members say by themselves, per feature of the schema: the share of the gain
+ * of their splits, each member's shares weighted as the member (0 where gains are not known), and
+ * how many splits look at it. Training rows only: kinder to columns of many values than the
+ * permutation importance. */
+QN_MUST_CHECK
+qn_status qn_split_importance(const qn_predictor *predictor, double *gains, int64_t *n_splits,
+                              qn_error *err);
+
 #endif

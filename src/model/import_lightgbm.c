@@ -29,6 +29,7 @@ enum key {
     LEAF_VALUE,
     LEAF_COUNT,
     INTERNAL_COUNT,
+    SPLIT_GAIN,
     CAT_BOUNDARIES,
     CAT_THRESHOLD,
     IS_LINEAR,
@@ -39,10 +40,10 @@ enum key {
     N_KEYS
 };
 static const char *const keys[N_KEYS] = {
-    "num_leaves",     "num_cat",       "split_feature", "threshold",  "decision_type",
-    "left_child",     "right_child",   "leaf_value",    "leaf_count", "internal_count",
-    "cat_boundaries", "cat_threshold", "is_linear",     "leaf_const", "num_features",
-    "leaf_features",  "leaf_coeff"};
+    "num_leaves",   "num_cat",        "split_feature", "threshold",  "decision_type",
+    "left_child",   "right_child",    "leaf_value",    "leaf_count", "internal_count",
+    "split_gain",   "cat_boundaries", "cat_threshold", "is_linear",  "leaf_const",
+    "num_features", "leaf_features",  "leaf_coeff"};
 
 enum { MISSING_NONE = 0, MISSING_ZERO = 1, IS_CATEGORY = 1, IS_DEFAULT_LEFT = 2, WORD_BITS = 32 };
 
@@ -155,15 +156,16 @@ static qn_status list(const struct reader *r, enum key key, int64_t n, bool whol
 /* Trees. */
 
 struct lists {
-    double *feature, *threshold, *decision, *left, *right, *value, *leaf_count, *node_count;
+    double *feature, *threshold, *decision, *left, *right, *value, *leaf_count, *node_count, *gain;
     double *boundaries, *words, *constants, *n_terms, *term_features, *coefficients;
 };
 
 static void lists_release(struct lists *l)
 {
-    double *const all[] = {l->feature,   l->threshold,  l->decision,      l->left,        l->right,
-                           l->value,     l->leaf_count, l->node_count,    l->boundaries,  l->words,
-                           l->constants, l->n_terms,    l->term_features, l->coefficients};
+    double *const all[] = {l->gain,       l->feature,       l->threshold,   l->decision,
+                           l->left,       l->right,         l->value,       l->leaf_count,
+                           l->node_count, l->boundaries,    l->words,       l->constants,
+                           l->n_terms,    l->term_features, l->coefficients};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         qn_free(all[i]);
     }
@@ -183,6 +185,7 @@ static qn_status read_lists(const struct reader *r, int64_t n_leaves, struct lis
         QN_TRY(list(r, LEAF_COUNT, n_leaves, false, &l->leaf_count));
         QN_TRY(list(r, INTERNAL_COUNT, n, false, &l->node_count));
     }
+    if (r->tree[SPLIT_GAIN].text) QN_TRY(list(r, SPLIT_GAIN, n, false, &l->gain));
     return QN_OK;
 }
 
@@ -261,7 +264,8 @@ static qn_status make_nodes(struct reader *r, const struct lists *l, int64_t n_l
                                .left = (int32_t)(left >= 0 ? left : left - first_leaf),
                                .right = (int32_t)(right >= 0 ? right : right - first_leaf),
                                .left_cover = cover_of(l, l->left[i], n_leaves),
-                               .right_cover = cover_of(l, l->right[i], n_leaves)};
+                               .right_cover = cover_of(l, l->right[i], n_leaves),
+                               .gain = l->gain ? qn_tree_gain(l->gain[i]) : 0};
         if ((int64_t)l->decision[i] & IS_CATEGORY) {
             QN_TRY(add_category(r, l, n_sets, node));
         } else {

@@ -79,7 +79,7 @@ static bool flag_at(qn_json_value array, int64_t i)
 
 struct tree {
     int64_t n;
-    qn_json_value left, right, features, conditions, default_left, hessian, split_type;
+    qn_json_value left, right, features, conditions, default_left, hessian, gain, split_type;
     qn_json_value leaf_weights, base_weights;
     qn_json_value category_nodes, segments, sizes, categories;
     int64_t *set_of; /* per node: its place among category_nodes + 1 */
@@ -102,6 +102,7 @@ static qn_status open_tree(const struct reader *r, qn_json_value json, struct tr
                        .conditions = qn_json_get(json, "split_conditions"),
                        .default_left = qn_json_get(json, "default_left"),
                        .hessian = qn_json_get(json, "sum_hessian"),
+                       .gain = qn_json_get(json, "loss_changes"),
                        .split_type = qn_json_get(json, "split_type"),
                        .leaf_weights = qn_json_get(json, "leaf_weights"),
                        .base_weights = qn_json_get(json, "base_weights"),
@@ -120,6 +121,7 @@ static qn_status open_tree(const struct reader *r, qn_json_value json, struct tr
         return bad_tree(r, "its leaves are not as wide as the model's outputs");
     }
     if (!t->hessian || !same_size(t, t->hessian)) t->hessian = NULL;
+    if (!t->gain || !same_size(t, t->gain)) t->gain = NULL;
     t->set_of = qn_alloc_array(t->n, sizeof *t->set_of);
     t->number = qn_alloc_array(t->n, sizeof *t->number);
     t->queue = qn_alloc_array(t->n, sizeof *t->queue);
@@ -203,10 +205,10 @@ static qn_status read_leaf(struct reader *r, const struct tree *t, int64_t at, i
     return QN_OK;
 }
 
-static float cover_of(const struct tree *t, int64_t node)
+/* A cover or a gain; 0 where there is none. */
+static float weight_at(qn_json_value list, int64_t node)
 {
-    const float cover = float_at(t->hessian, node, 0);
-    return cover > 0 && cover <= FLT_MAX ? cover : 0;
+    return qn_tree_gain((double)float_at(list, node, 0));
 }
 
 /* Puts a child into the queue, or its leaf into the model. */
@@ -242,8 +244,9 @@ static qn_status read_node(struct reader *r, struct tree *t, int64_t place, int6
     node->feature = (int32_t)feature;
     QN_TRY(reach(r, t, left, n, is_category ? &node->right : &node->left));
     QN_TRY(reach(r, t, right, n, is_category ? &node->left : &node->right));
-    node->left_cover = cover_of(t, is_category ? right : left);
-    node->right_cover = cover_of(t, is_category ? left : right);
+    node->left_cover = weight_at(t->hessian, is_category ? right : left);
+    node->right_cover = weight_at(t->hessian, is_category ? left : right);
+    node->gain = weight_at(t->gain, at);
     if (is_category) return read_set(r, t, at, node);
     node->flags = flag_at(t->default_left, at) ? QN_NODE_DEFAULT_LEFT : 0;
     node->threshold = qn_xgboost_threshold(condition);

@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "model/tree_model.h"
 
+#include <float.h>
 #include <string.h>
 
 static bool grow(void **items, int64_t *room, int64_t n, int64_t more, size_t item_bytes)
@@ -30,6 +31,12 @@ static bool append(qn_tree_builder *builder, void *array, int64_t *room, int64_t
     if (builder->failed) return false;
     if (n > 0) memcpy((char *)grown + (size_t)at * item_bytes, items, (size_t)n * item_bytes);
     return true;
+}
+
+float qn_tree_gain(double gain)
+{
+    if (!(gain > 0)) return 0;
+    return gain < (double)FLT_MAX ? (float)gain : FLT_MAX;
 }
 
 int64_t qn_tree_builder_add_node(qn_tree_builder *builder, const qn_tree_node *node)

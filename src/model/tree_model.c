@@ -391,9 +391,19 @@ void qn_tree_model_path(const qn_tree_model *model, int32_t tree, const qn_matri
     qn_str_add_char(out, '\n');
 }
 
+void qn_tree_model_importance(const qn_tree_model *model, double *gains, int64_t *n_splits)
+{
+    memset(gains, 0, (size_t)model->n_features * sizeof *gains);
+    memset(n_splits, 0, (size_t)model->n_features * sizeof *n_splits);
+    for (int64_t i = 0; i < model->n_nodes; i++) {
+        gains[model->nodes[i].feature] += (double)model->nodes[i].gain;
+        n_splits[model->nodes[i].feature]++;
+    }
+}
+
 /* Bundle. */
 
-enum { FORMAT = 2 };
+enum { FORMAT = 3 };
 
 static void write_model(const qn_estimator *estimator, qn_writer *writer)
 {
@@ -423,9 +433,9 @@ static bool good_child(const qn_tree_model *model, int64_t n_leaves, int64_t par
     return child >= 0 ? child > parent && child < model->n_nodes : ~child < n_leaves;
 }
 
-static bool good_cover(float cover)
+static bool good_weight(float weight)
 {
-    return cover >= 0 && cover <= FLT_MAX;
+    return weight >= 0 && weight <= FLT_MAX;
 }
 
 static bool good_node(const qn_tree_model *model, int64_t n_leaves, int64_t i)
@@ -434,7 +444,8 @@ static bool good_node(const qn_tree_model *model, int64_t n_leaves, int64_t i)
     if (node->feature < 0 || node->feature >= model->n_features || node->flags < 0 ||
         node->flags > QN_NODE_FLAGS || !good_child(model, n_leaves, i, node->left) ||
         !good_child(model, n_leaves, i, node->right) || isnan(node->threshold) ||
-        !good_cover(node->left_cover) || !good_cover(node->right_cover)) {
+        !good_weight(node->left_cover) || !good_weight(node->right_cover) ||
+        !good_weight(node->gain) || node->reserved != 0) {
         return false;
     }
     return !(node->flags & QN_NODE_CATEGORY) ||

@@ -26,6 +26,8 @@ typedef struct qn_tree_node {
     int32_t flags;
     int32_t left, right;
     float left_cover, right_cover; /* weight of the training rows that went there; 0: not known */
+    float gain;                    /* by which the split lowered the training loss; 0: not known */
+    int32_t reserved;              /* 0 */
 } qn_tree_node;
 
 /* A set of codes 0 … n_codes-1: code c is bit c % 64 of words[first_word + c / 64]. */
@@ -94,6 +96,9 @@ double qn_tree_model_leaf_value(const qn_tree_model *model, int64_t leaf, int32_
  * text per feature. */
 void qn_tree_model_path(const qn_tree_model *model, int32_t tree, const qn_matrix *features,
                         int64_t row, const char *const *names, qn_str *out);
+/* Importance by feature (n_features, as in the model): the sum of the gains of its nodes, and how
+ * many nodes test it. */
+void qn_tree_model_importance(const qn_tree_model *model, double *gains, int64_t *n_splits);
 /* Whether a value goes left at a node. */
 bool qn_tree_model_goes_left(const qn_tree_model *model, const qn_tree_node *node, double value);
 /* Sums of all trees, `init` and averaging included, before scale and link: n_rows × n_outputs. */
@@ -121,6 +126,8 @@ typedef struct qn_tree_builder {
     bool failed;   /* out of memory; later additions do nothing */
 } qn_tree_builder; /* zero-initialise; release with qn_tree_builder_release() */
 
+/* A gain as nodes have it: 0 unless it is above 0. */
+float qn_tree_gain(double gain);
 /* Each returns the index of what was added (0 after a failure). */
 int64_t qn_tree_builder_add_node(qn_tree_builder *builder, const qn_tree_node *node);
 int64_t qn_tree_builder_add_values(qn_tree_builder *builder, const double *values, int32_t n);

@@ -12,14 +12,14 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "learn/tree/bins.h"
-#include "model/tree_model.h"
+#include "model/tree_prune.h"
 
 #include <math.h>
 #include <string.h>
 
 struct forest_params {
     int64_t n_estimators, max_depth, min_data_in_leaf;
-    double max_features;
+    double max_features, ccp_alpha;
     bool bootstrap, random_cuts;
 };
 
@@ -62,6 +62,17 @@ enum { AUTO_TREES = 0, STOP_CHECK_ROWS = 50000 };
          0,                                                                                       \
          NULL,                                                                                    \
          "depth of a tree; 0: no limit"},                                                         \
+        {"ccp_alpha",                                                                             \
+         QN_PARAM_FLOAT,                                                                          \
+         AT(ccp_alpha),                                                                           \
+         0,                                                                                       \
+         1e300,                                                                                   \
+         0,                                                                                       \
+         0,                                                                                       \
+         false,                                                                                   \
+         0,                                                                                       \
+         NULL,                                                                                    \
+         "cost of a leaf in pruning: impurity a split must take away; 0: trees are not pruned"},  \
     {                                                                                             \
         "min_data_in_leaf", QN_PARAM_INT, AT(min_data_in_leaf), 0, 1e9, 1, 20, true, 0, NULL,     \
             "rows in a leaf; 0: 1, and more for long tables"                                      \
@@ -114,7 +125,8 @@ struct tree {
 };
 
 struct cut {
-    double score;
+    double score, gain;
+    double left_weight;
     int32_t feature, bin;
 };
 
@@ -181,7 +193,7 @@ static void try_random_cut(struct tree *t, const struct pending *node, int32_t f
         squares += rest * rest;
     }
     if (all_weight - weight > 0) score += squares / (all_weight - weight);
-    if (score > best->score) *best = (struct cut){score, feature, bin};
+    if (score > best->score) *best = (struct cut){score, 0, weight, feature, bin};
 }
 
 /* Every cut of one feature: rows in the order of their bins, squares kept up row by row. */
@@ -230,7 +242,7 @@ static void try_all_cuts(struct tree *t, const struct pending *node, int32_t fea
         }
         const double score = (weight > 0 ? left_squares / weight : 0) +
                              (all_weight - weight > 0 ? right_squares / (all_weight - weight) : 0);
-        if (score > best->score) *best = (struct cut){score, feature, b};
+        if (score > best->score) *best = (struct cut){score, 0, weight, feature, b};
     }
 }
 
@@ -254,7 +266,8 @@ static struct cut find_cut(struct tree *t, const struct pending *node, double al
         }
         tried++;
     }
-    if (best.feature >= 0) t->gain[best.feature] += best.score - base;
+    best.gain = best.score - base;
+    if (best.feature >= 0) t->gain[best.feature] += best.gain;
     return best;
 }
 
@@ -353,7 +366,10 @@ static int32_t grow_node(struct tree *t, const struct pending *node)
     const qn_tree_node out = {.threshold = threshold_of(feature, cut.bin),
                               .feature = cut.feature,
                               .flags =
-                                  QN_NODE_DEFAULT_LEFT | (feature->categorical ? QN_NODE_CODE : 0)};
+                                  QN_NODE_DEFAULT_LEFT | (feature->categorical ? QN_NODE_CODE : 0),
+                              .left_cover = (float)cut.left_weight,
+                              .right_cover = (float)fmax(weight - cut.left_weight, 0),
+                              .gain = qn_tree_gain(cut.gain)};
     const int32_t index = (int32_t)qn_tree_builder_add_node(&t->builder, &out);
     link_parent(t, node, index);
     const int64_t n_left = partition(t, node, &cut);
@@ -447,6 +463,19 @@ static bool grow_tree(struct tree *t, uint64_t seed, int64_t number)
     return true;
 }
 
+/* Appends a finished tree, pruned. */
+static void append_pruned(const struct tree *t, double alpha, qn_tree_builder *forest,
+                          int32_t width)
+{
+    const qn_tree_builder *tree = &t->builder;
+    const qn_tree_span span = {.nodes = tree->nodes,
+                               .n_nodes = tree->n_nodes,
+                               .values = tree->values,
+                               .width = width,
+                               .root = tree->roots[0]};
+    if (qn_tree_prune_into(&span, alpha, forest, NULL) != QN_OK) forest->failed = true;
+}
+
 /* Appends a finished tree. */
 static void append(const struct tree *t, qn_tree_builder *forest, int32_t width)
 {
@@ -522,7 +551,11 @@ static qn_status grow_all(const struct forest *f, qn_tree_builder *model, double
         for (int64_t i = 0; i < n; i++) {
             no_memory |= trees[i].builder.failed;
             if (grown[i] && !*stopped && !no_memory) {
-                append(&trees[i], model, f->data->n_outputs);
+                if (f->params.ccp_alpha > 0) {
+                    append_pruned(&trees[i], f->params.ccp_alpha, model, f->data->n_outputs);
+                } else {
+                    append(&trees[i], model, f->data->n_outputs);
+                }
                 for (int64_t j = 0; j < f->bins->n_features; j++) {
                     gain[j] += trees[i].gain[j];
                 }

@@ -442,7 +442,8 @@ static void emit(qn_grower *grower, qn_tree_builder *builder)
         const struct leaf *leaf = &grower->leaves[grower->split_up[i]];
         qn_tree_node out = {.feature = leaf->split.feature,
                             .left_cover = (float)grower->leaves[leaf->left].n,
-                            .right_cover = (float)grower->leaves[leaf->right].n};
+                            .right_cover = (float)grower->leaves[leaf->right].n,
+                            .gain = qn_tree_gain(leaf->split.gain)};
         if (grower->bins->features[out.feature].categorical) {
             out.flags = QN_NODE_CATEGORY;
             out.threshold = (double)qn_tree_builder_add_set(builder, leaf->split.set);

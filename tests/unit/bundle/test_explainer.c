@@ -252,7 +252,7 @@ static void parts_of_an_imported_model_are_its_shap_values(void **state)
     snprintf(path, sizeof path, "%s/tests/golden/trees/lightgbm_binary_sigmoid.txt.expected",
              getenv("QUERN_SOURCE"));
     FILE *rows = fopen(path, "r");
-    snprintf(path, sizeof path, "%s/tests/golden/shap/lightgbm_binary_sigmoid.txt.values",
+    snprintf(path, sizeof path, "%s/tests/golden/explain/lightgbm_binary_sigmoid.txt.values",
              getenv("QUERN_SOURCE"));
     FILE *values = fopen(path, "r");
     int n_features, n_outputs, n_rows;

@@ -228,7 +228,7 @@ static void long_paths_still_add_up(void **state)
     const int32_t end = ~(int32_t)qn_tree_builder_add_values(&builder, &one, 1);
     const int32_t out = ~(int32_t)qn_tree_builder_add_values(&builder, &zero, 1);
     for (int i = 0; i < LENGTH; i++) {
-        const qn_tree_node node = {0.5, i, 0, i + 1 < LENGTH ? i + 1 : end, out, 1, 1};
+        const qn_tree_node node = {0.5, i, 0, i + 1 < LENGTH ? i + 1 : end, out, 1, 1, 0, 0};
         (void)qn_tree_builder_add_node(&builder, &node);
     }
     qn_tree_builder_add_tree(&builder, 0);
@@ -257,7 +257,7 @@ static void trees_that_share_nodes_are_refused(void **state)
     const int32_t leaf = ~(int32_t)qn_tree_builder_add_values(&builder, &zero, 1);
     for (int i = 0; i < 60; i++) { /* 2^60 ways down */
         const int32_t next = i < 59 ? i + 1 : leaf;
-        const qn_tree_node node = {0.5, 0, 0, next, next, 1, 1};
+        const qn_tree_node node = {0.5, 0, 0, next, next, 1, 1, 0, 0};
         (void)qn_tree_builder_add_node(&builder, &node);
     }
     qn_tree_builder_add_tree(&builder, 0);
@@ -336,7 +336,7 @@ static void check_values(const char *name)
     struct golden g = {0};
     int n_rows, k, width;
     qn_error err = {0};
-    double *expected = read_numbers("shap", name, ".values", &n_rows, &k, &width);
+    double *expected = read_numbers("explain", name, ".values", &n_rows, &k, &width);
     CHECK(expected != NULL);
     open_golden(name, &g);
     const qn_tree_model *model = qn_tree_model_of(g.imported.estimator);
@@ -364,7 +364,7 @@ static void check_interactions(const char *name)
     struct golden g = {0};
     int n_rows, k, width;
     qn_error err = {0};
-    double *expected = read_numbers("shap", name, ".interactions", &n_rows, &k, &width);
+    double *expected = read_numbers("explain", name, ".interactions", &n_rows, &k, &width);
     if (!expected) return;
     open_golden(name, &g);
     const int64_t n = qn_tree_model_of(g.imported.estimator)->n_features;
@@ -390,7 +390,7 @@ static void values_equal_those_of_lightgbm_and_xgboost(void **state)
     (void)state;
     char folder[512];
     int n = 0;
-    snprintf(folder, sizeof folder, "%s/tests/golden/shap", getenv("QUERN_SOURCE"));
+    snprintf(folder, sizeof folder, "%s/tests/golden/explain", getenv("QUERN_SOURCE"));
     DIR *names = opendir(folder);
     CHECK(names != NULL);
     for (const struct dirent *entry; (entry = readdir(names));) {

@@ -2,6 +2,7 @@
 /* Trees seen from outside: what learners fit and predict against brute force over the same rows. */
 #include "automl/fold.h"
 #include "learn/learner.h"
+#include "model/tree_model.h"
 
 #include "tables.h"
 
@@ -482,6 +483,89 @@ static void a_forest_is_the_mean_of_varied_trees(void **state)
     release_world(&w);
 }
 
+static int n_distinct(const double *values, int64_t n)
+{
+    int found = 0;
+    for (int64_t i = 0; i < n; i++) {
+        bool is_new = true;
+        for (int64_t j = 0; j < i && is_new; j++) {
+            is_new = values[j] != values[i];
+        }
+        found += is_new;
+    }
+    return found;
+}
+
+/* The numbers are those of tests/unit/model/test_tree_prune.c; here, that the parameter is heard.
+ */
+static void pruning_leaves_fewer_leaves(void **state)
+{
+    (void)state;
+    struct world w;
+    static double full[ROWS_MAX], some[ROWS_MAX], none[ROWS_MAX];
+    const char *const tree = "n_estimators=1,bootstrap=false,max_features=1,ccp_alpha=";
+    char settings[128];
+    for (int task = 0; task < 2; task++) {
+        const char *const alpha = task ? "0.01" : "0.1"; /* Gini impurity; variance */
+        make_numbers(&w, task ? "binary" : "regression", false);
+        snprintf(settings, sizeof settings, "%s0", tree);
+        fit_predict(&w, "random_forest", settings, full);
+        snprintf(settings, sizeof settings, "%s%s", tree, alpha);
+        fit_predict(&w, "random_forest", settings, some);
+        snprintf(settings, sizeof settings, "%s%s", tree, "1e9");
+        fit_predict(&w, "random_forest", settings, none);
+        CHECK_INT(n_distinct(none, w.n), 1);
+        /* Pure leaves of two classes come to be mixed; leaves of numbers come to be fewer. */
+        CHECK(n_distinct(some, w.n) > (task ? n_distinct(full, w.n) : 1));
+        CHECK(task || n_distinct(some, w.n) < n_distinct(full, w.n));
+        release_world(&w);
+    }
+}
+
+/* A node's rows are those that its parent sent there. */
+static void check_nodes(const qn_tree_model *model, double n_rows)
+{
+    for (int32_t t = 0; t < model->n_trees; t++) {
+        if (model->roots[t] < 0) continue;
+        const qn_tree_node *root = &model->nodes[model->roots[t]];
+        CHECK_NEAR((double)root->left_cover + (double)root->right_cover, n_rows, 1e-3);
+    }
+    for (int64_t i = 0; i < model->n_nodes; i++) {
+        const qn_tree_node *node = &model->nodes[i];
+        CHECK(node->gain > 0 && node->left_cover > 0 && node->right_cover > 0);
+        for (int side = 0; side < 2; side++) {
+            const int32_t at = side ? node->right : node->left;
+            if (at < 0) continue;
+            const double cover = (double)(side ? node->right_cover : node->left_cover);
+            const qn_tree_node *child = &model->nodes[at];
+            CHECK_NEAR((double)child->left_cover + (double)child->right_cover, cover, 1e-3);
+        }
+    }
+}
+
+static void nodes_know_their_rows_and_gains(void **state)
+{
+    (void)state;
+    struct world w;
+    qn_error err = {0};
+    make_numbers(&w, "binary", false);
+    const char *const names[] = {"random_forest", "extra_trees", "gbdt"};
+    for (int i = 0; i < 3; i++) {
+        qn_learn_result result = {0};
+        const qn_learner *learner = qn_learner_find(names[i]);
+        void *params = qn_alloc_array(1, learner->params_bytes);
+        qn_params_init(learner, params);
+        const qn_learn_request request = {
+            .data = &w.folds.folds[0].data, .params = params, .seed = 3};
+        CHECK_OK(learner->fit(&request, &result, &err));
+        check_nodes(qn_tree_model_of(result.estimator), (double)w.folds.folds[0].data.train.n_rows);
+        qn_estimator_free(result.estimator);
+        qn_free(result.importance);
+        qn_free(params);
+    }
+    release_world(&w);
+}
+
 static void probabilities_of_pure_leaves_are_certain(void **state)
 {
     (void)state;
@@ -499,10 +583,13 @@ static void probabilities_of_pure_leaves_are_certain(void **state)
     release_world(&w);
 }
 
-RUN_TESTS(
-    TEST(one_split_of_numbers_is_the_best_of_all), TEST(one_split_of_classes_takes_a_newton_step),
-    TEST(limits_on_leaves_depth_and_rows_are_kept), TEST(shrinkage_and_penalties_shrink),
-    TEST(more_rounds_fit_the_training_rows_better), TEST(bins_cut_many_values_into_equal_shares),
-    TEST(a_set_of_levels_is_split_from_the_others), TEST(few_levels_are_split_one_from_the_rest),
-    TEST(a_tree_without_limits_knows_its_rows_by_heart), TEST(a_forest_is_the_mean_of_varied_trees),
-    TEST(probabilities_of_pure_leaves_are_certain))
+RUN_TESTS(TEST(one_split_of_numbers_is_the_best_of_all),
+          TEST(one_split_of_classes_takes_a_newton_step),
+          TEST(limits_on_leaves_depth_and_rows_are_kept), TEST(shrinkage_and_penalties_shrink),
+          TEST(more_rounds_fit_the_training_rows_better),
+          TEST(bins_cut_many_values_into_equal_shares),
+          TEST(a_set_of_levels_is_split_from_the_others),
+          TEST(few_levels_are_split_one_from_the_rest),
+          TEST(a_tree_without_limits_knows_its_rows_by_heart),
+          TEST(a_forest_is_the_mean_of_varied_trees), TEST(pruning_leaves_fewer_leaves),
+          TEST(nodes_know_their_rows_and_gains), TEST(probabilities_of_pure_leaves_are_certain))

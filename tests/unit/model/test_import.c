@@ -137,6 +137,38 @@ static void a_row_alone_and_in_a_block_gives_the_same_bits(void **state)
     for_each_golden(check_blocks);
 }
 
+static void check_importance(const struct golden *g, const char *name)
+{
+    char path[1024];
+    qn_imported imported;
+    double gains[16], expected;
+    int64_t n_splits[16];
+    snprintf(path, sizeof path, "%s/tests/golden/explain/%s.importance", getenv("QUERN_SOURCE"),
+             name);
+    FILE *file = fopen(path, "r");
+    if (!file && strstr(name, "two_targets")) return;
+    CHECK(file != NULL);
+    import_golden(g, &imported);
+    const qn_tree_model *model = qn_tree_model_of(imported.estimator);
+    qn_tree_model_importance(model, gains, n_splits);
+    for (int f = 0; f < g->n_features; f++) {
+        CHECK(fscanf(file, "%lf", &expected) == 1);
+        CHECK_NEAR(f < model->n_features ? gains[f] : 0, expected, 1e-5 * fmax(1, expected));
+    }
+    for (int f = 0; f < g->n_features; f++) {
+        CHECK(fscanf(file, "%lf", &expected) == 1);
+        CHECK_INT(f < model->n_features ? n_splits[f] : 0, (int64_t)expected);
+    }
+    fclose(file);
+    qn_imported_release(&imported);
+}
+
+static void importances_are_those_of_the_originals(void **state)
+{
+    (void)state;
+    for_each_golden(check_importance);
+}
+
 static void check_round_trip(const struct golden *g, const char *name)
 {
     qn_imported imported;
@@ -349,6 +381,7 @@ static void importing_survives_running_out_of_memory(void **state)
 
 RUN_TESTS(TEST(imported_models_predict_what_the_originals_do),
           TEST(a_row_alone_and_in_a_block_gives_the_same_bits),
+          TEST(importances_are_those_of_the_originals),
           TEST(imported_models_survive_writing_and_reading),
           TEST(damaged_models_are_refused_in_one_line), TEST(the_kernels_give_the_same_bytes),
           TEST(thresholds_of_xgboost_become_exact_ones_of_doubles),

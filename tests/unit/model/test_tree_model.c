@@ -14,7 +14,7 @@ static int32_t add_leaf(qn_tree_builder *builder, double value)
 static int32_t add_split(qn_tree_builder *builder, int32_t feature, double threshold, int32_t flags,
                          int32_t left, int32_t right)
 {
-    const qn_tree_node node = {threshold, feature, flags, left, right, 0, 0};
+    const qn_tree_node node = {threshold, feature, flags, left, right, 0, 0, 0, 0};
     return (int32_t)qn_tree_builder_add_node(builder, &node);
 }
 
@@ -304,9 +304,9 @@ static qn_status read_with(const qn_tree_node *node)
 static void nodes_that_would_lead_astray_are_refused(void **state)
 {
     (void)state;
-    const qn_tree_node good = {0.5, 2, 0, ~0, ~1, 3, 4};
+    const qn_tree_node good = {0.5, 2, 0, ~0, ~1, 3, 4, 1, 0};
     CHECK_INT(read_with(&good), QN_OK);
-    qn_tree_node bad[] = {good, good, good, good, good, good, good, good, good, good};
+    qn_tree_node bad[] = {good, good, good, good, good, good, good, good, good, good, good, good};
     bad[0].feature = 3;
     bad[1].feature = -1;
     bad[2].left = 0;                 /* itself: a walk without end */
@@ -317,6 +317,8 @@ static void nodes_that_would_lead_astray_are_refused(void **state)
     bad[7].left_cover = -1;          /* weights are not below 0 */
     bad[8].threshold = QN_NA;        /* nothing to compare with */
     bad[9].right_cover = INFINITY;   /* … nor without end */
+    bad[10].gain = -0.5F;            /* nor are gains */
+    bad[11].reserved = 1;            /* a later format */
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK_INT(read_with(&bad[i]), QN_ERR_DATA);
     }

@@ -3,10 +3,11 @@
 """SHAP values and interaction values of the models in tests/golden/trees, by the libraries that
 made them, for the first rows of NAME.expected beside each:
 
-    python3 tests/golden/shap/generate.py
+    python3 tests/golden/explain/generate.py
 
 writes NAME.values (rows, outputs, features + 1; the expected value last) and, for XGBoost,
-NAME.interactions (rows, outputs, (features + 1)^2). Linear leaves have none."""
+NAME.interactions (rows, outputs, (features + 1)^2). Linear leaves have none. NAME.importance has
+two lines of all models: total gain and number of splits by feature."""
 import pathlib
 
 import lightgbm as lgb
@@ -31,9 +32,27 @@ def write(path, values, n_outputs, width):
                     encoding="ascii")
 
 
+def importance(path, n_features):
+    if path.name.startswith("lightgbm"):
+        booster = lgb.Booster(model_file=str(path))
+        lines = [booster.feature_importance("gain"), booster.feature_importance("split")]
+    else:
+        booster = xgb.Booster(model_file=str(path))
+        scores = [booster.get_score(importance_type=t) for t in ("total_gain", "weight")]
+        names = booster.feature_names or [f"f{i}" for i in range(n_features)]
+        lines = [[s.get(name, 0) for name in names] for s in scores]
+    (HERE / (path.name + ".importance")).write_text(
+        "\n".join(" ".join(repr(float(v)) for v in line) for line in lines) + "\n",
+        encoding="ascii")
+
+
 def main():
     for path in sorted((HERE.parent / "trees").iterdir()):
-        if path.suffix == ".expected" or "linear_tree" in path.name:
+        if path.suffix == ".expected":
+            continue
+        if "two_targets" not in path.name:  # XGBoost has none of vector leaves
+            importance(path, first_rows(path.with_name(path.name + ".expected"))[0].shape[1])
+        if "linear_tree" in path.name:
             continue
         x, n_outputs = first_rows(path.with_name(path.name + ".expected"))
         width = x.shape[1] + 1
