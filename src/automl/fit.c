@@ -690,7 +690,16 @@ static qn_status explain(struct fit *fit, const qn_binding *binding, const int32
                                             .seed = (uint64_t)fit->request.seed,
                                             .pool = fit->pool,
                                             .stop = &stop};
-    return qn_permutation_importance(&question, fit->importance, fit->importance_error, err);
+    QN_TRY(qn_permutation_importance(&question, fit->importance, fit->importance_error, err));
+    int64_t n_left_out = 0;
+    for (int64_t f = 0; f < n; f++) {
+        n_left_out += isnan(fit->importance[f]);
+    }
+    if (n_left_out > 0) {
+        qn_str_addf(&fit->notes, "importances of %lld of %lld columns are left out: time was up\n",
+                    (long long)n_left_out, (long long)n);
+    }
+    return QN_OK;
 }
 
 /* Without test rows, importance is asked on the validation rows of the first fold; the models of

@@ -51,6 +51,7 @@ static const char style[] =
     "pre{background:var(--card);border-radius:8px;padding:12px 14px;overflow-x:auto;"
     "font-size:.88rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;"
     "font-size:.92rem}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}"
+    "@media(max-width:480px){table{font-size:.82rem}th,td{padding:5px}}"
     "@media print{main{max-width:none;padding:0}section{break-inside:avoid-page}"
     "body{font-size:11px}.scroll{overflow:visible}}";
 

@@ -223,6 +223,26 @@ void qn_report_curves(const qn_report_request *request, qn_str *out)
     qn_str_add(out, "</div></section>");
 }
 
+/* What says nothing is left empty: rounds of a model without, the weight of a model not chosen. */
+static void leaderboard_numbers(const qn_leaderboard_entry *e, qn_str *out)
+{
+    qn_str_add(out, "<td>");
+    qn_html_number(out, e->cv_score);
+    qn_str_add(out, "</td><td>");
+    qn_html_number(out, e->std_error);
+    qn_str_add(out, "</td><td>");
+    if (isfinite(e->fit_seconds)) qn_str_addf(out, "%.2f", e->fit_seconds);
+    qn_str_add(out, "</td><td>");
+    if (isfinite(e->predict_us_per_row)) qn_str_addf(out, "%.1f", e->predict_us_per_row);
+    qn_str_add(out, "</td><td>");
+    if (e->n_rounds > 0) qn_str_addf(out, "%lld", (long long)e->n_rounds);
+    qn_str_add(out, "</td><td class=\"weight\">");
+    if (e->weight > 0) {
+        qn_str_addf(out, "<i style=\"width:%.0f%%\"></i>%.2f", 100 * e->weight, e->weight);
+    }
+    qn_str_add(out, "</td>");
+}
+
 void qn_report_leaderboard(const qn_report_request *request, qn_str *out)
 {
     const qn_record *r = request->record;
@@ -242,17 +262,9 @@ void qn_report_leaderboard(const qn_report_request *request, qn_str *out)
         qn_html_text(out, e->params);
         qn_str_add(out, "\">");
         qn_html_text(out, e->name);
-        const double numbers[4] = {e->cv_score, e->std_error, e->fit_seconds,
-                                   e->predict_us_per_row};
         qn_str_add(out, "</th>");
-        for (int n = 0; n < 4; n++) {
-            qn_str_add(out, "<td>");
-            qn_html_number(out, numbers[n]);
-            qn_str_add(out, "</td>");
-        }
-        qn_str_addf(
-            out, "<td>%lld</td><td class=\"weight\"><i style=\"width:%.0f%%\"></i>%.2f</td></tr>",
-            (long long)e->n_rounds, 100 * e->weight, e->weight);
+        leaderboard_numbers(e, out);
+        qn_str_add(out, "</tr>");
     }
     qn_str_add(out, "</table></div>");
     if (r->n_leaderboard > 40) {
