@@ -18,8 +18,9 @@ struct search {
     double parent_gain;
     double lambda;
     bool constrained; /* leaf values are bounded: gains come from the values */
-    int64_t sums[QN_GROUP_CODES];
-    double scores[QN_GROUP_CODES];
+    /* Of the cuts that are looked at: sums on the left, in units, and scores, as bits. */
+    int32_t g[QN_GROUP_CODES], h[QN_GROUP_CODES], scores[QN_GROUP_CODES];
+    float room[QN_GROUP_CODES];
 };
 
 static double shrink_l1(double g, double alpha)
@@ -52,41 +53,54 @@ static double gain_of_value(const qn_grow_params *p, double g, double h, double 
     return -(2 * shrink_l1(g, p->reg_alpha) * value + (h + lambda) * value * value);
 }
 
-/* Scores of cuts: per cut the sum over both sides of g² / (h + λ), in units of the gradient. The
- * loop is compiled twice; its operations are the same, so are its results. */
-static inline __attribute__((always_inline)) void
-score_cuts_with(const int64_t *restrict sums, int32_t n, int64_t all, int64_t add, double alpha,
-                double lambda, double unit_h, double *restrict scores)
+/* What scores of cuts are made from, in units. */
+struct scoring {
+    int32_t add_g, add_h; /* go left as well */
+    int32_t g, h;         /* of the leaf */
+    float alpha, lambda;
+};
+
+/* Scores of n cuts: per cut the sum over both sides of g² / (h + λ), as floats, whose bits order
+ * them since they are not below 0: they only find the cut, its gain is worked out in doubles.
+ * Returns the largest. The loop is compiled twice; its operations are the same, so are its
+ * results. */
+static inline __attribute__((always_inline)) int32_t
+score_cuts_with(const int32_t *restrict gs, const int32_t *restrict hs, int32_t n,
+                const struct scoring *with, float *restrict room, int32_t *restrict scores)
 {
+    const struct scoring w = *with;
     for (int32_t i = 0; i < n; i++) {
-        const int64_t left = sums[i] + add, right = all - left;
-        const double lg = fabs((double)(int32_t)(left >> 32)) - alpha;
-        const double rg = fabs((double)(int32_t)(right >> 32)) - alpha;
-        const double lh = (double)(int32_t)left * unit_h + lambda;
-        const double rh = (double)(int32_t)right * unit_h + lambda;
-        const double l = lg > 0 ? lg : 0, r = rg > 0 ? rg : 0;
-        scores[i] = l * l / lh + r * r / rh;
+        const int32_t left_g = gs[i] + w.add_g, left_h = hs[i] + w.add_h;
+        const float lg = fabsf((float)left_g) - w.alpha,
+                    rg = fabsf((float)(w.g - left_g)) - w.alpha;
+        const float lh = (float)left_h + w.lambda, rh = (float)(w.h - left_h) + w.lambda;
+        /* The larger of x and 0 is half of x + |x|, without a branch. */
+        const float l = 0.5F * (lg + fabsf(lg)), r = 0.5F * (rg + fabsf(rg));
+        room[i] = l * l / lh + r * r / rh;
     }
+    memcpy(scores, room, (size_t)n * sizeof *scores);
+    int32_t most = 0;
+    for (int32_t i = 0; i < n; i++) {
+        most = scores[i] > most ? scores[i] : most;
+    }
+    return most;
 }
 
 #ifdef WIDE
-WIDE static void score_cuts_wide(const int64_t *sums, int32_t n, int64_t all, int64_t add,
-                                 double alpha, double lambda, double unit_h, double *scores)
+WIDE static int32_t score_cuts_wide(const int32_t *gs, const int32_t *hs, int32_t n,
+                                    const struct scoring *with, float *room, int32_t *scores)
 {
-    score_cuts_with(sums, n, all, add, alpha, lambda, unit_h, scores);
+    return score_cuts_with(gs, hs, n, with, room, scores);
 }
 #endif
 
-static void score_cuts(const int64_t *sums, int32_t n, int64_t all, int64_t add, double alpha,
-                       double lambda, double unit_h, double *scores)
+static int32_t score_cuts(const int32_t *gs, const int32_t *hs, int32_t n,
+                          const struct scoring *with, float *room, int32_t *scores)
 {
 #ifdef WIDE
-    if (__builtin_cpu_supports("avx2")) {
-        score_cuts_wide(sums, n, all, add, alpha, lambda, unit_h, scores);
-        return;
-    }
+    if (__builtin_cpu_supports("avx2")) return score_cuts_wide(gs, hs, n, with, room, scores);
 #endif
-    score_cuts_with(sums, n, all, add, alpha, lambda, unit_h, scores);
+    return score_cuts_with(gs, hs, n, with, room, scores);
 }
 
 /* Gain of one cut, with everything that bounds leaf values; -1 when it is not allowed. */
@@ -106,51 +120,95 @@ static double constrained_gain(const struct search *s, int32_t feature, int64_t 
            s->parent_gain - p->min_split_gain;
 }
 
-/* The best of cuts behind bins first … last; sums[bin - base] is what stands up to and with each
- * bin; `add` goes left as well. */
+/* Gain of sending these sums left; -1 when a side would be too small. */
+static double gain_of(const struct search *s, int32_t feature, int64_t left)
+{
+    const qn_split_request *r = s->r;
+    const double lh_units = (double)qn_sum_hessian(left);
+    if (lh_units < s->least_h || (double)r->h - lh_units < s->least_h) return -1;
+    if (s->constrained) return constrained_gain(s, feature, left);
+    const double alpha = r->params->reg_alpha;
+    const double lg = shrink_l1((double)qn_sum_gradient(left) * r->unit_g, alpha);
+    const double rg = shrink_l1((double)(r->g - qn_sum_gradient(left)) * r->unit_g, alpha);
+    const double lh = lh_units * r->unit_h + s->lambda;
+    const double rh = ((double)r->h - lh_units) * r->unit_h + s->lambda;
+    return lg * lg / lh + rg * rg / rh - s->parent_gain - r->params->min_split_gain;
+}
+
+static int64_t left_of(const struct search *s, int32_t i, int64_t add)
+{
+    return s->g[i] * (INT64_C(1) << 32) + s->h[i] + add;
+}
+
+/* The most that floats may understate a score by. */
+static const double score_error = 1e-6;
+
+/* Number of the best cut of first … last, or -1 when none gains more than `least`. */
+static int32_t best_cut(struct search *s, int32_t first, int32_t last, int64_t add, double least)
+{
+    const qn_split_request *r = s->r;
+    const struct scoring with = {.add_g = (int32_t)qn_sum_gradient(add),
+                                 .add_h = (int32_t)qn_sum_hessian(add),
+                                 .g = (int32_t)r->g,
+                                 .h = (int32_t)r->h,
+                                 .alpha = (float)fmin(r->params->reg_alpha / r->unit_g, 1e30),
+                                 .lambda = (float)fmin(s->lambda / r->unit_h, 1e30)};
+    const int32_t n = last - first + 1;
+    const int32_t most = score_cuts(s->g + first, s->h + first, n, &with, s->room, s->scores);
+    float score;
+    memcpy(&score, &most, sizeof score);
+    const double gain = (double)score * (1 + score_error) * r->unit_g * (r->unit_g / r->unit_h) -
+                        s->parent_gain - r->params->min_split_gain;
+    if (!(gain > least)) return -1;
+    int32_t at = 0;
+    while (s->scores[at] != most) {
+        at++;
+    }
+    return first + at;
+}
+
+static int32_t best_constrained_cut(const struct search *s, int32_t feature, int32_t first,
+                                    int32_t last, int64_t add, double least)
+{
+    int32_t at = -1;
+    for (int32_t i = first; i <= last; i++) {
+        const double gain = constrained_gain(s, feature, left_of(s, i, add));
+        if (gain <= least) continue;
+        least = gain;
+        at = i;
+    }
+    return at;
+}
+
+/* The best of cuts behind bins first … last; g[bin - base] and h[bin - base] are what stands up to
+ * and with each bin; `add` goes left as well. */
 static void scan(struct search *s, int32_t feature, int32_t base, int32_t first, int32_t last,
                  int64_t add, bool missing_left, qn_split *best)
 {
-    const qn_split_request *r = s->r;
-    const int64_t *sums = s->sums;
-    const double most = (double)r->h - s->least_h;
+    const int64_t add_h = qn_sum_hessian(add);
+    const double most = (double)s->r->h - s->least_h;
     first -= base;
     last -= base;
-    while (first <= last && (double)qn_sum_hessian(sums[first] + add) < s->least_h) {
+    while (first <= last && (double)(s->h[first] + add_h) < s->least_h) {
         first++;
     }
-    while (first <= last && (double)qn_sum_hessian(sums[last] + add) > most) {
+    while (first <= last && (double)(s->h[last] + add_h) > most) {
         last--;
     }
     if (first > last) return;
-    double gain = -1;
-    int32_t at = first;
-    if (s->constrained) {
-        for (int32_t i = first; i <= last; i++) {
-            const double found = constrained_gain(s, feature, sums[i] + add);
-            if (found <= gain) continue;
-            gain = found;
-            at = i;
-        }
-    } else {
-        const int64_t all = r->g * (INT64_C(1) << 32) + r->h;
-        score_cuts(sums + first, last - first + 1, all, add, r->params->reg_alpha / r->unit_g,
-                   s->lambda, r->unit_h, s->scores);
-        double score = s->scores[0];
-        for (int32_t i = 1; i <= last - first; i++) {
-            if (s->scores[i] <= score) continue;
-            score = s->scores[i];
-            at = first + i;
-        }
-        gain = score * r->unit_g * r->unit_g - s->parent_gain - r->params->min_split_gain;
-    }
+    const int32_t at = s->constrained
+                           ? best_constrained_cut(s, feature, first, last, add, best->gain)
+                           : best_cut(s, first, last, add, best->gain);
+    if (at < 0) return;
+    const int64_t left = left_of(s, at, add);
+    const double gain = gain_of(s, feature, left);
     if (!(gain > best->gain)) return;
     *best = (qn_split){.gain = gain,
                        .feature = feature,
                        .bin = base + at,
                        .missing_left = missing_left,
-                       .left_g = qn_sum_gradient(sums[at] + add),
-                       .left_h = qn_sum_hessian(sums[at] + add)};
+                       .left_g = qn_sum_gradient(left),
+                       .left_h = qn_sum_hessian(left)};
 }
 
 /* extra_trees: one random cut between the values that occur; 0: there is none. */
@@ -182,7 +240,9 @@ static void search_numbers(struct search *s, int32_t feature, const int64_t *cel
     for (int32_t base = 1; base <= last; base += QN_GROUP_CODES) { /* one step but for wide ones */
         const int32_t end = base + QN_GROUP_CODES < n_bins ? base + QN_GROUP_CODES : n_bins;
         for (int32_t bin = base; bin < end; bin++) {
-            s->sums[bin - base] = sum += cells[bin];
+            sum += cells[bin];
+            s->g[bin - base] = (int32_t)qn_sum_gradient(sum);
+            s->h[bin - base] = (int32_t)qn_sum_hessian(sum);
         }
         const int32_t from = first > base ? first : base, to = last < end - 1 ? last : end - 1;
         scan(s, feature, base, from, to, 0, false, best);
@@ -207,21 +267,6 @@ static void set_code(qn_split *split, int32_t bin)
 {
     const int32_t code = bin - 1;
     split->set[code >> 6] |= UINT64_C(1) << (code & 63);
-}
-
-/* Gain of sending these sums left; -1 when a side would be too small. */
-static double gain_of(const struct search *s, int32_t feature, int64_t left)
-{
-    const qn_split_request *r = s->r;
-    const double lh_units = (double)qn_sum_hessian(left);
-    if (lh_units < s->least_h || (double)r->h - lh_units < s->least_h) return -1;
-    if (s->constrained) return constrained_gain(s, feature, left);
-    const double alpha = r->params->reg_alpha;
-    const double lg = shrink_l1((double)qn_sum_gradient(left) * r->unit_g, alpha);
-    const double rg = shrink_l1((double)(r->g - qn_sum_gradient(left)) * r->unit_g, alpha);
-    const double lh = lh_units * r->unit_h + s->lambda;
-    const double rh = ((double)r->h - lh_units) * r->unit_h + s->lambda;
-    return lg * lg / lh + rg * rg / rh - s->parent_gain - r->params->min_split_gain;
 }
 
 /* One level against the rest while there are few; otherwise levels sorted by their gradient over
