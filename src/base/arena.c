@@ -46,6 +46,26 @@ char *qn_arena_strdup(qn_arena *arena, const char *text)
     return qn_arena_strndup(arena, text, strlen(text));
 }
 
+void qn_arena_reset(qn_arena *arena)
+{
+    struct qn_arena_block *kept = NULL;
+    for (struct qn_arena_block *block = arena->blocks; block;) {
+        struct qn_arena_block *previous = block->previous;
+        if (!kept && arena->end == (char *)(block + 1) + BLOCK_BYTES) {
+            kept = block;
+        } else {
+            qn_free(block);
+        }
+        block = previous;
+    }
+    char *next = kept ? (char *)(kept + 1) : NULL;
+    if (kept) {
+        memset(next, 0, (size_t)(arena->next - next)); /* only what was given away */
+        kept->previous = NULL;
+    }
+    *arena = (qn_arena){.blocks = kept, .next = next, .end = kept ? arena->end : NULL};
+}
+
 void qn_arena_release(qn_arena *arena)
 {
     for (struct qn_arena_block *block = arena->blocks; block;) {

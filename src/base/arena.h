@@ -19,6 +19,8 @@ typedef struct qn_arena {
 void *qn_arena_array(qn_arena *arena, int64_t count, size_t item_bytes);
 char *qn_arena_strndup(qn_arena *arena, const char *text, size_t bytes);
 char *qn_arena_strdup(qn_arena *arena, const char *text);
+/* Forgets every allocation but keeps a block for the next ones: for work that comes again. */
+void qn_arena_reset(qn_arena *arena);
 void qn_arena_release(qn_arena *arena);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-qn_status qn_file_map_open(const char *path, qn_file_map *out, qn_error *err)
+/* Anonymous memory with the file's bytes; MAP_FAILED with errno set. The file may shrink while it
+ * is read. */
+static void *read_copy(int fd, size_t bytes)
+{
+    uint8_t *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (size_t at = 0; data != MAP_FAILED && at < bytes;) {
+        const ssize_t n = read(fd, data + at, bytes - at);
+        if (n > 0) {
+            at += (size_t)n;
+        } else if (n == 0 || errno != EINTR) {
+            const int saved = n == 0 ? EAGAIN : errno;
+            munmap(data, bytes);
+            errno = saved;
+            return MAP_FAILED;
+        }
+    }
+    return data;
+}
+
+static qn_status open_map(const char *path, bool copy, qn_file_map *out, qn_error *err)
 {
     *out = (qn_file_map){0};
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -26,15 +46,26 @@ qn_status qn_file_map_open(const char *path, qn_file_map *out, qn_error *err)
     } else if (!S_ISREG(info.st_mode)) {
         status = qn_fail(err, QN_ERR_IO, "%s: not a regular file", path);
     } else if (info.st_size > 0) {
-        void *data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        const size_t bytes = (size_t)info.st_size;
+        void *data = copy ? read_copy(fd, bytes) : mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         if (data == MAP_FAILED) {
             status = qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
         } else {
-            *out = (qn_file_map){data, (size_t)info.st_size};
+            *out = (qn_file_map){data, bytes};
         }
     }
     close(fd);
     return status;
+}
+
+qn_status qn_file_map_open(const char *path, qn_file_map *out, qn_error *err)
+{
+    return open_map(path, false, out, err);
+}
+
+qn_status qn_file_map_copy(const char *path, qn_file_map *out, qn_error *err)
+{
+    return open_map(path, true, out, err);
 }
 
 void qn_file_map_drop(const qn_file_map *map, const void *begin, const void *end)

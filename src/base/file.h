@@ -15,6 +15,9 @@ typedef struct qn_file_map {
 
 QN_MUST_CHECK
 qn_status qn_file_map_open(const char *path, qn_file_map *out, qn_error *err);
+/* The same, of a copy in memory: what is done to the file afterwards does not reach it. */
+QN_MUST_CHECK
+qn_status qn_file_map_copy(const char *path, qn_file_map *out, qn_error *err);
 /* Lets whole pages between begin and end go; a later access reads them again. */
 void qn_file_map_drop(const qn_file_map *map, const void *begin, const void *end);
 void qn_file_unmap(qn_file_map *map);

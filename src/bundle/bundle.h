@@ -23,12 +23,18 @@ QN_MUST_CHECK
 qn_status qn_bundle_write_plain(const qn_imported *model, const qn_import_request *request,
                                 const char *command, qn_error *err);
 
+/* As qn_model_open(), with the file read into memory: what is done to it afterwards does not reach
+ * the model. For processes that outlive their files. */
+QN_MUST_CHECK
+qn_status qn_model_open_copy(const char *path, qn_model **out, qn_error *err);
+
 /* What an open model (qn_model_open) holds; borrowed. */
 const qn_schema *qn_model_schema(const qn_model *model);
 const qn_predictor *qn_model_predictor(const qn_model *model);
 const qn_record *qn_model_record(const qn_model *model);
 const char *qn_model_path(const qn_model *model);
 int64_t qn_model_file_bytes(const qn_model *model);
+uint64_t qn_model_file_hash(const qn_model *model); /* of all its bytes */
 
 /* A row's cells as the model's columns want them; `out` has qn_model_n_inputs() cells and stands in
  * memory of qn_model_cells_bytes(), which holds their texts, too. */

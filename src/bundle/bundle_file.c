@@ -96,11 +96,11 @@ static qn_status check_sections(const char *path, const struct header *header, q
     return next == file->map.bytes ? QN_OK : damaged(path, err, "bytes follow its sections");
 }
 
-qn_status qn_bundle_file_open(const char *path, qn_bundle_file *out, qn_error *err)
+qn_status qn_bundle_file_open(const char *path, bool copy, qn_bundle_file *out, qn_error *err)
 {
     *out = (qn_bundle_file){0};
     struct header header;
-    QN_TRY(qn_file_map_open(path, &out->map, err));
+    QN_TRY(copy ? qn_file_map_copy(path, &out->map, err) : qn_file_map_open(path, &out->map, err));
     qn_status status = check_header(path, &out->map, &header, err);
     if (status == QN_OK) status = check_sections(path, &header, out, err);
     if (status != QN_OK) qn_bundle_file_close(out);

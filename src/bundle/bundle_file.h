@@ -7,6 +7,8 @@
 
 #include "base/file.h"
 
+#include <stdbool.h>
+
 enum { QN_BUNDLE_VERSION = 1, QN_SECTIONS_MAX = 16, QN_SECTION_NAME_BYTES = 16 };
 
 typedef struct qn_section {
@@ -21,9 +23,10 @@ typedef struct qn_bundle_file {
     qn_section sections[QN_SECTIONS_MAX];
 } qn_bundle_file; /* close with qn_bundle_file_close() */
 
-/* Maps the file and checks everything that has a checksum. Any damage fails with QN_ERR_DATA. */
+/* Maps the file, or reads it into memory (`copy`), and checks everything that has a checksum. Any
+ * damage fails with QN_ERR_DATA. */
 QN_MUST_CHECK
-qn_status qn_bundle_file_open(const char *path, qn_bundle_file *out, qn_error *err);
+qn_status qn_bundle_file_open(const char *path, bool copy, qn_bundle_file *out, qn_error *err);
 void qn_bundle_file_close(qn_bundle_file *file);
 /* NULL when there is none. */
 const qn_section *qn_bundle_file_section(const qn_bundle_file *file, const char *name);

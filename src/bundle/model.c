@@ -3,6 +3,7 @@
 #include "bundle/bundle.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/pool.h"
 #include "bundle/bundle_file.h"
 #include "explain/importance.h"
@@ -79,7 +80,7 @@ static qn_status list_inputs(qn_model *model, qn_error *err)
     return QN_OK;
 }
 
-qn_status qn_model_open(const char *path, qn_model **out, qn_error *err)
+static qn_status open_model(const char *path, bool copy, qn_model **out, qn_error *err)
 {
     *out = NULL;
     qn_model *model = qn_alloc_array(1, sizeof *model);
@@ -88,7 +89,7 @@ qn_status qn_model_open(const char *path, qn_model **out, qn_error *err)
         qn_model_close(model);
         return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to open it", path);
     }
-    qn_status status = qn_bundle_file_open(path, &model->file, err);
+    qn_status status = qn_bundle_file_open(path, copy, &model->file, err);
     if (status == QN_OK) status = read_schema(model, err);
     if (status == QN_OK) status = read_record(model, err);
     if (status == QN_OK) status = read_predictor(model, err);
@@ -99,6 +100,16 @@ qn_status qn_model_open(const char *path, qn_model **out, qn_error *err)
     }
     *out = model;
     return QN_OK;
+}
+
+qn_status qn_model_open(const char *path, qn_model **out, qn_error *err)
+{
+    return open_model(path, false, out, err);
+}
+
+qn_status qn_model_open_copy(const char *path, qn_model **out, qn_error *err)
+{
+    return open_model(path, true, out, err);
 }
 
 int64_t qn_model_n_inputs(const qn_model *model)
@@ -255,6 +266,11 @@ const char *qn_model_path(const qn_model *model)
 int64_t qn_model_file_bytes(const qn_model *model)
 {
     return (int64_t)model->file.map.bytes;
+}
+
+uint64_t qn_model_file_hash(const qn_model *model)
+{
+    return qn_hash64(model->file.map.data, model->file.map.bytes);
 }
 
 static qn_section section_of(const char *name, const void *data, size_t bytes)

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "bundle/bundle.h"
+#include "bundle/prediction_text.h"
 #include "cli/commands.h"
 #include "quern/explain.h"
 #include "source/source.h"
@@ -33,6 +34,7 @@ static const cli_option options[] = {
 struct output {
     const qn_model *model;
     const qn_frame *frame;
+    qn_prediction_text *predictions;
     int64_t n_kept, *kept; /* columns of the frame */
     bool json;
     bool explained;
@@ -40,55 +42,23 @@ struct output {
     qn_str text;
 };
 
-static void add_csv(qn_str *out, const char *text, size_t bytes)
-{
-    bool quote = bytes > 0 && (text[0] == ' ' || text[bytes - 1] == ' ');
-    for (size_t i = 0; i < bytes; i++) {
-        quote |= text[i] == ',' || text[i] == '"' || text[i] == '\n' || text[i] == '\r';
-    }
-    if (!quote) {
-        qn_str_add_bytes(out, text, bytes);
-        return;
-    }
-    qn_str_add_char(out, '"');
-    for (size_t i = 0; i < bytes; i++) {
-        if (text[i] == '"') qn_str_add_char(out, '"');
-        qn_str_add_char(out, text[i]);
-    }
-    qn_str_add_char(out, '"');
-}
-
 static void add_header(struct output *out)
 {
     for (int64_t i = 0; i < out->n_kept; i++) {
         const char *name = out->frame->columns[out->kept[i]].name;
-        add_csv(&out->text, name, strlen(name));
+        qn_csv_add_field(&out->text, name, strlen(name));
         qn_str_add_char(&out->text, ',');
     }
-    qn_str_add(&out->text, "prediction");
-    for (int32_t c = 0; c < qn_model_n_classes(out->model); c++) {
-        qn_str name = {0};
-        qn_str_addf(&name, "p_%s", qn_model_class(out->model, c));
-        qn_str_add_char(&out->text, ',');
-        if (!name.failed) add_csv(&out->text, name.text, name.bytes);
-        qn_str_release(&name);
-    }
+    qn_prediction_add_csv_header(out->predictions, &out->text);
     if (out->explained) qn_str_add(&out->text, ",explain_expected");
     for (int64_t i = 0; out->explained && i < qn_model_n_inputs(out->model); i++) {
         qn_str name = {0};
         qn_str_addf(&name, "explain_%s", qn_model_input_name(out->model, i));
         qn_str_add_char(&out->text, ',');
-        if (!name.failed) add_csv(&out->text, name.text, name.bytes);
+        if (!name.failed) qn_csv_add_field(&out->text, name.text, name.bytes);
         qn_str_release(&name);
     }
     qn_str_add_char(&out->text, '\n');
-}
-
-/* p of class c; a binary model's outputs hold that of class 1 alone. */
-static double probability(const struct output *out, const double *outputs, int32_t c)
-{
-    if (qn_model_n_outputs(out->model) > 1) return outputs[c];
-    return c == 1 ? outputs[0] : 1 - outputs[0];
 }
 
 static void add_csv_row(struct output *out, int64_t row, const double *outputs)
@@ -99,20 +69,11 @@ static void add_csv_row(struct output *out, int64_t row, const double *outputs)
         size_t bytes;
         if (!qn_column_is_missing(column, row)) {
             const char *text = qn_column_text(column, row, scratch, &bytes);
-            add_csv(&out->text, text, bytes);
+            qn_csv_add_field(&out->text, text, bytes);
         }
         qn_str_add_char(&out->text, ',');
     }
-    if (qn_model_n_classes(out->model) == 0) {
-        qn_str_add_double(&out->text, outputs[0]);
-    } else {
-        const char *label = qn_model_class(out->model, qn_model_decide(out->model, outputs));
-        add_csv(&out->text, label, strlen(label));
-    }
-    for (int32_t c = 0; c < qn_model_n_classes(out->model); c++) {
-        qn_str_add_char(&out->text, ',');
-        qn_str_add_double(&out->text, probability(out, outputs, c));
-    }
+    qn_prediction_add_csv(out->predictions, outputs, &out->text);
     const int64_t n_inputs = qn_model_n_inputs(out->model);
     for (int64_t i = -1; out->explained && i < n_inputs; i++) {
         qn_str_add_char(&out->text, ',');
@@ -140,18 +101,8 @@ static void add_json_row(struct output *out, int64_t row, const double *outputs)
             qn_json_text_bytes(&json, text, bytes);
         }
     }
-    if (qn_model_n_classes(out->model) == 0) {
-        qn_json_put_double(&json, "prediction", outputs[0]);
-    } else {
-        qn_json_put_text(&json, "prediction",
-                         qn_model_class(out->model, qn_model_decide(out->model, outputs)));
-    }
-    for (int32_t c = 0; c < qn_model_n_classes(out->model); c++) {
-        qn_str name = {0};
-        qn_str_addf(&name, "p_%s", qn_model_class(out->model, c));
-        if (!name.failed) qn_json_put_double(&json, name.text, probability(out, outputs, c));
-        qn_str_release(&name);
-    }
+    qn_json_raw(&json, ""); /* the members that follow are text already */
+    qn_prediction_add_json(out->predictions, outputs, &out->text);
     if (out->explained) {
         const int64_t n_inputs = qn_model_n_inputs(out->model);
         qn_json_put_double(&json, "explain_expected", out->parts.expected[row]);
@@ -227,6 +178,7 @@ static qn_status make_outputs(struct output *out, int n_threads, qn_error *err)
 static void release_output(struct output *out)
 {
     qn_str_release(&out->text);
+    qn_prediction_text_free(out->predictions);
     qn_free(out->kept);
     qn_free(out->parts.outputs);
     qn_free(out->parts.classes);
@@ -272,6 +224,7 @@ static qn_status predict(const struct predict_request *request, qn_error *err)
                                                          ends_with(request->output, ".ndjson")));
         status = find_kept(&out, request->keep, err);
     }
+    if (status == QN_OK) status = qn_prediction_text_create(model, &out.predictions, err);
     if (status == QN_OK) status = make_outputs(&out, (int)request->n_threads, err);
     if (status == QN_OK) status = write_rows(&out, out.parts.outputs, err);
     if (status == QN_OK && request->output && strcmp(request->output, "-") != 0) {

@@ -88,7 +88,7 @@ static void check_refused(struct image *image, bool sealed, const char *says)
     qn_bundle_file file;
     if (sealed) seal(image);
     write_image(image);
-    CHECK_FAILS(QN_ERR_DATA, qn_bundle_file_open(path, &file, &err));
+    CHECK_FAILS(QN_ERR_DATA, qn_bundle_file_open(path, false, &file, &err));
     CHECK_CONTAINS(err.message, path);
     CHECK_CONTAINS(err.message, says);
     CHECK(file.map.data == NULL && file.n_sections == 0);
@@ -101,7 +101,7 @@ static void sections_read_back(void **state)
     qn_error err = {0};
     qn_bundle_file file;
     struct image image = make_image();
-    CHECK_OK(qn_bundle_file_open(path, &file, &err));
+    CHECK_OK(qn_bundle_file_open(path, false, &file, &err));
     CHECK_INT(file.n_sections, 2);
     const qn_section *second = qn_bundle_file_section(&file, "second");
     CHECK(second && second->bytes == 70 && second->data[69] == 'x');
@@ -119,7 +119,7 @@ static void no_sections_and_empty_ones_are_sections(void **state)
     const qn_section empty[] = {{"sixteen_letters_", NULL, 0}, {"b", NULL, 0}};
     for (int32_t n = 0; n < 3; n++) {
         CHECK_OK(qn_bundle_file_write(path, empty, n, &err));
-        CHECK_OK(qn_bundle_file_open(path, &file, &err));
+        CHECK_OK(qn_bundle_file_open(path, false, &file, &err));
         CHECK_INT(file.n_sections, n);
         CHECK((qn_bundle_file_section(&file, "sixteen_letters_") != NULL) == (n > 0));
         qn_bundle_file_close(&file);
@@ -232,7 +232,7 @@ static void writing_survives_running_out_of_memory(void **state)
     CHECK_SURVIVES_NO_MEMORY(qn_bundle_file_write(path, &section, 1, NULL));
     qn_error err = {0};
     qn_bundle_file file;
-    CHECK_OK(qn_bundle_file_open(path, &file, &err));
+    CHECK_OK(qn_bundle_file_open(path, false, &file, &err));
     qn_bundle_file_close(&file);
 }
 

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json_pull.h"
+
+#include "base/number.h"
+#include "base/utf8.h"
+
+#include <string.h>
+
+bool qn_pull_refuse(qn_pull *pull, const char *wrong)
+{
+    if (!pull->wrong) pull->wrong = wrong;
+    return false;
+}
+
+static bool no_memory(qn_pull *pull)
+{
+    pull->no_memory = true;
+    return qn_pull_refuse(pull, "no memory");
+}
+
+static void skip_blanks(qn_pull *pull)
+{
+    while (pull->at < pull->end &&
+           (*pull->at == ' ' || *pull->at == '\n' || *pull->at == '\r' || *pull->at == '\t')) {
+        pull->at++;
+    }
+}
+
+qn_pull_type qn_pull_peek(qn_pull *pull)
+{
+    if (pull->wrong) return QN_PULL_ERROR;
+    skip_blanks(pull);
+    if (pull->at == pull->end) return QN_PULL_END;
+    switch (*pull->at) {
+    case '{':
+        return QN_PULL_OBJECT;
+    case '[':
+        return QN_PULL_ARRAY;
+    case '}':
+    case ']':
+        return QN_PULL_CLOSE;
+    case '"':
+        return QN_PULL_TEXT;
+    case 't':
+        return QN_PULL_TRUE;
+    case 'f':
+        return QN_PULL_FALSE;
+    case 'n':
+        return QN_PULL_NULL;
+    default:
+        break;
+    }
+    if (*pull->at == '-' || (*pull->at >= '0' && *pull->at <= '9')) return QN_PULL_NUMBER;
+    qn_pull_refuse(pull, "expected a value");
+    return QN_PULL_ERROR;
+}
+
+void qn_pull_enter(qn_pull *pull)
+{
+    pull->at++;
+}
+
+/* What stands between the items of an array or object; false at its end, which is passed. */
+static bool next_item(qn_pull *pull, char close, bool *first, const char *wrong)
+{
+    if (pull->wrong) return false;
+    skip_blanks(pull);
+    if (pull->at == pull->end) return qn_pull_refuse(pull, "the text ends too early");
+    if (*pull->at == close) {
+        pull->at++;
+        return false;
+    }
+    if (*first) {
+        *first = false;
+        return true;
+    }
+    if (*pull->at != ',') return qn_pull_refuse(pull, wrong);
+    pull->at++;
+    skip_blanks(pull);
+    if (pull->at < pull->end && *pull->at == close) {
+        return qn_pull_refuse(pull, "a comma stands before the closing bracket");
+    }
+    return true;
+}
+
+bool qn_pull_next(qn_pull *pull, bool *first)
+{
+    return next_item(pull, ']', first, "expected ',' or ']'");
+}
+
+bool qn_pull_key(qn_pull *pull, bool *first, qn_span *key)
+{
+    if (!next_item(pull, '}', first, "expected ',' or '}'")) return false;
+    if (pull->at == pull->end || *pull->at != '"') {
+        return qn_pull_refuse(pull, "expected a key in double quotes");
+    }
+    if (!qn_pull_text(pull, key)) return false;
+    skip_blanks(pull);
+    if (pull->at == pull->end || *pull->at != ':') return qn_pull_refuse(pull, "expected ':'");
+    pull->at++;
+    return true;
+}
+
+/* Texts. */
+
+static bool hex4(const char *at, unsigned *out)
+{
+    *out = 0;
+    for (int i = 0; i < 4; i++) {
+        const unsigned c = (unsigned char)at[i], letter = c | 0x20;
+        unsigned digit = 16;
+        if (c >= '0' && c <= '9') digit = c - '0';
+        if (letter >= 'a' && letter <= 'f') digit = letter - 'a' + 10;
+        if (digit == 16) return false;
+        *out = *out * 16 + digit;
+    }
+    return true;
+}
+
+static char *put_code_point(char *out, unsigned c)
+{
+    if (c < 0x80) {
+        *out++ = (char)c;
+        return out;
+    }
+    if (c < 0x800) {
+        *out++ = (char)(0xc0 | c >> 6);
+    } else {
+        if (c < 0x10000) {
+            *out++ = (char)(0xe0 | c >> 12);
+        } else {
+            *out++ = (char)(0xf0 | c >> 18);
+            *out++ = (char)(0x80 | (c >> 12 & 0x3f));
+        }
+        *out++ = (char)(0x80 | (c >> 6 & 0x3f));
+    }
+    *out++ = (char)(0x80 | (c & 0x3f));
+    return out;
+}
+
+/* \uXXXX, with the other half of a pair; pull->at stands behind the 'u'. */
+static bool unicode_escape(qn_pull *pull, char **out)
+{
+    unsigned c, low;
+    if (pull->end - pull->at < 4 || !hex4(pull->at, &c)) {
+        return qn_pull_refuse(pull, "expected four hex digits");
+    }
+    if (c >= 0xdc00 && c < 0xe000) return qn_pull_refuse(pull, "found half of a surrogate pair");
+    if (c == 0) return qn_pull_refuse(pull, "found a zero character; no text here can hold it");
+    pull->at += 4;
+    if (c >= 0xd800 && c < 0xdc00) {
+        if (pull->end - pull->at < 6 || pull->at[0] != '\\' || pull->at[1] != 'u' ||
+            !hex4(pull->at + 2, &low) || low < 0xdc00 || low > 0xdfff) {
+            return qn_pull_refuse(pull, "found half of a surrogate pair");
+        }
+        pull->at += 6;
+        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+    }
+    *out = put_code_point(*out, c);
+    return true;
+}
+
+/* pull->at stands behind the backslash, and something follows: a text was found to be closed. */
+static bool escape(qn_pull *pull, char **out)
+{
+    static const char escapes[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
+    const char c = *pull->at++;
+    if (c == 'u') return unicode_escape(pull, out);
+    const char *known = c ? strchr(escapes, c) : NULL;
+    if (!known) return qn_pull_refuse(pull, "found an unknown escape");
+    *(*out)++ = values[known - escapes];
+    return true;
+}
+
+/* The text from `begin` to `end`, its closing quote, without its escapes: never longer than with
+ * them. */
+static bool unescape(qn_pull *pull, const char *begin, const char *end, qn_span *text)
+{
+    char *copy = qn_arena_array(pull->arena, end - begin + 1, 1);
+    if (!copy) return no_memory(pull);
+    char *out = copy;
+    for (pull->at = begin; pull->at < end;) {
+        if (*pull->at == '\\') {
+            pull->at++;
+            if (!escape(pull, &out)) return false;
+        } else {
+            *out++ = *pull->at++;
+        }
+    }
+    pull->at = end + 1;
+    *text = (qn_span){copy, (size_t)(out - copy)};
+    return true;
+}
+
+bool qn_pull_text(qn_pull *pull, qn_span *out)
+{
+    const char *begin = pull->at + 1, *at = begin, *const end = pull->end;
+    unsigned char high = 0;
+    bool escaped = false;
+    while (at < end && *at != '"') {
+        const unsigned char c = (unsigned char)*at;
+        if (c < 0x20) {
+            pull->at = at;
+            return qn_pull_refuse(pull, "found a control character in a text");
+        }
+        high |= c;
+        if (c == '\\') {
+            escaped = true;
+            at++;
+        }
+        at++;
+    }
+    if (at >= end) return qn_pull_refuse(pull, "a text is not closed");
+    if (high & 0x80) {
+        const char *wrong = qn_utf8_first_invalid(begin, (size_t)(at - begin));
+        if (wrong) {
+            pull->at = wrong;
+            return qn_pull_refuse(pull, "found bytes that are not UTF-8");
+        }
+    }
+    if (escaped) return unescape(pull, begin, at, out);
+    *out = (qn_span){begin, (size_t)(at - begin)};
+    pull->at = at + 1;
+    return true;
+}
+
+/* Numbers and words. */
+
+static const char *digits(const char *at, const char *end)
+{
+    while (at < end && *at >= '0' && *at <= '9') {
+        at++;
+    }
+    return at;
+}
+
+/* The end of the number at `at` by the grammar of RFC 8259, section 6; NULL when it is none. */
+static const char *number_end(const char *at, const char *end)
+{
+    if (at < end && *at == '-') at++;
+    const char *whole = at;
+    at = digits(at, end);
+    if (at == whole || (*whole == '0' && at - whole > 1)) return NULL;
+    if (at < end && *at == '.') {
+        const char *fraction = ++at;
+        at = digits(at, end);
+        if (at == fraction) return NULL;
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        at++;
+        if (at < end && (*at == '-' || *at == '+')) at++;
+        const char *exponent = at;
+        at = digits(at, end);
+        if (at == exponent) return NULL;
+    }
+    return at;
+}
+
+bool qn_pull_number(qn_pull *pull, double *out, qn_span *token)
+{
+    const char *end = number_end(pull->at, pull->end);
+    if (!end || !qn_parse_double(pull->at, (size_t)(end - pull->at), out)) {
+        return qn_pull_refuse(pull, "a number is not written as JSON asks for");
+    }
+    if (token) *token = (qn_span){pull->at, (size_t)(end - pull->at)};
+    pull->at = end;
+    return true;
+}
+
+bool qn_pull_word(qn_pull *pull)
+{
+    static const char *const words[] = {"true", "false", "null"};
+    for (int i = 0; i < 3; i++) {
+        const size_t n = strlen(words[i]);
+        if ((size_t)(pull->end - pull->at) >= n && memcmp(pull->at, words[i], n) == 0) {
+            pull->at += n;
+            return true;
+        }
+    }
+    return qn_pull_refuse(pull, "expected a value");
+}
+
+static bool skip_scalar(qn_pull *pull, qn_pull_type type)
+{
+    qn_span text;
+    double number;
+    if (type == QN_PULL_TEXT) return qn_pull_text(pull, &text);
+    if (type == QN_PULL_NUMBER) return qn_pull_number(pull, &number, NULL);
+    if (type == QN_PULL_TRUE || type == QN_PULL_FALSE || type == QN_PULL_NULL) {
+        return qn_pull_word(pull);
+    }
+    return qn_pull_refuse(pull,
+                          type == QN_PULL_END ? "the text ends too early" : "expected a value");
+}
+
+/* One frame a level instead of recursion: depth is the sender's to choose. */
+bool qn_pull_skip(qn_pull *pull)
+{
+    struct {
+        bool object, first;
+    } levels[QN_PULL_DEPTH_MAX];
+    int depth = 0;
+    do {
+        const qn_pull_type type = qn_pull_peek(pull);
+        if (type == QN_PULL_OBJECT || type == QN_PULL_ARRAY) {
+            if (depth == QN_PULL_DEPTH_MAX) {
+                return qn_pull_refuse(pull, "nested deeper than 64 levels");
+            }
+            levels[depth].object = type == QN_PULL_OBJECT;
+            levels[depth++].first = true;
+            qn_pull_enter(pull);
+        } else if (!skip_scalar(pull, type)) {
+            return false;
+        }
+        while (depth > 0) {
+            qn_span key;
+            bool *first = &levels[depth - 1].first;
+            const bool more = levels[depth - 1].object ? qn_pull_key(pull, first, &key)
+                                                       : qn_pull_next(pull, first);
+            if (more) break;
+            if (pull->wrong) return false;
+            depth--;
+        }
+    } while (depth > 0);
+    return true;
+}
+
+qn_status qn_pull_fail(const qn_pull *pull, const char *name, qn_error *err)
+{
+    if (pull->no_memory) return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to read it", name);
+    int64_t line = 1;
+    const char *start = pull->begin;
+    for (const char *c = pull->begin; c < pull->at && c < pull->end; c++) {
+        if (*c == '\n') {
+            line++;
+            start = c + 1;
+        }
+    }
+    return qn_fail(err, QN_ERR_DATA, "%s:%" PRId64 ":%" PRId64 ": %s", name, line,
+                   (int64_t)(pull->at - start) + 1, pull->wrong ? pull->wrong : "no error");
+}

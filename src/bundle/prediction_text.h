@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Predictions as text, the same wherever they are written: one row of CSV, or the members of one
+ * JSON object. Labels and keys are quoted once, so that a row costs little more than its digits.
+ *
+ * Threads: immutable after create; share freely. */
+#ifndef QN_BUNDLE_PREDICTION_TEXT_H
+#define QN_BUNDLE_PREDICTION_TEXT_H
+
+#include "base/str.h"
+#include "quern/bundle.h"
+
+typedef struct qn_prediction_text qn_prediction_text; /* destroy with qn_prediction_text_free() */
+
+/* `model` must outlive it. Fails with QN_ERR_NOMEM. */
+QN_MUST_CHECK
+qn_status qn_prediction_text_create(const qn_model *model, qn_prediction_text **out, qn_error *err);
+void qn_prediction_text_free(qn_prediction_text *text); /* accepts NULL */
+
+/* `outputs` is one row of qn_model_n_outputs() values. CSV: "prediction,p_<class>…", without a line
+ * end. JSON: "prediction":…,"p_<class>":… without braces; a value that is not finite is null. */
+void qn_prediction_add_csv_header(const qn_prediction_text *text, qn_str *out);
+void qn_prediction_add_csv(const qn_prediction_text *text, const double *outputs, qn_str *out);
+void qn_prediction_add_json(const qn_prediction_text *text, const double *outputs, qn_str *out);
+/* The value of "prediction" alone: a label in quotes, or a number. */
+void qn_prediction_add_json_value(const qn_prediction_text *text, const double *outputs,
+                                  qn_str *out);
+
+/* p of class c; a binary model's outputs hold that of class 1 alone. */
+double qn_prediction_probability(const qn_model *model, const double *outputs, int32_t c);
+
+/* One field of CSV, in quotes where it needs them (RFC 4180). */
+void qn_csv_add_field(qn_str *out, const char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/rows.h"
+
+#include "served.h"
+
+static char folder[] = "/tmp/quern-rows-XXXXXX";
+static char model_path[128];
+static qn_served_model *model;
+
+static int open_model(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    if (!mkdtemp(folder)) return -1;
+    served_fit(folder, "binary", 1, model_path, sizeof model_path);
+    CHECK_OK(qn_served_model_open("m", "1", model_path, &model, &err));
+    return 0;
+}
+
+static int close_model(void **state)
+{
+    (void)state;
+    qn_served_model_unref(model);
+    char command[160];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    return system(command);
+}
+
+enum { OUTPUTS_MAX = 1000 };
+
+typedef struct predicted {
+    qn_status status;
+    qn_rows_form form;
+    int64_t n, bad_row;
+    char bad_field[32];
+    double outputs[OUTPUTS_MAX];
+    qn_error err;
+} predicted;
+
+typedef qn_status (*opener)(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
+
+static predicted predict(opener open, const char *body)
+{
+    predicted p = {0};
+    qn_arena memory = {0};
+    qn_rows rows = {.model = model, .memory = &memory, .n_rows_max = 600};
+    const int64_t n_cells = model->n_inputs * QN_BLOCK_ROWS;
+    qn_rows_block block = {.cells = qn_alloc_array(n_cells, sizeof(qn_cell))};
+    qn_cell *turned = qn_alloc_array(n_cells, sizeof *turned);
+    void *scratch =
+        qn_alloc_aligned((int64_t)qn_predictor_scratch_bytes(model->predictor, QN_BLOCK_ROWS), 1);
+    CHECK(block.cells && turned && scratch);
+    p.status = open(&rows, body, strlen(body), &p.err);
+    block.n_rows = QN_BLOCK_ROWS;
+    while (p.status == QN_OK && block.n_rows == QN_BLOCK_ROWS) {
+        p.status = qn_rows_next(&rows, &block, &p.err);
+        if (p.status != QN_OK) break;
+        qn_rows_predict(&rows, &block, turned, p.outputs + p.n, scratch);
+        p.n += block.n_rows;
+    }
+    p.form = rows.form;
+    p.bad_row = rows.bad_row;
+    snprintf(p.bad_field, sizeof p.bad_field, "%s", rows.bad_field ? rows.bad_field : "");
+    qn_rows_release(&rows);
+    qn_arena_release(&memory);
+    qn_free(block.cells);
+    qn_free(turned);
+    qn_free(scratch);
+    return p;
+}
+
+static predicted predict_json(const char *body)
+{
+    return predict(qn_rows_open_json, body);
+}
+
+static double one(const char *size, const char *colour, const char *shop, const char *when,
+                  const char *open)
+{
+    char body[512];
+    snprintf(body, sizeof body, "{\"size\":%s,\"colour\":%s,\"shop\":%s,\"when\":%s,\"open\":%s}",
+             size, colour, shop, when, open);
+    const predicted p = predict_json(body);
+    if (p.status != QN_OK) fail_msg("%s: %s", body, p.err.message);
+    CHECK_INT(p.n, 1);
+    CHECK_INT(p.form, QN_FORM_ROW);
+    return p.outputs[0];
+}
+
+/* The same row through the public call. */
+static double by_library(qn_cell size, const char *colour, const char *shop, const char *when,
+                         const char *open)
+{
+    qn_error err = {0};
+    double output;
+    void *scratch = aligned_alloc(64, (qn_model_scratch_bytes(model->model) + 63) / 64 * 64);
+    const char *texts[] = {NULL, colour, shop, when, open};
+    qn_cell cells[5] = {size};
+    for (int i = 1; i < 5; i++) {
+        cells[i] = (qn_cell){QN_NA, texts[i], texts[i] ? strlen(texts[i]) : 0};
+    }
+    CHECK_OK(qn_model_predict_row(model->model, cells, &output, scratch, &err));
+    free(scratch);
+    return output;
+}
+
+static void a_row_gives_what_the_library_gives(void **state)
+{
+    (void)state;
+    const qn_cell size = {.number = 31.5}, none = {.number = QN_NA};
+    CHECK(one("31.5", "\"red\"", "101", "\"2020-03-04\"", "true") ==
+          by_library(size, "red", "101", "2020-03-04", "true"));
+    CHECK(one("null", "null", "null", "null", "null") == by_library(none, NULL, NULL, NULL, NULL));
+    CHECK(one("31.5", "\"r\\u0065d\"", "\"101\"", "\"2020-03-04\"", "1") ==
+          by_library(size, "red", "101", "2020-03-04", "true"));
+    CHECK(one("\" 31.5 \"", "\"unseen\"", "9007199254740993", "\"2020-03-04\"", "false") ==
+          by_library(size, "unseen", "9007199254740993", "2020-03-04", "false"));
+    CHECK(one("31.5", "\"red\"", "101.0", "\"2020-03-04\"", "0") ==
+          by_library(size, "red", "101", "2020-03-04", "false"));
+}
+
+#define ROW_1 "{\"size\":1.5,\"colour\":\"red\",\"shop\":100,\"when\":\"2020-01-02\",\"open\":true}"
+#define ROW_2 \
+    "{\"open\":null,\"extra\":[1,{}],\"size\":49,\"shop\":102,\"colour\":null,\"when\":null}"
+
+/* Two rows, however they are written. */
+static void every_form_gives_the_same(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body;
+        qn_rows_form form;
+    } forms[] = {
+        {"[" ROW_1 ", " ROW_2 "]", QN_FORM_LIST},
+        {"[[1.5,\"red\",100,\"2020-01-02\",true],[49,null,102,null,null]]", QN_FORM_LIST},
+        {"{\"instances\":[" ROW_1 "," ROW_2 "]}", QN_FORM_INSTANCES},
+        {"{\"signature_name\":\"x\",\"instances\":[" ROW_1 "," ROW_2 "],\"p\":{\"a\":[]}}",
+         QN_FORM_INSTANCES},
+        {"{\"columns\":{\"size\":[1.5,49],\"colour\":[\"red\",null],\"shop\":[100,102],"
+         "\"when\":[\"2020-01-02\",null],\"x\":[],\"open\":[true,null]}}",
+         QN_FORM_LIST},
+        {"{\"inputs\":{\"size\":[[1.5],[49]],\"colour\":[\"red\",null],\"shop\":[100,102],"
+         "\"when\":[\"2020-01-02\",null],\"open\":[true,null]}}",
+         QN_FORM_INPUTS},
+        {"{\"data\":[[true,\"x\",1.5,\"red\",100,\"2020-01-02\"],[null,{},49,null,102,null]],"
+         "\"columns\":[\"open\",\"other\",\"size\",\"colour\",\"shop\",\"when\"]}",
+         QN_FORM_LIST}};
+    const double first = predict_json(ROW_1).outputs[0], second = predict_json(ROW_2).outputs[0];
+    CHECK(first != second);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        const predicted p = predict_json(forms[i].body);
+        if (p.status != QN_OK) fail_msg("%s: %s", forms[i].body, p.err.message);
+        CHECK_INT(p.n, 2);
+        CHECK_INT(p.form, forms[i].form);
+        if (p.outputs[0] != first || p.outputs[1] != second)
+            fail_msg("%s: %g %g, not %g %g", forms[i].body, p.outputs[0], p.outputs[1], first,
+                     second);
+    }
+    const predicted lines = predict(qn_rows_open_lines, ROW_1 "\n\n" ROW_2 "\n");
+    CHECK(lines.n == 2 && lines.outputs[0] == first && lines.outputs[1] == second);
+    const predicted csv = predict(qn_rows_open_csv, "open,size,colour,shop,when\n"
+                                                    "true,1.5,red,100,2020-01-02\n,49,,102,\n");
+    CHECK(csv.n == 2 && csv.outputs[0] == first && csv.outputs[1] == second);
+}
+
+/* Blocks of QN_BLOCK_ROWS rows: exactly one, one more, several. */
+static void blocks_join(void **state)
+{
+    (void)state;
+    static const int counts[] = {1, 127, 128, 129, 256, 600};
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+        qn_str list = {0}, lines = {0}, columns = {0};
+        qn_str_add_char(&list, '[');
+        qn_str_add(&columns, "{\"columns\":{\"size\":[");
+        for (int i = 0; i < counts[c]; i++) {
+            qn_str_addf(&list,
+                        "%s{\"size\":%d,\"colour\":\"red\",\"shop\":100,\"when\":null,\"open\":"
+                        "\"\\u0074rue\"}",
+                        i ? "," : "", i % 50);
+            qn_str_addf(
+                &lines,
+                "{\"size\":%d,\"colour\":\"red\",\"shop\":100,\"when\":null,\"open\":true}\n",
+                i % 50);
+            qn_str_addf(&columns, "%s%d", i ? "," : "", i % 50);
+        }
+        qn_str_add_char(&list, ']');
+        static const struct {
+            const char *name, *value;
+        } rest[] = {{"colour", "\"red\""}, {"shop", "100"}, {"when", "null"}, {"open", "true"}};
+        for (int r = 0; r < 4; r++) {
+            qn_str_addf(&columns, "],\"%s\":[", rest[r].name);
+            for (int i = 0; i < counts[c]; i++) {
+                qn_str_addf(&columns, "%s%s", i ? "," : "", rest[r].value);
+            }
+        }
+        qn_str_add(&columns, "]}}");
+        const predicted p = predict_json(list.text), q = predict(qn_rows_open_lines, lines.text),
+                        r = predict_json(columns.text);
+        if (p.status != QN_OK) fail_msg("%s", p.err.message);
+        CHECK_INT(p.n, counts[c]);
+        CHECK_INT(q.n, counts[c]);
+        CHECK_INT(r.n, counts[c]);
+        for (int i = 0; i < counts[c]; i++) {
+            char size[16];
+            snprintf(size, sizeof size, "%d", i % 50);
+            const double alone = one(size, "\"red\"", "100", "null", "true");
+            CHECK(p.outputs[i] == alone && q.outputs[i] == alone && r.outputs[i] == alone);
+        }
+        qn_str_release(&list);
+        qn_str_release(&lines);
+        qn_str_release(&columns);
+    }
+}
+
+static void refuses(const char *body, qn_status status, const char *part, int64_t row,
+                    const char *field)
+{
+    const predicted p = predict_json(body);
+    if (p.status != status) fail_msg("%s: status %d, %s", body, p.status, p.err.message);
+    if (!strstr(p.err.message, part))
+        fail_msg("%s: \"%s\" lacks \"%s\"", body, p.err.message, part);
+    CHECK_INT(p.bad_row, row);
+    CHECK_TEXT(p.bad_field, field);
+}
+
+static void rows_that_the_model_cannot_take_are_named(void **state)
+{
+    (void)state;
+#define REST ",\"shop\":1,\"when\":null,\"open\":null}"
+    refuses("{\"size\":1,\"colour\":null,\"shop\":1,\"when\":null}", QN_ERR_DATA,
+            "row 1: column 'open' is missing", 1, "open");
+    refuses("[" ROW_1 ",{\"size\":\"big\",\"colour\":null" REST "]", QN_ERR_DATA,
+            "row 2: column 'size' has 'big', expected a number", 2, "size");
+    refuses("{\"size\":1,\"colour\":null,\"shop\":1,\"when\":\"noon\",\"open\":1}", QN_ERR_DATA,
+            "has 'noon', expected a date", 1, "when");
+    refuses("{\"size\":1e400,\"colour\":null" REST, QN_ERR_DATA, "has 1e400, beyond", 1, "size");
+    refuses("{\"size\":1,\"size\":2,\"colour\":null" REST, QN_ERR_DATA, "is given twice", 1,
+            "size");
+    refuses("[{\"size\":[1],\"colour\":null" REST "]", QN_ERR_DATA, "has a list, expected a number",
+            1, "size");
+    refuses("[[1,null,1,null]]", QN_ERR_DATA, "the list has 4 values, expected 5", 1, "");
+    refuses("[[1,null,1,null,null,6]]", QN_ERR_DATA, "the list has more than 5 values", 1, "");
+    refuses("[1]", QN_ERR_DATA, "row 1: expected an object or a list", 1, "");
+    refuses("{\"columns\":{\"size\":[1],\"colour\":[null]"
+            ",\"shop\":[1],\"when\":[null]}}",
+            QN_ERR_DATA, "column 'open' is missing", 0, "open");
+    refuses("{\"columns\":{\"size\":[1,2],\"colour\":[null],\"shop\":[1],\"when\":[null],\"open\":["
+            "1]}}",
+            QN_ERR_DATA, "column 'colour' has fewer values than column 'size'", 2, "colour");
+    refuses("{\"columns\":{\"size\":[1],\"colour\":[null,null],\"shop\":[1],\"when\":[null],"
+            "\"open\":[1]}}",
+            QN_ERR_DATA, "column 'colour' has more values than column 'size'", 2, "colour");
+    refuses("{\"columns\":[\"size\",\"size\"],\"data\":[]}", QN_ERR_DATA, "is given twice", 0,
+            "size");
+    refuses("{\"columns\":[\"size\"],\"data\":[]}", QN_ERR_DATA, "column 'colour' is missing", 0,
+            "colour");
+}
+
+static void bodies_that_are_no_rows_are_refused(void **state)
+{
+    (void)state;
+    refuses("", QN_ERR_ARG, "the body is empty", 0, "");
+    refuses("1", QN_ERR_ARG, "body:1:1: expected an object or a list", 0, "");
+    refuses("[" ROW_1 ",]", QN_ERR_ARG, "a comma stands before the closing bracket", 0, "");
+    refuses("[" ROW_1 "] 1", QN_ERR_ARG, "expected the end", 0, "");
+    refuses(ROW_1 ROW_1, QN_ERR_ARG, "expected the end", 0, "");
+    refuses("{\"size\":NaN}", QN_ERR_ARG, "body:1:9: expected a value", 0, "");
+    refuses("{\"size\":{}}", QN_ERR_DATA, "has an object, expected a number", 1, "size");
+    refuses("{\"data\":[]}", QN_ERR_ARG, "\"data\" comes with a list of \"columns\"", 0, "");
+    refuses("{\"instances\":[],\"inputs\":[]}", QN_ERR_ARG, "expected one of", 0, "");
+    refuses("{\"instances\":[],\"instances\":[]}", QN_ERR_ARG, "a key is given twice", 0, "");
+    refuses("{\"columns\":[\"size\"]}", QN_ERR_ARG, "comes with a list of \"data\"", 0, "");
+    refuses("{\"instances\":{\"a\":1}}", QN_ERR_ARG, "expected a list of rows", 0, "");
+    CHECK_INT(predict(qn_rows_open_lines, "[1]").status, QN_ERR_ARG);
+    CHECK_INT(predict(qn_rows_open_csv, "size,colour\n1,red\n").status, QN_ERR_DATA);
+}
+
+static void rows_are_counted(void **state)
+{
+    (void)state;
+    qn_str list = {0};
+    qn_str_add_char(&list, '[');
+    for (int i = 0; i < 601; i++) {
+        qn_str_add(&list, i ? "," ROW_1 : ROW_1);
+    }
+    qn_str_add_char(&list, ']');
+    refuses(list.text, QN_ERR_BUDGET, "more than 600 rows", 0, "");
+    qn_str_release(&list);
+    CHECK_INT(predict_json("[]").n, 0);
+    CHECK_INT(predict_json("{\"instances\":[]}").n, 0);
+}
+
+static qn_status predict_status(opener open, const char *body)
+{
+    qn_arena memory = {0};
+    qn_rows rows = {.model = model, .memory = &memory, .n_rows_max = 10};
+    qn_cell cells[5 * QN_BLOCK_ROWS];
+    qn_rows_block block = {.cells = cells};
+    qn_status status = open(&rows, body, strlen(body), NULL);
+    if (status == QN_OK) status = qn_rows_next(&rows, &block, NULL);
+    qn_rows_release(&rows);
+    qn_arena_release(&memory);
+    return status;
+}
+
+static qn_status open_again(void)
+{
+    qn_served_model *again = NULL;
+    const qn_status status = qn_served_model_open("m", "1", model_path, &again, NULL);
+    qn_served_model_unref(again);
+    return status;
+}
+
+static void reading_survives_running_out_of_memory(void **state)
+{
+    (void)state;
+    CHECK_SURVIVES_NO_MEMORY(predict_status(
+        qn_rows_open_json, "[[1,\"r\\u0065d\",101.0,null,true],[1,\"\\n\",1,null,true]]"));
+    CHECK_SURVIVES_NO_MEMORY(predict_status(qn_rows_open_json,
+                                            "{\"columns\":{\"size\":[1],\"colour\":[\"\\n\"],"
+                                            "\"shop\":[1],\"when\":[null],\"open\":[1]}}"));
+    CHECK_SURVIVES_NO_MEMORY_RELEASING(
+        predict_status(qn_rows_open_csv, "size,colour,shop,when,open\n1,red,100,,true\n"), (void)0);
+    CHECK_SURVIVES_NO_MEMORY(open_again());
+}
+
+static void names_are_checked(void **state)
+{
+    (void)state;
+    CHECK(qn_served_name_is_valid("credit-2.1_b"));
+    static const char *const bad[] = {"",    ".",     "..",       ".hidden", "a/b",
+                                      "a b", "a\r\n", "\xc3\xa9", "a:b"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CHECK(!qn_served_name_is_valid(bad[i]));
+    }
+    char longest[QN_MODEL_NAME_BYTES_MAX + 2];
+    memset(longest, 'a', sizeof longest);
+    longest[QN_MODEL_NAME_BYTES_MAX + 1] = '\0';
+    CHECK(!qn_served_name_is_valid(longest));
+    CHECK(qn_served_name_is_valid(longest + 1));
+}
+
+/* The file may be cut short in place: a mapping would end the process. */
+static void a_served_model_does_not_need_its_file(void **state)
+{
+    (void)state;
+    char path[320];
+    qn_error err = {0};
+    qn_served_model *own = NULL;
+    snprintf(path, sizeof path, "cp %s %s/copy.quern", model_path, folder);
+    CHECK_INT(system(path), 0);
+    snprintf(path, sizeof path, "%s/copy.quern", folder);
+    CHECK_OK(qn_served_model_open("m", "2", path, &own, &err));
+    CHECK_INT(truncate(path, 10), 0);
+    qn_served_model *kept = model;
+    model = own;
+    const double output = predict_json(ROW_1).outputs[0];
+    model = kept;
+    CHECK(output == predict_json(ROW_1).outputs[0]);
+    CHECK_TEXT(own->hash, model->hash);
+    qn_served_model_unref(own);
+    CHECK_FAILS(QN_ERR_DATA, qn_served_model_open("m", "2", path, &own, &err));
+    CHECK(own == NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(a_row_gives_what_the_library_gives),
+                                       TEST(every_form_gives_the_same),
+                                       TEST(blocks_join),
+                                       TEST(rows_that_the_model_cannot_take_are_named),
+                                       TEST(bodies_that_are_no_rows_are_refused),
+                                       TEST(rows_are_counted),
+                                       TEST(reading_survives_running_out_of_memory),
+                                       TEST(names_are_checked),
+                                       TEST(a_served_model_does_not_need_its_file)};
+    return cmocka_run_group_tests(tests, open_model, close_model);
+}
