@@ -166,3 +166,25 @@ void qn_prediction_add_json(const qn_prediction_text *text, const double *output
         add_json_number(out, qn_prediction_probability(text->model, outputs, c));
     }
 }
+
+void qn_prediction_add_json_columns(const qn_prediction_text *text, const double *outputs,
+                                    int64_t n_rows, qn_str *out)
+{
+    const int32_t n_outputs = qn_model_n_outputs(text->model);
+    qn_str_add(out, "\"prediction\":[");
+    for (int64_t row = 0; row < n_rows; row++) {
+        if (row > 0) qn_str_add_char(out, ',');
+        qn_prediction_add_json_value(text, outputs + row * n_outputs, out);
+    }
+    qn_str_add_char(out, ']');
+    for (int32_t c = 0; c < text->n_classes; c++) {
+        add(out, text->classes[c].json_key);
+        qn_str_add_char(out, '[');
+        for (int64_t row = 0; row < n_rows; row++) {
+            if (row > 0) qn_str_add_char(out, ',');
+            const double *of_row = outputs + row * n_outputs;
+            add_json_number(out, qn_prediction_probability(text->model, of_row, c));
+        }
+        qn_str_add_char(out, ']');
+    }
+}

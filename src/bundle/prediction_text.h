@@ -25,6 +25,11 @@ void qn_prediction_add_json(const qn_prediction_text *text, const double *output
 void qn_prediction_add_json_value(const qn_prediction_text *text, const double *outputs,
                                   qn_str *out);
 
+/* Many rows by column: "prediction":[…],"p_<class>":[…]… without braces; `outputs` is n_rows ×
+ * qn_model_n_outputs(). */
+void qn_prediction_add_json_columns(const qn_prediction_text *text, const double *outputs,
+                                    int64_t n_rows, qn_str *out);
+
 /* p of class c; a binary model's outputs hold that of class 1 alone. */
 double qn_prediction_probability(const qn_model *model, const double *outputs, int32_t c);
 

@@ -24,8 +24,7 @@ typedef enum qn_rows_form {
     QN_FORM_INSTANCES, /* {"instances": […]} */
     QN_FORM_INPUTS,    /* {"inputs": {…}} */
     QN_FORM_LINES,     /* NDJSON */
-    QN_FORM_CSV,
-    QN_FORM_TENSORS /* Open Inference Protocol */
+    QN_FORM_CSV
 } qn_rows_form;
 
 /* Cells of up to QN_BLOCK_ROWS rows, normalised. */

@@ -56,6 +56,7 @@ static qn_status find_members(qn_rows *rows, struct form *form, qn_error *err)
             break;
         }
         if (m >= 0) {
+            (void)qn_pull_peek(pull); /* to where the value itself begins */
             form->given[m] = true;
             form->values[m] = *pull;
         }

@@ -88,6 +88,8 @@ static qn_status fill(qn_served_model *served, const char *name, const char *ver
     QN_TRY(qn_model_open_copy(path, &served->model, err));
     served->schema = qn_model_schema(served->model);
     served->predictor = qn_model_predictor(served->model);
+    served->n_outputs = qn_model_n_outputs(served->model);
+    served->scratch_bytes = qn_predictor_scratch_bytes(served->predictor, QN_BLOCK_ROWS);
     snprintf(served->hash, sizeof served->hash, "%016" PRIx64, qn_model_file_hash(served->model));
     qn_str_addf(&header, "quern-model: %s@%s %s\r\n", name, version, served->hash);
     served->header = qn_str_take_text(&header);

@@ -26,6 +26,8 @@ typedef struct qn_served_model {
     int64_t n_inputs;
     const qn_schema_column **columns; /* of each input */
     qn_map *inputs;                   /* name → input */
+    int32_t n_outputs;
+    size_t scratch_bytes; /* to predict QN_BLOCK_ROWS rows */
     qn_prediction_text *text;
     double loaded_s; /* how long loading took */
 } qn_served_model;   /* let go with qn_served_model_unref() */

@@ -144,7 +144,14 @@ static void every_form_gives_the_same(void **state)
          QN_FORM_INPUTS},
         {"{\"data\":[[true,\"x\",1.5,\"red\",100,\"2020-01-02\"],[null,{},49,null,102,null]],"
          "\"columns\":[\"open\",\"other\",\"size\",\"colour\",\"shop\",\"when\"]}",
-         QN_FORM_LIST}};
+         QN_FORM_LIST},
+        {" { \"data\" : [ [ true , 1.5 , \"red\" , 100 , \"2020-01-02\" ] ,\n"
+         "[null, 49, null, 102, null ] ] , \"columns\" :\t[ \"open\" , \"size\" , \"colour\" , "
+         "\"shop\" , \"when\" ] } ",
+         QN_FORM_LIST},
+        {" { \"inputs\" : { \"size\" : [ [ 1.5 ] , [ 49 ] ] , \"colour\" : [ \"red\" , null ] , "
+         "\"shop\" :[ 100,102 ], \"when\" : [\"2020-01-02\",null], \"open\": [true, null]} }",
+         QN_FORM_INPUTS}};
     const double first = predict_json(ROW_1).outputs[0], second = predict_json(ROW_2).outputs[0];
     CHECK(first != second);
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quern serve: models over HTTP, until a signal ends it. */
+#include "cli/commands.h"
+#include "serve/server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { MODELS_MAX = 256 };
+
+struct serve_request {
+    const char *arguments[MODELS_MAX + 1]; /* ended by NULL */
+    qn_serve_options serve;
+    double watch_s, drain_delay_s;
+    bool quiet;
+};
+
+#define AT(member) offsetof(struct serve_request, member)
+
+static const cli_option options[] = {
+    {"listen", CLI_TEXT, AT(serve.listen), "HOST:PORT",
+     "address (default: 127.0.0.1:8080; port 0: one that is free)", NULL, false},
+    {"open-to-all", CLI_FLAG, AT(serve.open_to_all), NULL,
+     "let anybody who can reach the address use it, when it is not this machine's own", NULL,
+     false},
+    {"threads", CLI_COUNT, AT(serve.n_threads), "N", "threads (default: all cores)", NULL, false},
+    {"watch", CLI_DURATION, AT(watch_s), "SECONDS",
+     "load a model again when its file has changed; looks this often (default: on SIGHUP alone)",
+     NULL, false},
+    {"quiet", CLI_FLAG, AT(quiet), NULL, "say nothing but errors", NULL, false},
+    {"connections-max", CLI_COUNT, AT(serve.connections_max), "N",
+     "more are answered 503 (default: 16384)", "limits", false},
+    {"head-max", CLI_SIZE, AT(serve.head_bytes_max), "SIZE",
+     "of a request's line and headers (default: 32k)", NULL, false},
+    {"body-max", CLI_SIZE, AT(serve.body_bytes_max), "SIZE",
+     "of a request's body (default: 64 MiB)", NULL, false},
+    {"memory-max", CLI_SIZE, AT(serve.memory_bytes_max), "SIZE",
+     "of all requests being received (default: 1 GiB)", NULL, false},
+    {"rows-max", CLI_COUNT, AT(serve.rows_max), "N", "in a request (default: 1000000)", NULL,
+     false},
+    {"request-time", CLI_DURATION, AT(serve.request_s), "SECONDS",
+     "from a request to its reply (default: 30s)", NULL, false},
+    {"read-time", CLI_DURATION, AT(serve.read_s), "SECONDS",
+     "to send a request's head, and again its body (default: 20s)", NULL, false},
+    {"write-time", CLI_DURATION, AT(serve.write_s), "SECONDS",
+     "for a client to take any more of its reply (default: 20s)", NULL, false},
+    {"idle-time", CLI_DURATION, AT(serve.idle_s), "SECONDS",
+     "between the requests of a connection (default: 75s)", NULL, false},
+    {"drain-delay", CLI_DURATION, AT(drain_delay_s), "SECONDS",
+     "serve on, but not ready, when told to end, for balancers to notice (default: 0)", NULL,
+     false},
+    {"drain-time", CLI_DURATION, AT(serve.drain_s), "SECONDS",
+     "for requests under way when the server ends (default: 10s)", NULL, false},
+    {0}};
+
+/* A line on stderr for each line of `text`. */
+static void say(const struct serve_request *request, bool problem, const char *text)
+{
+    while (*text && (problem || !request->quiet)) {
+        const size_t bytes = strcspn(text, "\n");
+        fprintf(stderr, "quern serve: %.*s\n", (int)bytes, text);
+        text += bytes + (text[bytes] == '\n');
+    }
+}
+
+static int64_t load(qn_server *server, const struct serve_request *request)
+{
+    qn_str messages = {0};
+    const int64_t n_failed = qn_server_load(server, &messages);
+    if (messages.text && !messages.failed) say(request, n_failed > 0, messages.text);
+    qn_str_release(&messages);
+    return n_failed;
+}
+
+/* The next of the signals that the server takes, or 0 after `seconds` (0: no limit). */
+static int wait_for_signal(const sigset_t *signals, double seconds)
+{
+    const struct timespec limit = {(time_t)seconds,
+                                   (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    for (;;) {
+        const int signal = sigtimedwait(signals, NULL, seconds > 0 ? &limit : NULL);
+        if (signal > 0) return signal;
+        if (errno == EAGAIN) return 0;
+        if (errno != EINTR) return SIGTERM;
+    }
+}
+
+static void serve_until_ended(qn_server *server, const struct serve_request *request,
+                              const sigset_t *signals)
+{
+    for (;;) {
+        const int signal = wait_for_signal(signals, request->watch_s);
+        if (signal == SIGTERM || signal == SIGINT) return;
+        load(server, request);
+    }
+}
+
+/* In order: not ready, time for others to notice, no new connections, the last replies. A second
+ * signal ends the process at once. */
+static int end(qn_server *server, const struct serve_request *request, const sigset_t *signals)
+{
+    say(request, false, "ending; requests under way are finished");
+    qn_server_drain(server);
+    if (request->drain_delay_s > 0) wait_for_signal(signals, request->drain_delay_s);
+    pthread_sigmask(SIG_UNBLOCK, signals, NULL);
+    const bool whole = qn_server_close(server);
+    if (!whole) say(request, true, "some requests took longer than --drain-time and were cut off");
+    return whole ? CLI_OK : CLI_FAILED;
+}
+
+static int serve(struct serve_request *request)
+{
+    qn_error err = {0};
+    qn_server *server = NULL;
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    request->serve.models = request->arguments;
+    if (qn_server_start(&request->serve, &server, &err) != QN_OK) {
+        return cli_fail(&cmd_serve, &err);
+    }
+    char line[160];
+    snprintf(line, sizeof line, "listening on %s", qn_server_url(server));
+    say(request, false, line);
+    int code = CLI_DATA;
+    if (load(server, request) == 0) {
+        say(request, false, "ready");
+        serve_until_ended(server, request, &signals);
+        code = end(server, request, &signals);
+    }
+    qn_server_free(server);
+    return code;
+}
+
+static int serve_run(int argc, char **argv)
+{
+    struct serve_request request = {0};
+    const int parsed = cli_parse(&cmd_serve, argc, argv, &request);
+    if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
+    return serve(&request);
+}
+
+const cli_command cmd_serve = {
+    .name = "serve",
+    .summary = "answer prediction requests over HTTP",
+    .synopsis = "[NAME[@VERSION]=]MODEL... [options]",
+    .details =
+        "POST rows to /v1/models/NAME as JSON, NDJSON or CSV. NAME is the file's unless given.\n"
+        "SIGHUP loads files that have changed; what cannot be loaded leaves the old model in\n"
+        "place. SIGTERM and Ctrl-C finish the requests under way. See docs/serve.md.",
+    .examples = "    quern serve credit.quern\n"
+                "    quern serve credit@1=old.quern credit@2=new.quern --listen 127.0.0.1:9000",
+    .options = options,
+    .n_arguments_min = 1,
+    .n_arguments_max = MODELS_MAX,
+    .arguments_offset = AT(arguments),
+    .run = serve_run};

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exchange: one request and its reply, from the first byte read to the last byte sent. Connections
+ * that wait have none: loops lend exchanges out and take them back, buffers included, so that ten
+ * thousand idle connections cost little.
+ *
+ * Threads: one thread, the loop's. */
+#ifndef QN_SERVE_EXCHANGE_H
+#define QN_SERVE_EXCHANGE_H
+
+#include "serve/http_reader.h"
+#include "serve/reply.h"
+#include "serve/worker.h"
+
+typedef struct qn_exchange qn_exchange;
+
+/* A handler is called until it is done, and gives the loop back after a millisecond or so of work:
+ * a request of a million rows does not hold up its neighbours. What it needs between calls is its
+ * `job`. It writes the reply, or an error, by x->reply. */
+typedef enum qn_step { QN_STEP_DONE, QN_STEP_MORE } qn_step;
+typedef qn_step (*qn_handler)(qn_exchange *x);
+
+typedef struct qn_route {
+    const char *name; /* in metrics: "predict" */
+    qn_http_method method;
+    const char *pattern; /* a path, where {} stands for one or more bytes other than '/' and ':' */
+    qn_handler handle;
+    const char *summary; /* one line for people */
+} qn_route;
+
+enum { QN_PARAMS_MAX = 2 };
+
+struct qn_exchange {
+    qn_http_reader reader;
+    qn_str out;  /* replies not sent yet */
+    size_t sent; /* bytes of `out` */
+    qn_reply reply;
+    qn_arena memory; /* lives as long as the request */
+    qn_worker *worker;
+    const qn_route *route; /* NULL: none was found */
+    qn_span path, query;
+    qn_span params[QN_PARAMS_MAX]; /* what stood for {} */
+    double begun_s;                /* on qn_clock_s(): when the request was there */
+    void *job;                     /* the handler's, NULL at first */
+    void (*release)(void *job);    /* called when the request ends, however it does */
+    qn_exchange *next;             /* of those that are free */
+};
+
+/* All routes, ended by a NULL name. */
+extern const qn_route qn_routes[];
+/* Finds the route of x->path and fills x->params; for a path that is known by other methods alone,
+ * NULL and those methods in `allow`. */
+const qn_route *qn_route_find(qn_exchange *x, qn_http_method method, qn_str *allow);
+
+/* Answers a failure by its status: QN_ERR_ARG 400, QN_ERR_DATA 422, QN_ERR_BUDGET 413, else 503. */
+void qn_exchange_fail(qn_exchange *x, const qn_error *err, int64_t row, const char *column);
+
+#endif

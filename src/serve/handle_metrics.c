@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET /metrics: Prometheus' text format 0.0.4. Labels are routes, statuses, models, versions and
+ * outcomes: all from this server, none from a client. */
+#include "serve/handlers.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { LABEL_BYTES = 2 * QN_MODEL_NAME_BYTES_MAX + 64 };
+
+typedef struct scrape {
+    const qn_server *server;
+    const qn_catalog *catalog;
+    int n_loops;
+    qn_str *out;
+} scrape;
+
+/* Routes of one name are one line. */
+static double sum_requests(const scrape *s, const char *name, int status)
+{
+    double sum = 0;
+    for (int loop = 0; loop < s->n_loops; loop++) {
+        const qn_loop_counters *counters = qn_server_counters(s->server, loop);
+        for (int r = 0; qn_routes[r].name; r++) {
+            if (strcmp(qn_routes[r].name, name) == 0) {
+                sum += (double)qn_count_get(&counters->requests[r][status]);
+            }
+        }
+        if (strcmp(name, "none") == 0) {
+            sum += (double)qn_count_get(&counters->requests[QN_ROUTES_MAX - 1][status]);
+        }
+    }
+    return sum;
+}
+
+static void add_route(const scrape *s, const char *name)
+{
+    for (int status = 0; status < QN_STATUSES_MAX; status++) {
+        const double n = sum_requests(s, name, status);
+        char labels[LABEL_BYTES];
+        if (n == 0) continue;
+        snprintf(labels, sizeof labels, "route=\"%s\",code=\"%d\"", name, qn_status_at(status));
+        qn_prometheus_value(s->out, "quern_http_requests_total", labels, n);
+    }
+}
+
+static void add_requests(const scrape *s)
+{
+    qn_prometheus_head(s->out, "quern_http_requests_total", "counter",
+                       "Requests answered, by route and status.");
+    for (int r = 0; qn_routes[r].name; r++) {
+        if (r == 0 || strcmp(qn_routes[r].name, qn_routes[r - 1].name) != 0) {
+            add_route(s, qn_routes[r].name);
+        }
+    }
+    add_route(s, "none");
+}
+
+static double sum_loops(const scrape *s, size_t offset)
+{
+    double sum = 0;
+    for (int loop = 0; loop < s->n_loops; loop++) {
+        const char *counters = (const char *)qn_server_counters(s->server, loop);
+        sum += (double)qn_count_get((const qn_count *)(const void *)(counters + offset));
+    }
+    return sum;
+}
+
+static void add_connections(const scrape *s)
+{
+    const double accepted = sum_loops(s, offsetof(qn_loop_counters, accepted));
+    const double closed = sum_loops(s, offsetof(qn_loop_counters, closed));
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } counters[] = {{"quern_connections_accepted_total", "Connections accepted.",
+                     offsetof(qn_loop_counters, accepted)},
+                    {"quern_connections_refused_total",
+                     "Connections beyond the limit, answered 503.",
+                     offsetof(qn_loop_counters, refused)},
+                    {"quern_connections_timed_out_total", "Connections closed for being slow.",
+                     offsetof(qn_loop_counters, timed_out)}};
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++) {
+        qn_prometheus_head(s->out, counters[i].name, "counter", counters[i].help);
+        qn_prometheus_value(s->out, counters[i].name, "", sum_loops(s, counters[i].offset));
+    }
+    qn_prometheus_head(s->out, "quern_connections", "gauge", "Connections open now.");
+    qn_prometheus_value(s->out, "quern_connections", "", accepted > closed ? accepted - closed : 0);
+}
+
+static void write_labels(const qn_catalog_entry *entry, char *labels)
+{
+    snprintf(labels, LABEL_BYTES, "model=\"%s\",version=\"%s\"", entry->name, entry->version);
+}
+
+static void add_outcomes(const scrape *s)
+{
+    static const char *const outcomes[QN_N_OUTCOMES] = {"ok", "invalid", "failed"};
+    qn_prometheus_head(s->out, "quern_predict_requests_total", "counter",
+                       "Prediction requests, by model, version and outcome.");
+    for (int64_t i = 0; i < s->catalog->n_entries; i++) {
+        const qn_catalog_entry *entry = &s->catalog->entries[i];
+        for (int o = 0; o < QN_N_OUTCOMES; o++) {
+            char labels[LABEL_BYTES + 32];
+            double sum = 0;
+            for (int loop = 0; loop < s->n_loops; loop++) {
+                sum += (double)qn_count_get(&entry->counters[loop].requests[o]);
+            }
+            write_labels(entry, labels);
+            snprintf(labels + strlen(labels), 32, ",outcome=\"%s\"", outcomes[o]);
+            qn_prometheus_value(s->out, "quern_predict_requests_total", labels, sum);
+        }
+    }
+}
+
+static void add_rows(const scrape *s)
+{
+    qn_prometheus_head(s->out, "quern_predicted_rows_total", "counter", "Rows predicted.");
+    for (int64_t i = 0; i < s->catalog->n_entries; i++) {
+        char labels[LABEL_BYTES];
+        double sum = 0;
+        for (int loop = 0; loop < s->n_loops; loop++) {
+            sum += (double)qn_count_get(&s->catalog->entries[i].counters[loop].rows);
+        }
+        write_labels(&s->catalog->entries[i], labels);
+        qn_prometheus_value(s->out, "quern_predicted_rows_total", labels, sum);
+    }
+}
+
+static qn_step no_memory(qn_exchange *x)
+{
+    qn_reply_error(&x->reply, 503, "no memory for the metrics", 0, NULL, NULL);
+    return QN_STEP_DONE;
+}
+
+static void add_seconds(const scrape *s, const qn_durations **parts)
+{
+    qn_prometheus_head(s->out, "quern_predict_seconds", "histogram",
+                       "Time from a prediction request to its reply.");
+    for (int64_t i = 0; i < s->catalog->n_entries; i++) {
+        char labels[LABEL_BYTES];
+        for (int loop = 0; loop < s->n_loops; loop++) {
+            parts[loop] = &s->catalog->entries[i].counters[loop].seconds;
+        }
+        write_labels(&s->catalog->entries[i], labels);
+        qn_prometheus_histogram(s->out, "quern_predict_seconds", labels, parts, s->n_loops);
+    }
+}
+
+static void add_models(const scrape *s)
+{
+    qn_prometheus_head(s->out, "quern_model_loaded", "gauge",
+                       "1 for each model and version that is loaded, with the hash of its file.");
+    for (int64_t i = 0; i < s->catalog->n_entries; i++) {
+        const qn_catalog_entry *entry = &s->catalog->entries[i];
+        char labels[LABEL_BYTES + 32];
+        write_labels(entry, labels);
+        if (!entry->model) continue;
+        snprintf(labels + strlen(labels), 32, ",hash=\"%s\"", entry->model->hash);
+        qn_prometheus_value(s->out, "quern_model_loaded", labels, 1);
+    }
+    qn_prometheus_head(s->out, "quern_model_problem", "gauge",
+                       "1 for each model and version whose present file cannot be loaded.");
+    for (int64_t i = 0; i < s->catalog->n_entries; i++) {
+        char labels[LABEL_BYTES];
+        write_labels(&s->catalog->entries[i], labels);
+        qn_prometheus_value(s->out, "quern_model_problem", labels,
+                            s->catalog->entries[i].problem ? 1 : 0);
+    }
+}
+
+static double resident_bytes(void)
+{
+    long size = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (!file) return 0;
+    if (fscanf(file, "%ld %ld", &size, &resident) != 2) resident = 0;
+    fclose(file);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+static double open_descriptors(void)
+{
+    double n = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    if (!folder) return 0;
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        n += entry->d_name[0] != '.';
+    }
+    closedir(folder);
+    return n - 1; /* the folder itself */
+}
+
+static void add_process(const scrape *s)
+{
+    qn_prometheus_head(s->out, "process_resident_memory_bytes", "gauge", "Memory in use.");
+    qn_prometheus_value(s->out, "process_resident_memory_bytes", "", resident_bytes());
+    qn_prometheus_head(s->out, "process_open_fds", "gauge", "Open file descriptors.");
+    qn_prometheus_value(s->out, "process_open_fds", "", open_descriptors());
+    qn_prometheus_head(s->out, "process_start_time_seconds", "gauge",
+                       "Start of the process, in seconds since 1970.");
+    qn_prometheus_value(s->out, "process_start_time_seconds", "", qn_server_started_s(s->server));
+}
+
+qn_step qn_handle_metrics(qn_exchange *x)
+{
+    const scrape s = {.server = x->worker->server,
+                      .catalog = x->worker->catalog,
+                      .n_loops = qn_server_n_loops(x->worker->server),
+                      .out = &x->out};
+    const qn_durations **parts = qn_arena_array(&x->memory, s.n_loops, sizeof *parts);
+    if (!parts) return no_memory(x);
+    qn_reply_begin(&x->reply, 200, "text/plain; version=0.0.4; charset=utf-8", NULL);
+    add_requests(&s);
+    add_connections(&s);
+    add_outcomes(&s);
+    add_rows(&s);
+    add_seconds(&s, parts);
+    add_models(&s);
+    add_process(&s);
+    qn_reply_end(&x->reply);
+    return QN_STEP_DONE;
+}

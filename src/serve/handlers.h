@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The handlers, for the table in router.c. */
+#ifndef QN_SERVE_HANDLERS_H
+#define QN_SERVE_HANDLERS_H
+
+#include "serve/exchange.h"
+
+/* handle_health.c */
+qn_step qn_handle_live(qn_exchange *x);
+qn_step qn_handle_ready(qn_exchange *x);
+qn_step qn_handle_started(qn_exchange *x);
+/* handle_index.c */
+qn_step qn_handle_index(qn_exchange *x);
+/* handle_metrics.c */
+qn_step qn_handle_metrics(qn_exchange *x);
+/* handle_models.c */
+qn_step qn_handle_models(qn_exchange *x);
+qn_step qn_handle_model(qn_exchange *x);
+/* handle_predict.c */
+qn_step qn_handle_predict(qn_exchange *x);
+
+/* The model that x->params name (name, and version if the pattern has two), loaded; or NULL, with
+ * the error answered. */
+const qn_catalog_entry *qn_exchange_find_model(qn_exchange *x);
+
+#endif

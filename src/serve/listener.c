@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { HOST_BYTES = 256, BACKLOG = 4096 };
+
+/* "[::1]:80" → "::1", "80". */
+static bool split(const char *address, char *host, const char **port)
+{
+    const char *colon = strrchr(address, ':');
+    if (!colon || colon[1] == '\0') return false;
+    const char *begin = address, *end = colon;
+    if (*begin == '[') {
+        if (end == begin || end[-1] != ']') return false;
+        begin++;
+        end--;
+    } else if (memchr(begin, ':', (size_t)(end - begin))) {
+        return false; /* a bare IPv6 address: which colon is the port's? */
+    }
+    const size_t bytes = (size_t)(end - begin);
+    if (bytes == 0 || bytes >= HOST_BYTES) return false;
+    memcpy(host, begin, bytes);
+    host[bytes] = '\0';
+    *port = colon + 1;
+    return true;
+}
+
+static bool is_loopback(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
+        return (ntohl(in->sin_addr.s_addr) >> 24) == 127;
+    }
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+    return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+static void set_port(struct sockaddr_storage *address, in_port_t port)
+{
+    if (address->ss_family == AF_INET) {
+        ((struct sockaddr_in *)(void *)address)->sin_port = port;
+    } else {
+        ((struct sockaddr_in6 *)(void *)address)->sin6_port = port;
+    }
+}
+
+static in_port_t port_of(const struct sockaddr_storage *address)
+{
+    return address->ss_family == AF_INET
+               ? ((const struct sockaddr_in *)(const void *)address)->sin_port
+               : ((const struct sockaddr_in6 *)(const void *)address)->sin6_port;
+}
+
+static int open_socket(const struct sockaddr_storage *address, socklen_t bytes)
+{
+    const int on = 1;
+    const int fd = socket(address->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return -1;
+    /* Connections inherit TCP_NODELAY: a reply is sent whole, so waiting to fill a packet is loss.
+     */
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0 &&
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
+        bind(fd, (const struct sockaddr *)address, bytes) == 0 && listen(fd, BACKLOG) == 0) {
+        return fd;
+    }
+    const int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+/* SO_REUSEPORT would let a second server of the same user share the address unnoticed. */
+static bool is_taken(const struct sockaddr_storage *address, socklen_t bytes)
+{
+    const int on = 1;
+    const int fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return false;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    const bool taken =
+        bind(fd, (const struct sockaddr *)address, bytes) != 0 && errno == EADDRINUSE;
+    close(fd);
+    return taken;
+}
+
+static qn_status cannot_listen(const char *address, qn_error *err)
+{
+    return qn_fail(err, QN_ERR_IO, "--listen %s: %s", address, strerror(errno));
+}
+
+static void write_url(const char *host, const struct sockaddr_storage *address, char *url)
+{
+    const bool brackets = strchr(host, ':') != NULL;
+    snprintf(url, QN_URL_BYTES, "http://%s%.100s%s:%u", brackets ? "[" : "", host,
+             brackets ? "]" : "", (unsigned)ntohs(port_of(address)));
+}
+
+static qn_status open_all(const char *text, struct sockaddr_storage *address, socklen_t bytes,
+                          int n, int *fds, qn_error *err)
+{
+    if (port_of(address) != 0 && is_taken(address, bytes)) {
+        errno = EADDRINUSE;
+        return cannot_listen(text, err);
+    }
+    for (int i = 0; i < n; i++) {
+        fds[i] = open_socket(address, bytes);
+        if (fds[i] < 0) {
+            const qn_status status = cannot_listen(text, err);
+            while (i > 0) {
+                close(fds[--i]);
+            }
+            return status;
+        }
+        struct sockaddr_storage given;
+        socklen_t given_bytes = sizeof given;
+        if (i == 0 && getsockname(fds[0], (struct sockaddr *)&given, &given_bytes) == 0) {
+            set_port(address, port_of(&given));
+        }
+    }
+    return QN_OK;
+}
+
+qn_status qn_listen(const char *address, bool open_to_all, int n, int *fds, char *url,
+                    qn_error *err)
+{
+    char host[HOST_BYTES];
+    const char *port;
+    struct addrinfo *found = NULL;
+    const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM,
+                                    .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+    if (!split(address, host, &port)) {
+        return qn_fail(err, QN_ERR_ARG, "--listen %s: expected HOST:PORT, such as 127.0.0.1:8080",
+                       address);
+    }
+    const int code = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, port, &wanted, &found);
+    if (code != 0) {
+        return qn_fail(err, QN_ERR_ARG, "--listen %s: %s", address, gai_strerror(code));
+    }
+    struct sockaddr_storage chosen = {0};
+    const socklen_t bytes = found->ai_addrlen;
+    memcpy(&chosen, found->ai_addr, bytes);
+    const bool private = is_loopback(found->ai_addr);
+    freeaddrinfo(found);
+    if (!private && !open_to_all) {
+        return qn_fail(err, QN_ERR_ARG,
+                       "--listen %s: others could reach this address, and nothing asks them who "
+                       "they are; listen on 127.0.0.1, or say --open-to-all",
+                       address);
+    }
+    QN_TRY(open_all(address, &chosen, bytes, n, fds, err));
+    write_url(host, &chosen, url);
+    return QN_OK;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Listening sockets: an address in words, and as many sockets on it as there are loops.
+ *
+ * Threads: calls are independent. */
+#ifndef QN_SERVE_LISTENER_H
+#define QN_SERVE_LISTENER_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+
+enum { QN_URL_BYTES = 128 };
+
+/* Opens n sockets on "HOST:PORT" ("127.0.0.1:8080", "[::1]:0", "localhost:8080"; "*" for every
+ * address), shared by SO_REUSEPORT. Port 0 becomes one that is free. An address that others can
+ * reach is refused unless `open_to_all`. `url` (QN_URL_BYTES) becomes "http://…" with the port.
+ * Fails with QN_ERR_ARG or QN_ERR_IO; no socket is left open then. */
+QN_MUST_CHECK
+qn_status qn_listen(const char *address, bool open_to_all, int n, int *fds, char *url,
+                    qn_error *err);
+
+#endif

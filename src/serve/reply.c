@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/reply.h"
+
+#include "base/json.h"
+#include "base/number.h"
+
+#include <string.h>
+
+enum { LENGTH_DIGITS = 12 };
+
+static const char *reason(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 204:
+        return "No Content";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 415:
+        return "Unsupported Media Type";
+    case 417:
+        return "Expectation Failed";
+    case 422:
+        return "Unprocessable Content";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 500:
+        return "Internal Server Error";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "Unknown";
+    }
+}
+
+static void add_line(qn_str *out, const char *name, const char *value)
+{
+    qn_str_add(out, name);
+    qn_str_add(out, value);
+    qn_str_add(out, "\r\n");
+}
+
+void qn_reply_begin(qn_reply *reply, int status, const char *content_type, const char *lines)
+{
+    static const char room[] = "            "; /* LENGTH_DIGITS blanks, for the number behind */
+    qn_str *out = reply->out;
+    char code[QN_INT64_TEXT_BYTES];
+    reply->status = status;
+    reply->start = out->bytes;
+    qn_format_int64(status, code);
+    qn_str_add(out, "HTTP/1.1 ");
+    qn_str_add(out, code);
+    qn_str_add_char(out, ' ');
+    add_line(out, reason(status), "");
+    if (content_type) add_line(out, "content-type: ", content_type);
+    qn_str_add(out, "content-length: ");
+    reply->length_at = out->bytes;
+    qn_str_add_bytes(out, room, LENGTH_DIGITS);
+    qn_str_add(out, "\r\n");
+    add_line(out, "date: ", reply->date);
+    qn_str_add(out, "cache-control: no-store\r\nx-content-type-options: nosniff\r\n");
+    if (!reply->keep_alive) {
+        qn_str_add(out, "connection: close\r\n");
+    } else if (!reply->http_1_1) {
+        qn_str_add(out, "connection: keep-alive\r\n");
+    }
+    if (lines) qn_str_add(out, lines);
+    qn_str_add(out, "\r\n");
+    reply->body_at = out->bytes;
+}
+
+void qn_reply_end(qn_reply *reply)
+{
+    qn_str *out = reply->out;
+    char digits[QN_INT64_TEXT_BYTES];
+    if (out->failed) return;
+    const size_t n = qn_format_int64((int64_t)(out->bytes - reply->body_at), digits);
+    memcpy(out->text + reply->length_at + LENGTH_DIGITS - n, digits, n);
+    if (reply->without_body) {
+        out->bytes = reply->body_at;
+        out->text[out->bytes] = '\0';
+    }
+}
+
+void qn_reply_text(qn_reply *reply, int status, const char *content_type, const char *lines,
+                   const char *body)
+{
+    qn_reply_begin(reply, status, content_type, lines);
+    qn_str_add(reply->out, body);
+    qn_reply_end(reply);
+}
+
+void qn_reply_error(qn_reply *reply, int status, const char *message, int64_t row,
+                    const char *column, const char *lines)
+{
+    qn_str *out = reply->out;
+    qn_json_writer json = {.out = out};
+    if (reply->status != 0 && !out->failed) {
+        out->bytes = reply->start;
+        out->text[out->bytes] = '\0';
+    }
+    if (!lines && status == 503) lines = "retry-after: 1\r\n";
+    qn_reply_begin(reply, status, "application/json", lines);
+    qn_json_begin_object(&json);
+    qn_json_put_text(&json, "error", message);
+    if (row > 0) qn_json_put_int(&json, "row", row);
+    if (column) qn_json_put_text(&json, "column", column);
+    qn_json_end_object(&json);
+    qn_str_add_char(out, '\n');
+    qn_reply_end(reply);
+}

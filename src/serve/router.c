@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of routes. To add one: a line here, a handler in handlers.h, a section in
+ * docs/serve.md. */
+#include "serve/handlers.h"
+
+#include <string.h>
+
+const qn_route qn_routes[] = {
+    {"index", QN_HTTP_GET, "/", qn_handle_index, "this list"},
+    {"livez", QN_HTTP_GET, "/livez", qn_handle_live, "200 while the process runs"},
+    {"readyz", QN_HTTP_GET, "/readyz", qn_handle_ready, "200 while requests are welcome"},
+    {"startupz", QN_HTTP_GET, "/startupz", qn_handle_started, "200 once the models are loaded"},
+    {"metrics", QN_HTTP_GET, "/metrics", qn_handle_metrics, "counters, for Prometheus"},
+    {"models", QN_HTTP_GET, "/v1/models", qn_handle_models, "the models that are served"},
+    {"model", QN_HTTP_GET, "/v1/models/{}", qn_handle_model, "a model: columns, classes, versions"},
+    {"model", QN_HTTP_GET, "/v1/models/{}/versions/{}", qn_handle_model, "a version of a model"},
+    {"predict", QN_HTTP_POST, "/v1/models/{}:predict", qn_handle_predict, "predict"},
+    {"predict", QN_HTTP_POST, "/v1/models/{}", qn_handle_predict, "predict"},
+    {"predict", QN_HTTP_POST, "/v1/models/{}/versions/{}:predict", qn_handle_predict,
+     "predict with a version"},
+    {"predict", QN_HTTP_POST, "/v1/models/{}/versions/{}", qn_handle_predict,
+     "predict with a version"},
+    {0}};
+
+static bool matches(const char *pattern, qn_span path, qn_span *params)
+{
+    const char *at = path.text, *end = path.text + path.bytes;
+    int n = 0;
+    while (*pattern) {
+        if (*pattern == '{') {
+            const char *begin = at;
+            while (at < end && *at != '/' && *at != ':') {
+                at++;
+            }
+            if (at == begin) return false;
+            params[n++] = (qn_span){begin, (size_t)(at - begin)};
+            pattern += 2;
+        } else if (at < end && *at == *pattern) {
+            at++;
+            pattern++;
+        } else {
+            return false;
+        }
+    }
+    for (; n < QN_PARAMS_MAX; n++) {
+        params[n] = (qn_span){0};
+    }
+    return at == end;
+}
+
+static const char *method_name(qn_http_method method)
+{
+    return method == QN_HTTP_GET ? "GET, HEAD" : "POST";
+}
+
+const qn_route *qn_route_find(qn_exchange *x, qn_http_method method, qn_str *allow)
+{
+    for (const qn_route *route = qn_routes; route->name; route++) {
+        if (!matches(route->pattern, x->path, x->params)) continue;
+        if (route->method == method) {
+            qn_str_clear(allow);
+            return route;
+        }
+        if (allow->bytes > 0) qn_str_add(allow, ", ");
+        qn_str_add(allow, method_name(route->method));
+    }
+    if (allow->bytes > 0) qn_str_add(allow, ", OPTIONS");
+    return NULL;
+}
+
+void qn_exchange_fail(qn_exchange *x, const qn_error *err, int64_t row, const char *column)
+{
+    int status = 503;
+    if (err->status == QN_ERR_ARG) status = 400;
+    if (err->status == QN_ERR_DATA) status = 422;
+    if (err->status == QN_ERR_BUDGET) status = 413;
+    qn_reply_error(&x->reply, status, err->message, row, column, NULL);
+}
+
+const qn_catalog_entry *qn_exchange_find_model(qn_exchange *x)
+{
+    const qn_span *version = x->params[1].text ? &x->params[1] : NULL;
+    const qn_catalog_entry *entry = qn_catalog_find(x->worker->catalog, x->params[0], version);
+    if (!entry) {
+        qn_reply_error(&x->reply, 404, "there is no such model or version; see GET /v1/models", 0,
+                       NULL, NULL);
+        return NULL;
+    }
+    if (!entry->model) {
+        qn_reply_error(&x->reply, 503,
+                       entry->problem ? entry->problem : "the model is being loaded", 0, NULL,
+                       NULL);
+        return NULL;
+    }
+    return entry;
+}

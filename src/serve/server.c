@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/server.h"
+
+#include "base/alloc.h"
+#include "serve/listener.h"
+#include "serve/loop.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOOPS_MAX = 256, SPARE_DESCRIPTORS = 64 };
+
+struct qn_server {
+    qn_serve_options options;
+    _Atomic int state; /* qn_server_state */
+    double started_s;
+    char url[QN_URL_BYTES];
+    qn_model_store *store;
+    qn_loop_counters *counters;
+    int n_loops;   /* initialised */
+    int n_threads; /* running */
+    qn_loop *loops;
+    pthread_t *threads;
+};
+
+struct thread_start {
+    qn_loop *loop;
+    qn_model_store *store;
+};
+
+static int available_threads(void)
+{
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    return CPU_COUNT(&set);
+}
+
+static void default_count(int64_t *value, int64_t otherwise)
+{
+    if (*value == 0) *value = otherwise;
+}
+
+static void default_time(double *value, double otherwise)
+{
+    if (*value == 0) *value = otherwise;
+}
+
+static qn_serve_options with_defaults(const qn_serve_options *given)
+{
+    qn_serve_options options = *given;
+    if (!options.listen) options.listen = "127.0.0.1:8080";
+    default_count(&options.n_threads, available_threads());
+    default_count(&options.connections_max, 16384);
+    default_count(&options.head_bytes_max, 32 * 1024);
+    default_count(&options.body_bytes_max, 64 * 1024 * 1024);
+    default_count(&options.memory_bytes_max, INT64_C(1) << 30);
+    default_count(&options.rows_max, 1000000);
+    default_time(&options.request_s, 30);
+    default_time(&options.read_s, 20);
+    default_time(&options.write_s, 20);
+    default_time(&options.idle_s, 75);
+    default_time(&options.drain_s, 10);
+    if (options.n_threads > LOOPS_MAX) options.n_threads = LOOPS_MAX;
+    return options;
+}
+
+/* Offsets within a request are 32 bits. */
+static qn_status check_options(const qn_serve_options *options, qn_error *err)
+{
+    const int64_t most = INT64_C(1) << 31;
+    if (options->body_bytes_max > most || options->head_bytes_max > most) {
+        return qn_fail(err, QN_ERR_ARG, "--body-max: a request is at most 2 GiB");
+    }
+    if (!options->models || !options->models[0]) {
+        return qn_fail(err, QN_ERR_ARG, "there is no model to serve");
+    }
+    return QN_OK;
+}
+
+/* As many descriptors as connections may need, if the system lets us. */
+static void raise_descriptor_limit(int64_t connections_max)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    const rlim_t wanted = (rlim_t)connections_max + SPARE_DESCRIPTORS;
+    if (limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void *run_loop(void *argument)
+{
+    struct thread_start *start = argument;
+    qn_loop_run(start->loop, start->store);
+    qn_free(start);
+    return NULL;
+}
+
+/* Signals are for the thread that started the server. */
+static qn_status start_threads(qn_server *server, qn_error *err)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = 0;
+    for (int i = 0; code == 0 && i < server->n_loops; i++) {
+        struct thread_start *start = qn_alloc_array(1, sizeof *start);
+        code = start ? 0 : ENOMEM;
+        if (!start) break;
+        *start = (struct thread_start){&server->loops[i], server->store};
+        code = pthread_create(&server->threads[i], NULL, run_loop, start);
+        if (code != 0) qn_free(start);
+        server->n_threads += code == 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (code == 0) return QN_OK;
+    return qn_fail(err, QN_ERR_NOMEM, "threads for the server: %s", strerror(code));
+}
+
+/* Takes the sockets one by one: those of loops that were not made are closed. */
+static qn_status make_loops(qn_server *server, const int *fds, qn_error *err)
+{
+    const int n = (int)server->options.n_threads;
+    qn_status status = QN_OK;
+    for (int i = 0; i < n; i++) {
+        if (status != QN_OK) {
+            close(fds[i]);
+            continue;
+        }
+        status = qn_loop_init(&server->loops[i], server, &server->options, i, fds[i],
+                              &server->counters[i], err);
+        server->n_loops++;
+    }
+    return status;
+}
+
+static qn_status start(qn_server *server, qn_error *err)
+{
+    int fds[LOOPS_MAX];
+    const int n = (int)server->options.n_threads;
+    QN_TRY(check_options(&server->options, err));
+    QN_TRY(qn_model_store_create(server->options.models, n, &server->store, err));
+    server->loops = qn_alloc_aligned(n, sizeof *server->loops);
+    server->threads = qn_alloc_array(n, sizeof *server->threads);
+    server->counters = qn_alloc_aligned(n, sizeof *server->counters);
+    if (!server->loops || !server->threads || !server->counters) {
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for the server");
+    }
+    memset(server->counters, 0, (size_t)n * sizeof *server->counters);
+    raise_descriptor_limit(server->options.connections_max);
+    QN_TRY(
+        qn_listen(server->options.listen, server->options.open_to_all, n, fds, server->url, err));
+    QN_TRY(make_loops(server, fds, err));
+    return start_threads(server, err);
+}
+
+qn_status qn_server_start(const qn_serve_options *options, qn_server **out, qn_error *err)
+{
+    *out = NULL;
+    qn_server *server = qn_alloc_array(1, sizeof *server);
+    if (!server) return qn_fail(err, QN_ERR_NOMEM, "no memory for the server");
+    server->options = with_defaults(options);
+    atomic_init(&server->state, QN_SERVER_STARTING);
+    server->started_s = (double)time(NULL);
+    const qn_status status = start(server, err);
+    if (status != QN_OK) {
+        qn_server_free(server);
+        return status;
+    }
+    *out = server;
+    return QN_OK;
+}
+
+static void wake_all(const qn_server *server)
+{
+    for (int i = 0; i < server->n_threads; i++) {
+        qn_loop_wake(&server->loops[i]);
+    }
+}
+
+static void set_state(qn_server *server, qn_server_state state)
+{
+    atomic_store(&server->state, state);
+    wake_all(server);
+}
+
+int64_t qn_server_load(qn_server *server, qn_str *messages)
+{
+    qn_reload reload;
+    qn_model_store_reload(server->store, &reload);
+    if (messages && reload.messages.text) {
+        qn_str_add_bytes(messages, reload.messages.text, reload.messages.bytes);
+    }
+    qn_str_release(&reload.messages);
+    if (reload.n_failed == 0 && atomic_load(&server->state) == QN_SERVER_STARTING) {
+        set_state(server, QN_SERVER_READY);
+    } else if (reload.n_loaded > 0) {
+        wake_all(server); /* idle loops let go of what was replaced */
+    }
+    return reload.n_failed;
+}
+
+const char *qn_server_url(const qn_server *server)
+{
+    return server->url;
+}
+
+qn_server_state qn_server_get_state(const qn_server *server)
+{
+    return (qn_server_state)atomic_load_explicit(&((qn_server *)(uintptr_t)server)->state,
+                                                 memory_order_acquire);
+}
+
+void qn_server_drain(qn_server *server)
+{
+    set_state(server, QN_SERVER_DRAINING);
+}
+
+bool qn_server_close(qn_server *server)
+{
+    int64_t n_cut_off = 0;
+    set_state(server, QN_SERVER_CLOSING);
+    for (int i = 0; i < server->n_threads; i++) {
+        pthread_join(server->threads[i], NULL);
+        n_cut_off += server->loops[i].n_cut_off;
+    }
+    server->n_threads = 0;
+    return n_cut_off == 0;
+}
+
+void qn_server_free(qn_server *server)
+{
+    if (!server) return;
+    qn_server_close(server);
+    for (int i = 0; i < server->n_loops; i++) {
+        qn_loop_release(&server->loops[i]);
+    }
+    qn_free(server->loops);
+    qn_free(server->threads);
+    qn_free(server->counters);
+    qn_model_store_free(server->store);
+    qn_free(server);
+}
+
+int qn_server_n_loops(const qn_server *server)
+{
+    return server->n_loops;
+}
+
+const qn_loop_counters *qn_server_counters(const qn_server *server, int loop)
+{
+    return &server->counters[loop];
+}
+
+double qn_server_started_s(const qn_server *server)
+{
+    return server->started_s;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Worker: what a loop gives to the handlers that run in it – the models as they are now, memory to
+ * predict in, counters, and the server they belong to.
+ *
+ * Threads: one thread, the loop's; the server is shared. */
+#ifndef QN_SERVE_WORKER_H
+#define QN_SERVE_WORKER_H
+
+#include "serve/model_store.h"
+#include "serve/server.h"
+
+/* Memory for one block of rows of the widest model so far; its contents last for one step. */
+typedef struct qn_workspace {
+    qn_cell *cells, *turned;
+    double *outputs;
+    void *scratch;
+    int64_t n_cells, n_outputs;
+    size_t scratch_bytes;
+} qn_workspace; /* zero-initialise; release with qn_workspace_release() */
+
+/* Makes it large enough for blocks of `model`; false when out of memory. */
+bool qn_workspace_reserve(qn_workspace *workspace, const qn_served_model *model);
+void qn_workspace_release(qn_workspace *workspace);
+
+typedef struct qn_worker {
+    int index;
+    qn_server *server;
+    const qn_serve_options *options; /* with defaults filled in */
+    qn_catalog *catalog;
+    qn_loop_counters *counters;
+    qn_workspace workspace;
+    char date[64];
+} qn_worker;
+
+#endif

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The server as a program, met by clients that others wrote: curl and Python's own. What it answers
+must be, byte for byte, what `quern predict` writes; signals must do what they should; limits of the
+system must not end it.
+usage: serve.py QUERN SOURCE"""
+import contextlib
+import csv
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+QUERN, SOURCE = (os.path.abspath(path) for path in sys.argv[1:3])
+TESTS = []
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+def quern(*words):
+    return subprocess.run([QUERN, *map(str, words)], capture_output=True, text=True, timeout=200,
+                          check=False)
+
+
+@contextlib.contextmanager
+def server(*words, prefix=()):
+    """A running server; yields (process, port, lines of stderr so far)."""
+    process = subprocess.Popen([*prefix, QUERN, "serve", "--listen", "127.0.0.1:0", *map(str, words)],
+                               stderr=subprocess.PIPE, text=True)
+    lines = []
+    for line in process.stderr:
+        lines.append(line.rstrip("\n"))
+        if line.strip() == "quern serve: ready":
+            break
+    reader = threading.Thread(target=lambda: lines.extend(l.rstrip("\n") for l in process.stderr))
+    reader.start()
+    try:
+        port = int(re.search(r"http://127\.0\.0\.1:(\d+)", "\n".join(lines)).group(1))
+        yield process, port, lines
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        reader.join()
+        process.stderr.close()
+
+
+def post(port, path, body, content_type):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body.encode(),
+                                     {"Content-Type": content_type})
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return reply.read().decode(), reply.headers
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def value_of(text):
+    if text == "":
+        return None
+    return json.loads(text) if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", text) else text
+
+
+@test
+def replies_are_what_predict_writes(folder):
+    table = folder / "holdout.csv"
+    csv_text = quern("predict", folder / "credit.quern", table).stdout
+    lines_text = quern("predict", folder / "credit.quern", table, "--json").stdout
+    expected = [json.loads(line) for line in lines_text.splitlines()]
+    rows = [{k: value_of(v) for k, v in row.items() if k != "class"} for row in rows_of(table)]
+    columns = list(rows[0])
+    with server(folder / "credit.quern") as (_, port, _):
+        path = "/v1/models/credit"
+        assert post(port, path, table.read_text(), "text/csv")[0] == csv_text
+        ndjson = "".join(json.dumps(row) + "\n" for row in rows)
+        assert post(port, path, ndjson, "application/x-ndjson")[0] == lines_text
+        by_column = {c: [row[c] for row in rows] for c in columns}
+        for body in (rows, {"instances": rows}, [list(row.values()) for row in rows],
+                     {"columns": by_column},
+                     {"columns": columns, "data": [list(row.values()) for row in rows]}):
+            reply, headers = post(port, path + ":predict", json.dumps(body), "application/json")
+            assert json.loads(reply)["predictions"] == expected
+            assert headers["quern-model"].startswith("credit@1 ")
+        outputs = json.loads(post(port, path, json.dumps({"inputs": by_column}),
+                                  "application/json")[0])["outputs"]
+        assert outputs == {key: [row[key] for row in expected] for key in expected[0]}
+        for row, one in zip(rows, expected):
+            reply = json.loads(post(port, path, json.dumps(row), "application/json")[0])
+            assert reply == {"model": "credit", "version": "1", **one}
+
+
+@test
+def curl_is_understood(folder):
+    row = json.dumps({k: value_of(v) for k, v in rows_of(folder / "holdout.csv")[0].items()})
+    (folder / "row.json").write_text(row)
+    with server(folder / "credit.quern") as (_, port, _):
+        url = f"http://127.0.0.1:{port}/v1/models/credit"
+        for options in (["--json", row], ["--json", "@" + str(folder / "row.json"), "--http1.0"],
+                        ["--json", row, "-H", "Expect: 100-continue"],
+                        ["--json", row, "-H", "Transfer-Encoding: chunked"],
+                        ["--json", row, "--http2"]):
+            done = subprocess.run(["curl", "-sS", "--fail-with-body", *options, url],
+                                  capture_output=True, text=True, timeout=30, check=False)
+            assert json.loads(done.stdout)["prediction"] in ("good", "bad"), done
+        done = subprocess.run(["curl", "-sS", "-I", f"http://127.0.0.1:{port}/livez"],
+                              capture_output=True, text=True, timeout=30, check=True)
+        assert done.stdout.startswith("HTTP/1.1 200 OK\r\n") or done.stdout.startswith("HTTP/1.1 200 OK\n")
+
+
+@test
+def hangup_loads_what_has_changed(folder):
+    served = folder / "served.quern"
+    shutil.copy(folder / "credit.quern", served)
+    with server(f"m={served}") as (process, port, lines):
+        first = post(port, "/v1/models/m", (folder / "holdout.csv").read_text(), "text/csv")[1]
+        served.write_bytes(served.read_bytes()[:1000])  # a copy that is under way
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: any("goes on" in line for line in lines))
+        again = post(port, "/v1/models/m", (folder / "holdout.csv").read_text(), "text/csv")[1]
+        assert again["quern-model"] == first["quern-model"]
+        shutil.copy(folder / "other.quern", folder / "new.quern")
+        os.replace(folder / "new.quern", served)
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: sum("loaded," in line for line in lines) == 2)
+        after = post(port, "/v1/models/m", (folder / "holdout.csv").read_text(), "text/csv")[1]
+        assert after["quern-model"] != first["quern-model"]
+
+
+@test
+def a_watched_file_is_loaded_by_itself(folder):
+    served = folder / "watched.quern"
+    shutil.copy(folder / "credit.quern", served)
+    with server(f"m={served}", "--watch", "0.1s") as (_, _, lines):
+        shutil.copy(folder / "other.quern", folder / "new.quern")
+        os.replace(folder / "new.quern", served)
+        wait_for(lambda: sum("loaded," in line for line in lines) == 2)
+
+
+def wait_for(condition):
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.025)
+    raise AssertionError("waited in vain")
+
+
+@test
+def a_signal_ends_it_without_a_failed_request(folder):
+    body = (folder / "holdout.csv").read_text()
+    failures, n_good = [], 0
+    with server(folder / "credit.quern", "--drain-delay", "0.3s") as (process, port, _):
+        ready_seen = threading.Event()
+
+        def ask():
+            nonlocal n_good
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            while True:
+                try:
+                    connection.request("POST", "/v1/models/credit", body, {"Content-Type": "text/csv"})
+                    reply = connection.getresponse()
+                    reply.read()
+                    if reply.status != 200:
+                        failures.append(reply.status)
+                    n_good += 1
+                    if reply.headers.get("connection") == "close":
+                        return  # told so: the next one goes to another server
+                except OSError as error:
+                    failures.append(error)
+                    return
+
+        clients = [threading.Thread(target=ask) for _ in range(8)]
+        for client in clients:
+            client.start()
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30)
+        except urllib.error.HTTPError as error:
+            assert error.code == 503
+            ready_seen.set()
+        for client in clients:
+            client.join()
+        assert process.wait(timeout=10) == 0
+        assert ready_seen.is_set() and not failures and n_good > 8, (failures, n_good)
+
+
+@test
+def a_second_signal_ends_it_at_once(folder):
+    with server(folder / "credit.quern", "--drain-time", "60s") as (process, port, _):
+        half = socket.create_connection(("127.0.0.1", port))
+        half.sendall(b"POST /v1/models/credit HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
+        time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == -signal.SIGTERM
+        half.close()
+
+
+@test
+def a_lack_of_descriptors_is_survived(folder):
+    limited = ["sh", "-c", "ulimit -n 40; exec \"$@\"", "sh"]
+    with server(folder / "credit.quern", prefix=limited) as (process, port, _):
+        sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+        time.sleep(0.3)
+        ticks = float(pathlib.Path(f"/proc/{process.pid}/stat").read_text().split()[13])
+        time.sleep(0.5)
+        spent = float(pathlib.Path(f"/proc/{process.pid}/stat").read_text().split()[13]) - ticks
+        assert spent < 20, f"{spent} ticks of CPU: it spins"
+        for one in sockets:
+            one.close()
+        time.sleep(0.3)
+        assert post(port, "/v1/models/credit", (folder / "holdout.csv").read_text(), "text/csv")[0]
+
+
+@test
+def what_cannot_be_served_is_said(folder):
+    (folder / "damaged.quern").write_bytes(b"QUERN")
+    for words, code, part in (
+            (["serve"], 2, "usage"),
+            (["serve", folder / "none.quern", "--listen", "127.0.0.1:0"], 3, "No such file"),
+            (["serve", folder / "damaged.quern", "--listen", "127.0.0.1:0"], 3, "damaged.quern"),
+            (["serve", f"a b={folder / 'credit.quern'}"], 2, "no name to serve a model by"),
+            (["serve", folder / "credit.quern", "--listen", "0.0.0.0:0"], 2, "--open-to-all"),
+            (["serve", folder / "credit.quern", "--listen", "192.0.2.1:0", "--open-to-all"], 1,
+             "--listen 192.0.2.1:0")):
+        done = quern(*words)
+        assert done.returncode == code and part in done.stderr, (words, done)
+
+
+def main():
+    failed = False
+    with tempfile.TemporaryDirectory() as work:
+        folder = pathlib.Path(work)
+        for name, seed in (("credit", 1), ("other", 2)):
+            done = quern("fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class",
+                         "--trials", 2, "--seed", seed, "--report", "", "-o",
+                         folder / f"{name}.quern")
+            assert done.returncode == 0, done.stderr
+        shutil.copy(f"{SOURCE}/examples/credit/holdout.csv", folder / "holdout.csv")
+        for function in TESTS:
+            try:
+                function(folder)
+                print(f"[       OK ] {function.__name__}")
+            except Exception as error:  # pylint: disable=broad-except
+                failed = True
+                print(f"[  FAILED  ] {function.__name__}\n{type(error).__name__}: {error}")
+    sys.exit(1 if failed else 0)
+
+
+main()
