@@ -176,11 +176,11 @@ static sending send_out(qn_loop *loop, qn_connection *c)
 
 static void start_reply(qn_loop *loop, qn_exchange *x)
 {
-    const bool closing = qn_server_get_state(loop->worker.server) == QN_SERVER_CLOSING;
+    const bool ending = qn_server_get_state(loop->worker.server) >= QN_SERVER_DRAINING;
     x->reply = (qn_reply){.out = &x->out,
                           .date = loop->worker.date,
                           .http_1_1 = x->reader.http_1_1,
-                          .keep_alive = x->reader.keep_alive && !closing,
+                          .keep_alive = x->reader.keep_alive && !ending,
                           .without_body = x->reader.method == QN_HTTP_HEAD};
 }
 

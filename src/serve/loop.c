@@ -16,7 +16,8 @@
 
 enum { EVENTS_MAX = 256, ACCEPTS_MAX = 64, TICK_MS = 1000, CLOSING_TICK_MS = 10 };
 
-static const double linger_s = 2, accept_pause_s = 0.1;
+/* idle_grace_s: a client that was about to send its next request is answered, and told to close. */
+static const double linger_s = 2, accept_pause_s = 0.1, idle_grace_s = 0.2;
 
 static qn_status watch(const qn_loop *loop, int fd, const void *data, qn_error *err)
 {
@@ -148,6 +149,7 @@ static void begin_closing(qn_loop *loop)
     loop->accepting = false;
     close(loop->listen_fd);
     loop->listen_fd = -1;
+    loop->close_idle_at_s = loop->now_s + idle_grace_s;
     loop->close_by_s = loop->now_s + loop->worker.options->drain_s;
 }
 
@@ -176,7 +178,7 @@ static bool look_after_closing(qn_loop *loop)
         begin_closing(loop);
         return false; /* what has arrived meanwhile is answered first */
     }
-    close_all(loop, QN_STAGE_IDLE);
+    if (loop->now_s > loop->close_idle_at_s) close_all(loop, QN_STAGE_IDLE);
     if (loop->now_s > loop->close_by_s) cut_off(loop);
     return loop->n_connections == 0;
 }

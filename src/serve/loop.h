@@ -43,6 +43,7 @@ typedef struct qn_loop {
         qn_connection *first, *last;
     } stages[QN_N_STAGES];
     qn_exchange *free_exchanges;
+    double close_idle_at_s;
     double close_by_s; /* when closing: what is left is cut off then; 0: not closing */
     int64_t n_cut_off;
 } qn_loop;

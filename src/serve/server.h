@@ -53,7 +53,8 @@ int64_t qn_server_load(qn_server *server, qn_str *messages);
 /* "http://127.0.0.1:8080", with the port that is really used. */
 const char *qn_server_url(const qn_server *server);
 qn_server_state qn_server_get_state(const qn_server *server);
-/* Not ready from now on, though requests are served: balancers get time to notice. */
+/* Not ready from now on, though requests are served, each with "connection: close": balancers get
+ * time to notice, and clients go elsewhere. */
 void qn_server_drain(qn_server *server);
 /* Accepts no more, finishes the requests under way within options.drain_s, ends the loops. True
  * when nothing was cut off. */

@@ -483,8 +483,10 @@ static void a_draining_server_finishes_what_it_has(void **state)
     check_status(http_request(idle, "GET", "/readyz", NULL, "", 0), 200, "ok");
     CHECK(http_send(half, head, strlen(head)));
     qn_server_drain(r.server);
-    check_status(http_request(idle, "GET", "/readyz", NULL, "", 0), 503, "ending");
-    check_status(post(idle, "/v1/models/m", row), 200, "\"prediction\"");
+    check_status(once(r.port, "GET", "/readyz", NULL, ""), 503, "ending");
+    const http_reply last = post(idle, "/v1/models/m", row);
+    CHECK_CONTAINS(last.head, "connection: close\r\n");
+    check_status(last, 200, "\"prediction\"");
     CHECK(http_send(half, row, sizeof row - 1));
     CHECK(qn_server_close(r.server));
     const http_reply reply = http_read(half, false);
