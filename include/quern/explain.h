@@ -26,8 +26,8 @@ typedef struct qn_parts {
     double *columns;  /* n_rows × qn_model_n_inputs(): the parts */
 } qn_parts;
 
-/* `model` is borrowed, and must outlive the explainer. Fails with QN_ERR_UNSUPPORTED when the model
- * has a part other than trees (of constant leaves) and linear models, naming it. */
+/* `model` is borrowed, and must outlive the explainer. Fails with QN_ERR_NOMEM, or QN_ERR_DATA for
+ * models that no trainer makes. */
 QN_API QN_MUST_CHECK qn_status qn_explainer_create(const qn_model *model, qn_explainer **out,
                                                    qn_error *err);
 QN_API void qn_explainer_free(qn_explainer *explainer); /* accepts NULL */

@@ -319,8 +319,8 @@ const cli_command cmd_explain = {
         "the predicted number. The parts of the columns and what is expected of any row add\n"
         "up to it. Without --row: their mean without sign, over all rows.\n"
         "\n"
-        "Trees are explained by exact SHAP values, linear models by coefficients; models\n"
-        "with other members are refused.",
+        "Trees are explained by exact SHAP values, linear models by coefficients, other\n"
+        "estimators by sampled Shapley values.",
     .examples = "    quern explain credit.quern new.csv --row 3",
     .options = options,
     .n_arguments_min = 2,

@@ -2,6 +2,7 @@
 #include "explain/attribution.h"
 
 #include "base/alloc.h"
+#include "explain/sampled_shapley.h"
 #include "explain/tree_shap.h"
 #include "linalg/quadrature.h"
 #include "model/constant_model.h"
@@ -17,7 +18,8 @@ struct divider {
     qn_tree_shap *shap; /* trees */
     double scale;       /* of their sums */
     qn_linear_terms linear;
-    bool is_linear, is_constant;
+    qn_sampled sampled;
+    bool is_linear, is_constant, is_sampled;
     double expected[QN_CLASSES_MAX]; /* scores */
 };
 
@@ -25,6 +27,7 @@ struct qn_attribution {
     const qn_predictor *predictor;
     int64_t n_inputs;
     struct divider *dividers; /* of the members */
+    qn_column_orders orders;
     double points[N_POINTS], weights[N_POINTS];
 };
 
@@ -39,15 +42,32 @@ void qn_attribution_free(qn_attribution *attribution)
     for (int32_t m = 0; attribution->dividers && m < attribution->predictor->n_members; m++) {
         qn_tree_shap_free(attribution->dividers[m].shap);
     }
+    qn_column_orders_release(&attribution->orders);
     qn_free(attribution->dividers);
     qn_free(attribution);
 }
 
-static qn_status make_divider(const qn_member *member, struct divider *out, qn_error *err)
+static qn_status sample(const qn_attribution *attribution, const qn_member *member,
+                        struct divider *out, qn_error *err)
+{
+    out->is_sampled = true;
+    out->sampled = (qn_sampled){.recipe = attribution->predictor->recipes[member->recipe],
+                                .estimator = member->estimator,
+                                .orders = &attribution->orders};
+    void *scratch = qn_alloc_aligned((int64_t)qn_sampled_scratch_bytes(&out->sampled), 1);
+    if (!scratch) return no_memory(err);
+    qn_sampled_expected(&out->sampled, out->expected, scratch);
+    qn_free(scratch);
+    return QN_OK;
+}
+
+static qn_status make_divider(const qn_attribution *attribution, const qn_member *member,
+                              struct divider *out, qn_error *err)
 {
     const qn_estimator *estimator = member->estimator;
     const qn_tree_model *trees = qn_tree_model_of(estimator);
     const size_t bytes = (size_t)estimator->n_outputs * sizeof *out->expected;
+    if (trees && trees->line_starts) return sample(attribution, member, out, err);
     if (trees) {
         const qn_status status = qn_tree_shap_create(trees, &out->shap, err);
         if (status != QN_OK) return qn_fail_context(err, status, "%s", member->name);
@@ -62,10 +82,7 @@ static qn_status make_divider(const qn_member *member, struct divider *out, qn_e
     if (out->is_linear) memcpy(out->expected, out->linear.intercepts, bytes);
     if (out->is_constant)
         estimator->family->scores(estimator, &(qn_matrix){.n_rows = 1}, out->expected, NULL);
-    if (out->is_linear || out->is_constant) return QN_OK;
-    return qn_fail(err, QN_ERR_UNSUPPORTED,
-                   "'%s' (%s) cannot be explained; fit with --learners of trees and linear models",
-                   member->name, estimator->family->name);
+    return out->is_linear || out->is_constant ? QN_OK : sample(attribution, member, out, err);
 }
 
 qn_status qn_attribution_create(const qn_predictor *predictor, qn_attribution **out, qn_error *err)
@@ -77,8 +94,11 @@ qn_status qn_attribution_create(const qn_predictor *predictor, qn_attribution **
     attribution->n_inputs = qn_schema_n_features(predictor->schema);
     attribution->dividers = qn_alloc_array(predictor->n_members, sizeof *attribution->dividers);
     qn_status status = attribution->dividers ? QN_OK : no_memory(err);
+    if (status == QN_OK) {
+        status = qn_column_orders_init(attribution->n_inputs, &attribution->orders, err);
+    }
     for (int32_t m = 0; m < predictor->n_members && status == QN_OK; m++) {
-        status = make_divider(&predictor->members[m], &attribution->dividers[m], err);
+        status = make_divider(attribution, &predictor->members[m], &attribution->dividers[m], err);
     }
     if (status != QN_OK) {
         qn_attribution_free(attribution);
@@ -97,12 +117,13 @@ static size_t aligned(size_t bytes)
 }
 
 struct room {
-    double *scores; /* members × rows × outputs; then the weights of their parts */
-    double *at;     /* members × outputs: scores of a point on the way */
-    double *linked; /* the same as predictions */
-    double *slopes; /* members × outputs: means along the way */
-    double *values; /* of one member: rows × outputs × features */
-    char *own;      /* a member's, SHAP's or the predictor's */
+    double *scores;  /* members × rows × outputs */
+    double *weights; /* the same: of the parts of these scores */
+    double *at;      /* members × outputs: scores of a point on the way */
+    double *linked;  /* the same as predictions */
+    double *slopes;  /* members × outputs: means along the way */
+    double *values;  /* of one member: rows × outputs × features */
+    char *own;       /* a member's, SHAP's or the predictor's */
     char *views;
 };
 
@@ -127,12 +148,20 @@ static size_t lay_out(const qn_attribution *attribution, char *memory, struct ro
                                                     member->estimator->view, QN_BLOCK_ROWS);
         if (bytes > own) own = bytes;
         if (view > views) views = view;
+        if (attribution->dividers[m].is_sampled) {
+            const size_t sampled = qn_sampled_scratch_bytes(&attribution->dividers[m].sampled);
+            if (sampled > own) own = sampled;
+            if (k * (size_t)attribution->n_inputs > values) {
+                values = k * (size_t)attribution->n_inputs;
+            }
+        }
         if (!shap) continue;
         const size_t n = k * (size_t)qn_tree_model_of(member->estimator)->n_features;
         if (qn_tree_shap_scratch_bytes(shap) > own) own = qn_tree_shap_scratch_bytes(shap);
         if (n > values) values = n;
     }
     room->scores = take(memory, &used, n_members * QN_BLOCK_ROWS * k * sizeof(double));
+    room->weights = take(memory, &used, n_members * QN_BLOCK_ROWS * k * sizeof(double));
     room->at = take(memory, &used, n_members * k * sizeof(double));
     room->linked = take(memory, &used, n_members * k * sizeof(double));
     room->slopes = take(memory, &used, n_members * k * sizeof(double));
@@ -187,6 +216,13 @@ static double *scores_of(const qn_attribution *attribution, const struct room *r
     return room->scores + ((int64_t)member * QN_BLOCK_ROWS + row) * k;
 }
 
+static double *weights_of(const qn_attribution *attribution, const struct room *room,
+                          int32_t member, int64_t row)
+{
+    const int32_t k = attribution->predictor->n_outputs;
+    return room->weights + ((int64_t)member * QN_BLOCK_ROWS + row) * k;
+}
+
 /* The predictor's average at a share of the way from the expected scores to a row's. */
 static void average_at(const qn_attribution *attribution, const struct room *room, int64_t row,
                        double share, double *average)
@@ -202,15 +238,17 @@ static void average_at(const qn_attribution *attribution, const struct room *roo
         for (int32_t c = 0; c < k; c++) {
             at[c] = linked[c] = expected[c] + share * (scores[c] - expected[c]);
         }
-        member->estimator->family->link(member->estimator, linked);
+        if (member->estimator->family->scores) {
+            member->estimator->family->link(member->estimator, linked);
+        }
         for (int32_t c = 0; c < k; c++) {
             average[c] += member->weight * linked[c];
         }
     }
 }
 
-/* Replaces a row's scores by the weights of their parts: the mean slopes along the way. Quadrature
- * leaves a little over, which the weights share. */
+/* The weights of the parts of a row's scores: the mean slopes along the way. Quadrature leaves a
+ * little over, which the weights share. */
 static void weigh_scores(const qn_attribution *attribution, const struct room *room, int64_t row,
                          int32_t c, double *expected)
 {
@@ -229,8 +267,10 @@ static void weigh_scores(const qn_attribution *attribution, const struct room *r
         for (int32_t m = 0; m < n; m++) {
             const qn_member *member = &predictor->members[m];
             memcpy(pulled, slopes, (size_t)k * sizeof *pulled);
-            member->estimator->family->pull_back(member->estimator, room->at + (int64_t)m * k,
-                                                 room->linked + (int64_t)m * k, pulled);
+            if (member->estimator->family->scores) {
+                member->estimator->family->pull_back(member->estimator, room->at + (int64_t)m * k,
+                                                     room->linked + (int64_t)m * k, pulled);
+            }
             for (int32_t j = 0; j < k; j++) {
                 sums[m * k + j] += attribution->weights[q] * member->weight * pulled[j];
             }
@@ -243,7 +283,7 @@ static void weigh_scores(const qn_attribution *attribution, const struct room *r
     }
     const double factor = moved / found;
     for (int32_t i = 0; i < n * k; i++) {
-        scores_of(attribution, room, i / k, row)[i % k] =
+        weights_of(attribution, room, i / k, row)[i % k] =
             factor > 0.5 && factor < 2 ? sums[i] * factor : sums[i];
     }
 }
@@ -274,7 +314,7 @@ static void add_trees(const struct block *block, int32_t m, const qn_matrix *vie
     const double *value = block->room.values;
     qn_tree_shap_rows(divider->shap, view, block->room.values, block->room.own);
     for (int64_t row = 0; row < block->n_rows; row++) {
-        const double *weights = scores_of(attribution, &block->room, m, row);
+        const double *weights = weights_of(attribution, &block->room, m, row);
         double *columns = block->out->columns + row * attribution->n_inputs;
         for (int32_t c = 0; c < estimator->n_outputs; c++) {
             const double weight = weights[c] * divider->scale;
@@ -292,7 +332,7 @@ static void add_linear(const struct block *block, int32_t m, const qn_matrix *vi
     const qn_linear_terms *terms = &attribution->dividers[m].linear;
     const int32_t k = attribution->predictor->n_outputs;
     for (int64_t row = 0; row < block->n_rows; row++) {
-        const double *weights = scores_of(attribution, &block->room, m, row);
+        const double *weights = weights_of(attribution, &block->room, m, row);
         double *columns = block->out->columns + row * attribution->n_inputs;
         for (int32_t c = 0; c < k; c++) {
             const double *w = terms->coefficients + c * (terms->n_dense + terms->n_sparse);
@@ -309,6 +349,24 @@ static void add_linear(const struct block *block, int32_t m, const qn_matrix *vi
     }
 }
 
+static void add_sampled(const struct block *block, int32_t m)
+{
+    const qn_attribution *attribution = block->attribution;
+    const struct divider *divider = &attribution->dividers[m];
+    const int64_t n_inputs = attribution->n_inputs;
+    const int32_t k = attribution->predictor->n_outputs;
+    double *values = block->room.values;
+    for (int64_t row = 0; row < block->n_rows; row++) {
+        const double *weights = weights_of(attribution, &block->room, m, row);
+        double *columns = block->out->columns + row * n_inputs;
+        qn_sampled_row(&divider->sampled, block->cells + row, block->n_rows, divider->expected,
+                       scores_of(attribution, &block->room, m, row), values, block->room.own);
+        for (int64_t i = 0; i < k * n_inputs; i++) {
+            columns[i % n_inputs] += weights[i / n_inputs] * values[i];
+        }
+    }
+}
+
 static void put_scores(const struct block *block)
 {
     const qn_attribution *attribution = block->attribution;
@@ -317,8 +375,8 @@ static void put_scores(const struct block *block)
         const qn_member *member = &predictor->members[m];
         qn_matrix view;
         view_of(block, member, &view);
-        member->estimator->family->scores(
-            member->estimator, &view, scores_of(attribution, &block->room, m, 0), block->room.own);
+        qn_estimator_scores(member->estimator, &view, scores_of(attribution, &block->room, m, 0),
+                            block->room.own);
     }
 }
 
@@ -332,6 +390,10 @@ static void put_parts(const struct block *block)
         int64_t n, n_dense;
         qn_matrix view;
         if (divider->is_constant) continue;
+        if (divider->is_sampled) {
+            add_sampled(block, m);
+            continue;
+        }
         view_of(block, member, &view);
         const qn_feature *features = qn_recipe_features(predictor->recipes[member->recipe],
                                                         member->estimator->view, &n, &n_dense);

@@ -8,7 +8,8 @@
  *
  * Each member first divides up its own scores: trees by their SHAP values (tree_shap.h), against
  * what they expect of a training row; linear models by coefficient times feature, against a row of
- * average numbers with no category or word. Scores then pass through links, are averaged and
+ * average numbers with no category or word; any other by sampled Shapley values, against a row of
+ * which everything is missing (sampled_shapley.h). Scores then pass through links, are averaged and
  * calibrated; the straight way from the expected scores to the row's is walked, and each score's
  * parts are weighted with the mean slope along it (Aumann and Shapley 1974; Sundararajan, Taly and
  * Yan 2017, "Axiomatic Attribution for Deep Networks"), by Gauss-Legendre quadrature. For a single
@@ -24,8 +25,7 @@
 
 typedef struct qn_attribution qn_attribution; /* destroy with qn_attribution_free() */
 
-/* `predictor` is borrowed. Fails with QN_ERR_UNSUPPORTED when a member is neither trees of constant
- * leaves nor linear nor constant, naming it; QN_ERR_DATA, QN_ERR_NOMEM. */
+/* `predictor` is borrowed. Fails with QN_ERR_DATA (trees that share nodes), QN_ERR_NOMEM. */
 QN_MUST_CHECK
 qn_status qn_attribution_create(const qn_predictor *predictor, qn_attribution **out, qn_error *err);
 void qn_attribution_free(qn_attribution *attribution); /* accepts NULL */
