@@ -577,6 +577,10 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
     const qn_dataset *data = request->data;
     struct forest f = {.request = request, .data = data, .bins = data->bins};
     *result = (qn_learn_result){0};
+    if (f.bins->n_groups > f.bins->n_narrow) {
+        return qn_fail(err, QN_ERR_UNSUPPORTED, "forests work on up to %d bins",
+                       QN_NARROW_BINS_MAX);
+    }
     f.k = is_classes(&f) ? data->n_classes : 1;
     fill_automatic(&f, request->params);
     qn_tree_builder model = {0};
