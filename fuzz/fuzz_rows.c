@@ -55,7 +55,7 @@ static void fit_model(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static qn_status (*const openers[])(qn_rows *, const char *, size_t, qn_error *) = {
-        qn_rows_open_json, qn_rows_open_lines, qn_rows_open_csv};
+        qn_rows_open_json, qn_rows_open_lines, qn_rows_open_csv, qn_rows_open_tensors};
     if (!model) fit_model();
     if (bytes == 0) return 0;
     qn_arena memory = {0};
@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     void *scratch =
         qn_alloc_aligned((int64_t)qn_predictor_scratch_bytes(model->predictor, QN_BLOCK_ROWS), 1);
     qn_error err;
-    qn_status status = openers[data[0] % 3](&rows, (const char *)data + 1, bytes - 1, &err);
+    qn_status status = openers[data[0] % 4](&rows, (const char *)data + 1, bytes - 1, &err);
     block.n_rows = QN_BLOCK_ROWS;
     while (status == QN_OK && block.n_rows == QN_BLOCK_ROWS) {
         status = qn_rows_next(&rows, &block, &err);

@@ -30,3 +30,9 @@ qn_step qn_handle_started(qn_exchange *x)
     return answer(x, qn_server_get_state(x->worker->server) != QN_SERVER_STARTING,
                   "the models are being loaded");
 }
+
+qn_step qn_handle_version(qn_exchange *x)
+{
+    qn_reply_text(&x->reply, 200, "text/plain; charset=utf-8", NULL, qn_version());
+    return QN_STEP_DONE;
+}

@@ -1,157 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* POST /v1/models/NAME: rows in, predictions out. Blocks of rows are read, predicted and written
+/* Rows in, predictions out, by any of the protocols. Blocks of rows are read, predicted and written
  * one after another; between blocks the loop may turn to others. */
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "serve/handlers.h"
-#include "serve/rows.h"
+#include "serve/predict_format.h"
 
 #include <string.h>
 
 static const double slice_s = 0.001;
 
+typedef qn_status (*opener)(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
+
 typedef struct job job;
 
-/* How predictions are written: `begin` once, `rows` for each block, `end` once. */
-typedef struct format {
-    const char *content_type;
-    bool keeps; /* `end` needs all outputs */
-    void (*begin)(const job *j, qn_str *out);
-    void (*rows)(const job *j, const double *outputs, int64_t first, int64_t n, qn_str *out);
-    void (*end)(const job *j, qn_str *out);
-} format;
+/* What differs between the protocols that predict. */
+typedef struct protocol {
+    const qn_catalog_entry *(*find)(qn_exchange *x); /* answers when there is none */
+    opener (*opener_of)(const qn_exchange *x);       /* NULL: the content type is no good */
+    bool rows_are_requests; /* a row that cannot be predicted is a bad request: 400, not 422 */
+} protocol;
 
 struct job {
+    const protocol *protocol;
     qn_served_model *model;
     qn_model_counters *counters; /* of this loop */
     qn_rows rows;
-    const format *format; /* NULL until the first block has told the form */
-    double *kept;         /* all outputs so far, when the format keeps them */
+    const qn_format *format; /* NULL until the first block has told the form */
+    double *kept;
     int64_t n_kept_max;
 };
-
-/* Formats. */
-
-static void begin_nothing(const job *j, qn_str *out)
-{
-    (void)j;
-    (void)out;
-}
-
-static void begin_object(const job *j, qn_str *out)
-{
-    qn_str_add(out, "{\"model\":\"");
-    qn_str_add(out, j->model->name); /* names need no escapes */
-    qn_str_add(out, "\",\"version\":\"");
-    qn_str_add(out, j->model->version);
-    qn_str_add(out, "\",");
-}
-
-static void one_row(const job *j, const double *outputs, int64_t first, int64_t n, qn_str *out)
-{
-    (void)first;
-    if (n == 1) qn_prediction_add_json(j->model->text, outputs, out);
-}
-
-static void end_object(const job *j, qn_str *out)
-{
-    (void)j;
-    qn_str_add(out, "}\n");
-}
-
-static void begin_list(const job *j, qn_str *out)
-{
-    begin_object(j, out);
-    qn_str_add(out, "\"predictions\":[");
-}
-
-static void list_rows(const job *j, const double *outputs, int64_t first, int64_t n, qn_str *out)
-{
-    for (int64_t row = 0; row < n; row++) {
-        qn_str_add(out, first + row > 0 ? ",{" : "{");
-        qn_prediction_add_json(j->model->text, outputs + row * j->model->n_outputs, out);
-        qn_str_add_char(out, '}');
-    }
-}
-
-static void end_list(const job *j, qn_str *out)
-{
-    (void)j;
-    qn_str_add(out, "]}\n");
-}
-
-static void no_rows(const job *j, const double *outputs, int64_t first, int64_t n, qn_str *out)
-{
-    (void)j;
-    (void)outputs;
-    (void)first;
-    (void)n;
-    (void)out;
-}
-
-static void begin_columns(const job *j, qn_str *out)
-{
-    begin_object(j, out);
-    qn_str_add(out, "\"outputs\":{");
-}
-
-static void end_columns(const job *j, qn_str *out)
-{
-    qn_prediction_add_json_columns(j->model->text, j->kept, j->rows.n_rows, out);
-    qn_str_add(out, "}}\n");
-}
-
-static void line_rows(const job *j, const double *outputs, int64_t first, int64_t n, qn_str *out)
-{
-    (void)first;
-    for (int64_t row = 0; row < n; row++) {
-        qn_str_add_char(out, '{');
-        qn_prediction_add_json(j->model->text, outputs + row * j->model->n_outputs, out);
-        qn_str_add(out, "}\n");
-    }
-}
-
-static void begin_csv(const job *j, qn_str *out)
-{
-    qn_prediction_add_csv_header(j->model->text, out);
-    qn_str_add_char(out, '\n');
-}
-
-static void csv_rows(const job *j, const double *outputs, int64_t first, int64_t n, qn_str *out)
-{
-    (void)first;
-    for (int64_t row = 0; row < n; row++) {
-        qn_prediction_add_csv(j->model->text, outputs + row * j->model->n_outputs, out);
-        qn_str_add_char(out, '\n');
-    }
-}
-
-static const format format_row = {"application/json", false, begin_object, one_row, end_object};
-static const format format_list = {"application/json", false, begin_list, list_rows, end_list};
-static const format format_columns = {"application/json", true, begin_columns, no_rows,
-                                      end_columns};
-static const format format_lines = {"application/x-ndjson", false, begin_nothing, line_rows,
-                                    begin_nothing};
-static const format format_csv = {"text/csv; charset=utf-8", false, begin_csv, csv_rows,
-                                  begin_nothing};
-
-static const format *format_of(qn_rows_form form)
-{
-    switch (form) {
-    case QN_FORM_ROW:
-        return &format_row;
-    case QN_FORM_INPUTS:
-        return &format_columns;
-    case QN_FORM_LINES:
-        return &format_lines;
-    case QN_FORM_CSV:
-        return &format_csv;
-    case QN_FORM_LIST:
-    case QN_FORM_INSTANCES:
-        break;
-    }
-    return &format_list;
-}
 
 /* Opening. */
 
@@ -178,9 +56,7 @@ static bool media_type(qn_span header, qn_span *type)
            is_type(rest, "charset=utf-8") || is_type(rest, "charset=\"utf-8\"");
 }
 
-typedef qn_status (*opener)(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
-
-static opener opener_of(const qn_exchange *x)
+static opener opener_by_type(const qn_exchange *x)
 {
     const qn_span header = qn_http_header(&x->reader, "content-type");
     qn_span type;
@@ -201,9 +77,10 @@ static void release_job(void *job_of_exchange)
     qn_served_model_unref(j->model);
 }
 
-static qn_step fail(qn_exchange *x, const qn_error *err)
+static qn_step fail(qn_exchange *x, qn_error *err)
 {
     const job *j = x->job;
+    if (err->status == QN_ERR_DATA && j->protocol->rows_are_requests) err->status = QN_ERR_ARG;
     const bool invalid =
         err->status == QN_ERR_ARG || err->status == QN_ERR_DATA || err->status == QN_ERR_BUDGET;
     qn_count_add(&j->counters->requests[invalid ? QN_OUTCOME_INVALID : QN_OUTCOME_FAILED], 1);
@@ -212,12 +89,12 @@ static qn_step fail(qn_exchange *x, const qn_error *err)
 }
 
 /* The job of a request; NULL when it is answered already. */
-static job *open_job(qn_exchange *x)
+static job *open_job(qn_exchange *x, const protocol *spoken)
 {
-    const qn_catalog_entry *entry = qn_exchange_find_model(x);
+    const qn_catalog_entry *entry = spoken->find(x);
     if (!entry) return NULL;
     const qn_span encoding = qn_http_header(&x->reader, "content-encoding");
-    const opener open = opener_of(x);
+    const opener open = spoken->opener_of(x);
     if (!open || (encoding.text && !is_type(encoding, "identity"))) {
         qn_reply_error(&x->reply, 415,
                        open ? "send the body as it is, without Content-Encoding"
@@ -231,6 +108,7 @@ static job *open_job(qn_exchange *x)
         qn_reply_error(&x->reply, 503, "no memory to predict", 0, NULL, NULL);
         return NULL;
     }
+    j->protocol = spoken;
     j->model = qn_served_model_ref(entry->model);
     j->counters = &entry->counters[x->worker->index];
     j->rows = (qn_rows){
@@ -265,35 +143,37 @@ static qn_status keep(job *j, const double *outputs, int64_t n, qn_error *err)
 static qn_status predict_block(qn_exchange *x, job *j, bool *last, qn_error *err)
 {
     const qn_workspace *workspace = &x->worker->workspace;
+    const qn_predictions predictions = {j->model, &j->rows, j->kept};
     qn_rows_block block = {.cells = workspace->cells};
     QN_TRY(qn_rows_next(&j->rows, &block, err));
     *last = block.n_rows < QN_BLOCK_ROWS;
     if (!j->format) {
-        j->format = format_of(j->rows.form);
+        j->format = qn_format_of(j->rows.form);
         qn_reply_begin(&x->reply, 200, j->format->content_type, j->model->header);
-        j->format->begin(j, &x->out);
+        j->format->begin(&predictions, &x->out);
     }
     if (block.n_rows == 0) return QN_OK;
     qn_rows_predict(&j->rows, &block, workspace->turned, workspace->outputs, workspace->scratch);
     if (j->format->keeps) QN_TRY(keep(j, workspace->outputs, block.n_rows, err));
-    j->format->rows(j, workspace->outputs, j->rows.n_rows - block.n_rows, block.n_rows, &x->out);
+    j->format->rows(&predictions, workspace->outputs, j->rows.n_rows - block.n_rows, block.n_rows,
+                    &x->out);
     qn_count_add(&j->counters->rows, (uint64_t)block.n_rows);
     return x->out.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the reply") : QN_OK;
 }
 
 static qn_step finish(qn_exchange *x, const job *j)
 {
-    j->format->end(j, &x->out);
+    j->format->end(&(qn_predictions){j->model, &j->rows, j->kept}, &x->out);
     qn_reply_end(&x->reply);
     qn_count_add(&j->counters->requests[QN_OUTCOME_OK], 1);
     qn_durations_add(&j->counters->seconds, qn_clock_s() - x->begun_s);
     return QN_STEP_DONE;
 }
 
-qn_step qn_handle_predict(qn_exchange *x)
+static qn_step predict(qn_exchange *x, const protocol *spoken)
 {
     qn_error err = {0};
-    if (!x->job && !open_job(x)) return QN_STEP_DONE;
+    if (!x->job && !open_job(x, spoken)) return QN_STEP_DONE;
     job *j = x->job;
     /* The workspace is the loop's: another request may have had it since, but none keeps it small.
      */
@@ -309,4 +189,47 @@ qn_step qn_handle_predict(qn_exchange *x)
         if (last) return finish(x, j);
     }
     return QN_STEP_MORE;
+}
+
+/* Protocols. */
+
+qn_step qn_handle_predict(qn_exchange *x)
+{
+    static const protocol native = {qn_exchange_find_model, opener_by_type, false};
+    return predict(x, &native);
+}
+
+/* Paths without a name mean the one model there is. */
+static const qn_catalog_entry *find_only_model(qn_exchange *x)
+{
+    const qn_catalog *catalog = x->worker->catalog;
+    const char *name = catalog->entries[0].name;
+    if (strcmp(name, catalog->entries[catalog->n_entries - 1].name) != 0) {
+        qn_reply_error(&x->reply, 404, "several models are served; name one: POST /v1/models/NAME",
+                       0, NULL, NULL);
+        return NULL;
+    }
+    x->params[0] = (qn_span){name, strlen(name)};
+    return qn_exchange_find_model(x);
+}
+
+qn_step qn_handle_invocations(qn_exchange *x)
+{
+    static const protocol mlflow = {find_only_model, opener_by_type, true};
+    return predict(x, &mlflow);
+}
+
+static opener opener_of_tensors(const qn_exchange *x)
+{
+    const qn_span header = qn_http_header(&x->reader, "content-type");
+    const bool binary = qn_http_header(&x->reader, "inference-header-content-length").text != NULL;
+    qn_span type;
+    if (!header.text || !media_type(header, &type) || binary) return NULL;
+    return is_type(type, "application/json") ? qn_rows_open_tensors : NULL;
+}
+
+qn_step qn_handle_infer(qn_exchange *x)
+{
+    static const protocol open_inference = {qn_exchange_find_model, opener_of_tensors, true};
+    return predict(x, &open_inference);
 }

@@ -9,6 +9,7 @@
 qn_step qn_handle_live(qn_exchange *x);
 qn_step qn_handle_ready(qn_exchange *x);
 qn_step qn_handle_started(qn_exchange *x);
+qn_step qn_handle_version(qn_exchange *x);
 /* handle_index.c */
 qn_step qn_handle_index(qn_exchange *x);
 /* handle_metrics.c */
@@ -18,6 +19,14 @@ qn_step qn_handle_models(qn_exchange *x);
 qn_step qn_handle_model(qn_exchange *x);
 /* handle_predict.c */
 qn_step qn_handle_predict(qn_exchange *x);
+qn_step qn_handle_invocations(qn_exchange *x);
+qn_step qn_handle_infer(qn_exchange *x);
+/* handle_inference_protocol.c */
+qn_step qn_handle_v2_server(qn_exchange *x);
+qn_step qn_handle_v2_live(qn_exchange *x);
+qn_step qn_handle_v2_ready(qn_exchange *x);
+qn_step qn_handle_v2_model(qn_exchange *x);
+qn_step qn_handle_v2_model_ready(qn_exchange *x);
 
 /* The model that x->params name (name, and version if the pattern has two), loaded; or NULL, with
  * the error answered. */

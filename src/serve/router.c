@@ -3,6 +3,7 @@
  * docs/serve.md. */
 #include "serve/handlers.h"
 
+#include <assert.h>
 #include <string.h>
 
 const qn_route qn_routes[] = {
@@ -20,7 +21,27 @@ const qn_route qn_routes[] = {
      "predict with a version"},
     {"predict", QN_HTTP_POST, "/v1/models/{}/versions/{}", qn_handle_predict,
      "predict with a version"},
+    {"invocations", QN_HTTP_POST, "/invocations", qn_handle_invocations,
+     "predict with the only model (MLflow, SageMaker)"},
+    {"ping", QN_HTTP_GET, "/ping", qn_handle_ready, "as /readyz (MLflow, SageMaker)"},
+    {"ping", QN_HTTP_GET, "/health", qn_handle_ready, "as /readyz (MLflow)"},
+    {"version", QN_HTTP_GET, "/version", qn_handle_version, "version of this server"},
+    {"v2", QN_HTTP_GET, "/v2", qn_handle_v2_server, "Open Inference Protocol: the server"},
+    {"v2_health", QN_HTTP_GET, "/v2/health/live", qn_handle_v2_live, "as /livez"},
+    {"v2_health", QN_HTTP_GET, "/v2/health/ready", qn_handle_v2_ready, "as /readyz"},
+    {"v2_model", QN_HTTP_GET, "/v2/models/{}", qn_handle_v2_model, "a model's tensors"},
+    {"v2_model", QN_HTTP_GET, "/v2/models/{}/versions/{}", qn_handle_v2_model,
+     "a version's tensors"},
+    {"v2_model_ready", QN_HTTP_GET, "/v2/models/{}/ready", qn_handle_v2_model_ready,
+     "200 if the model is loaded"},
+    {"v2_model_ready", QN_HTTP_GET, "/v2/models/{}/versions/{}/ready", qn_handle_v2_model_ready,
+     "200 if the version is loaded"},
+    {"infer", QN_HTTP_POST, "/v2/models/{}/infer", qn_handle_infer, "predict from tensors"},
+    {"infer", QN_HTTP_POST, "/v2/models/{}/versions/{}/infer", qn_handle_infer,
+     "predict from tensors with a version"},
     {0}};
+
+static_assert(sizeof qn_routes / sizeof *qn_routes < QN_ROUTES_MAX, "room for their counters");
 
 static bool matches(const char *pattern, qn_span path, qn_span *params)
 {

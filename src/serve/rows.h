@@ -24,7 +24,8 @@ typedef enum qn_rows_form {
     QN_FORM_INSTANCES, /* {"instances": […]} */
     QN_FORM_INPUTS,    /* {"inputs": {…}} */
     QN_FORM_LINES,     /* NDJSON */
-    QN_FORM_CSV
+    QN_FORM_CSV,
+    QN_FORM_TENSORS /* Open Inference Protocol */
 } qn_rows_form;
 
 /* Cells of up to QN_BLOCK_ROWS rows, normalised. */
@@ -50,7 +51,10 @@ struct qn_rows {
     int64_t *seen;     /* of each input: the row that last gave it, from 1; n_inputs */
     int64_t n_order;
     struct qn_rows_column *columns; /* where reading goes on in each input's list of values */
-    qn_frame *frame;                /* CSV */
+    struct qn_rows_tensor *tensors; /* of each input; or one of them all, n_tensors being 1 */
+    int64_t n_tensors, n_tensor_rows;
+    qn_span id;      /* of the request, to be said again; text NULL: it has none */
+    qn_frame *frame; /* CSV */
     qn_binding *binding;
     char *formatted;       /* texts of numbers, for the binding */
     int64_t bad_row;       /* what a failure was about: row from 1, 0: none */
@@ -68,6 +72,10 @@ qn_status qn_rows_open_lines(qn_rows *rows, const char *body, size_t bytes, qn_e
 /* A header of names, then rows: read as `quern predict` reads a file. */
 QN_MUST_CHECK
 qn_status qn_rows_open_csv(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
+/* The JSON of the Open Inference Protocol, version 2: {"inputs": [tensor, …]}, a tensor for each
+ * column, or one of all columns in the model's order. */
+QN_MUST_CHECK
+qn_status qn_rows_open_tensors(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
 void qn_rows_release(qn_rows *rows);
 
 /* Fills the next block, whose texts live until the call after. One of fewer than QN_BLOCK_ROWS rows

@@ -5,6 +5,8 @@
  *     {"columns": ["a", "b"], "data": [[1, "x"], [2, "y"]]}          lists of values by row
  *     {"instances": [{"a": 1, "b": "x"}, …]}                         TensorFlow Serving, KServe v1
  *     {"inputs": {"a": [1, 2], "b": ["x", "y"]}}                     the same by column
+ *     {"dataframe_split": {"columns": […], "data": […]}}             MLflow
+ *     {"dataframe_records": [{"a": 1, "b": "x"}, …]}                 MLflow
  *
  * The object is gone over once to check it and to find the members, since their order is the
  * sender's; then each is read from where it stands. */
@@ -17,9 +19,10 @@ struct qn_rows_column {
     bool first;
 };
 
-enum member { COLUMNS, DATA, INSTANCES, INPUTS, N_MEMBERS };
+enum member { COLUMNS, DATA, INSTANCES, INPUTS, SPLIT, RECORDS, N_MEMBERS };
 
-static const char *const member_names[N_MEMBERS] = {"columns", "data", "instances", "inputs"};
+static const char *const member_names[N_MEMBERS] = {
+    "columns", "data", "instances", "inputs", "dataframe_split", "dataframe_records"};
 
 struct form {
     qn_pull values[N_MEMBERS]; /* where each value begins */
@@ -42,10 +45,9 @@ bool qn_rows_is_form_member(qn_span key)
     return find_member(key) >= 0;
 }
 
-/* Goes over the whole body. */
-static qn_status find_members(qn_rows *rows, struct form *form, qn_error *err)
+/* Goes over an object, the whole body or a part of it, from its opening bracket on. */
+static qn_status find_members(qn_rows *rows, qn_pull *pull, struct form *form, qn_error *err)
 {
-    qn_pull *pull = &rows->pull;
     bool first = true;
     qn_span key;
     qn_pull_enter(pull);
@@ -62,7 +64,6 @@ static qn_status find_members(qn_rows *rows, struct form *form, qn_error *err)
         }
         if (!qn_pull_skip(pull)) break;
     }
-    if (!pull->wrong && qn_pull_peek(pull) != QN_PULL_END) qn_pull_refuse(pull, "expected the end");
     return pull->wrong ? qn_rows_fail_json(rows, pull, err) : QN_OK;
 }
 
@@ -212,8 +213,24 @@ static qn_status open_split(qn_rows *rows, const struct form *form, qn_error *er
     return open_items(rows, form->values[DATA], err);
 }
 
+static qn_status open_dataframe_split(qn_rows *rows, qn_pull at, qn_error *err)
+{
+    struct form form = {0};
+    if (qn_pull_peek(&at) != QN_PULL_OBJECT) {
+        return wrong_form(rows, &at, "expected an object of \"columns\" and \"data\"", err);
+    }
+    qn_pull inside = at;
+    QN_TRY(find_members(rows, &inside, &form, err));
+    if (form.given[COLUMNS] && qn_pull_peek(&form.values[COLUMNS]) == QN_PULL_ARRAY) {
+        return open_split(rows, &form, err);
+    }
+    return wrong_form(rows, &at, "expected a list of \"columns\" and a list of \"data\"", err);
+}
+
 static qn_status open_named(qn_rows *rows, const struct form *form, qn_error *err)
 {
+    if (form->given[SPLIT]) return open_dataframe_split(rows, form->values[SPLIT], err);
+    if (form->given[RECORDS]) return open_items(rows, form->values[RECORDS], err);
     if (form->given[INSTANCES]) {
         rows->form = QN_FORM_INSTANCES;
         return open_items(rows, form->values[INSTANCES], err);
@@ -230,10 +247,16 @@ static qn_status open_named(qn_rows *rows, const struct form *form, qn_error *er
 qn_status qn_rows_open_form(qn_rows *rows, qn_error *err)
 {
     struct form form = {0};
-    QN_TRY(find_members(rows, &form, err));
-    const int n = form.given[COLUMNS] + form.given[INSTANCES] + form.given[INPUTS];
+    QN_TRY(find_members(rows, &rows->pull, &form, err));
+    if (qn_pull_peek(&rows->pull) != QN_PULL_END) {
+        return wrong_form(rows, &rows->pull, "expected the end", err);
+    }
+    rows->form = QN_FORM_LIST;
+    const int n = form.given[COLUMNS] + form.given[INSTANCES] + form.given[INPUTS] +
+                  form.given[SPLIT] + form.given[RECORDS];
     if (n == 1) return open_named(rows, &form, err);
     return qn_fail(err, QN_ERR_ARG,
-                   n > 1 ? "body: expected one of \"columns\", \"instances\" and \"inputs\""
+                   n > 1 ? "body: expected one of \"columns\", \"instances\", \"inputs\", "
+                           "\"dataframe_split\" and \"dataframe_records\""
                          : "body: \"data\" comes with a list of \"columns\"");
 }

@@ -28,7 +28,7 @@ typedef struct http_reply {
 
 static inline bool http_connect(http_client *client, int port)
 {
-    const struct timeval limit = {.tv_sec = 20};
+    const struct timeval limit = {.tv_sec = 100};
     const struct sockaddr_in address = {.sin_family = AF_INET,
                                         .sin_port = htons((uint16_t)port),
                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

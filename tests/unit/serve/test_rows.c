@@ -151,7 +151,12 @@ static void every_form_gives_the_same(void **state)
          QN_FORM_LIST},
         {" { \"inputs\" : { \"size\" : [ [ 1.5 ] , [ 49 ] ] , \"colour\" : [ \"red\" , null ] , "
          "\"shop\" :[ 100,102 ], \"when\" : [\"2020-01-02\",null], \"open\": [true, null]} }",
-         QN_FORM_INPUTS}};
+         QN_FORM_INPUTS},
+        {"{\"dataframe_records\":[" ROW_1 "," ROW_2 "]}", QN_FORM_LIST},
+        {"{\"dataframe_split\": "
+         "{\"index\":[0,1],\"columns\":[\"open\",\"size\",\"colour\",\"shop\","
+         "\"when\"],\"data\":[[true,1.5,\"red\",100,\"2020-01-02\"],[null,49,null,102,null]]}}",
+         QN_FORM_LIST}};
     const double first = predict_json(ROW_1).outputs[0], second = predict_json(ROW_2).outputs[0];
     CHECK(first != second);
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
@@ -277,9 +282,83 @@ static void bodies_that_are_no_rows_are_refused(void **state)
     refuses("{\"instances\":[],\"inputs\":[]}", QN_ERR_ARG, "expected one of", 0, "");
     refuses("{\"instances\":[],\"instances\":[]}", QN_ERR_ARG, "a key is given twice", 0, "");
     refuses("{\"columns\":[\"size\"]}", QN_ERR_ARG, "comes with a list of \"data\"", 0, "");
+    refuses("{\"dataframe_split\":[]}", QN_ERR_ARG, "expected an object of", 0, "");
+    refuses("{\"dataframe_split\":{\"columns\":1}}", QN_ERR_ARG, "expected a list of", 0, "");
+    refuses("{\"dataframe_split\":{\"columns\":[]}}", QN_ERR_ARG, "comes with a list", 0, "");
     refuses("{\"instances\":{\"a\":1}}", QN_ERR_ARG, "expected a list of rows", 0, "");
     CHECK_INT(predict(qn_rows_open_lines, "[1]").status, QN_ERR_ARG);
     CHECK_INT(predict(qn_rows_open_csv, "size,colour\n1,red\n").status, QN_ERR_DATA);
+}
+
+#define TENSOR(name, shape, type, data) \
+    "{\"name\":\"" name "\",\"shape\":" shape ",\"datatype\":\"" type "\",\"data\":" data "}"
+#define OTHERS                                                                             \
+    TENSOR("colour", "[2]", "BYTES", "[\"red\",null]")                                     \
+    "," TENSOR("shop", "[2,1]", "INT64", "[[100],[102]]") "," TENSOR(                      \
+        "when", "[2]", "BYTES", "[\"2020-01-02\",null]") "," TENSOR("open", "[2]", "BOOL", \
+                                                                    "[true,null]")
+
+static void tensors_give_the_same(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {
+        "{\"inputs\":[" TENSOR("size", "[2]", "FP64", "[1.5,49]") "," OTHERS "]}",
+        "{\"id\":\"x\",\"parameters\":{},\"inputs\":[" TENSOR(
+            "other", "[9]", "FP64", "[]") "," OTHERS
+                                          "," TENSOR("size", "[2,1]", "FP32",
+                                                     "[ [1.5] , [49] ]") "],\"outputs\":[]}",
+        "{\"inputs\":[" TENSOR(
+            "all", "[2,5]", "BYTES",
+            "[[1.5,\"red\",100,\"2020-01-02\",true],[49,null,102,null,null]]") "]}",
+        "{\"inputs\":[" TENSOR("all", "[2,5]", "BYTES",
+                               "[1.5,\"red\",100,\"2020-01-02\",true,49,null,102,null,null]") "]}"};
+    const double first = predict_json(ROW_1).outputs[0], second = predict_json(ROW_2).outputs[0];
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        const predicted p = predict(qn_rows_open_tensors, bodies[i]);
+        if (p.status != QN_OK) fail_msg("%s: %s", bodies[i], p.err.message);
+        CHECK_INT(p.n, 2);
+        CHECK(p.outputs[0] == first && p.outputs[1] == second);
+    }
+}
+
+static void tensors_that_make_no_sense_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *body, *part;
+    } cases[] = {
+        {"[]", "expected an object"},
+        {"{}", "\"inputs\" are missing"},
+        {"{\"inputs\":{}}", "expected a list"},
+        {"{\"inputs\":[1]}", "expected a tensor"},
+        {"{\"inputs\":[]} 1", "column 'size' is missing"},
+        {"{\"inputs\":[{\"name\":\"size\"}]}", "a tensor has a name, a shape"},
+        {"{\"inputs\":[" TENSOR("size", "[-1]", "FP64", "[]") "]}", "the size of a dimension"},
+        {"{\"inputs\":[" TENSOR("size", "[9223372036854775807]", "FP64", "[]") "]}", "the size of"},
+        {"{\"inputs\":[" TENSOR("size", "[1.5]", "FP64", "[]") "]}", "the size of a dimension"},
+        {"{\"inputs\":[" TENSOR("size", "[]", "FP64", "[]") "]}", "the shape is empty"},
+        {"{\"inputs\":[" TENSOR("size", "[1,1,1]", "FP64", "[]") "]}", "one or two dimensions"},
+        {"{\"inputs\":[" TENSOR("size", "[1]", "FP65", "[]") "]}", "datatype is unknown"},
+        {"{\"inputs\":[" TENSOR("size", "[1,2]", "FP64", "[]") "]}", "several columns"},
+        {"{\"inputs\":[" TENSOR("x", "[1,4]", "FP64", "[]") "]}",
+         "nor a tensor of shape [rows, 5]"},
+        {"{\"inputs\":[" TENSOR("x", "[601,5]", "FP64", "[]") "]}", "more than 600 rows"},
+        {"{\"inputs\":[" TENSOR("x", "[1,5]", "FP64", "[1,null,1]") "]}",
+         "fewer values than its shape"},
+        {"{\"inputs\":[" TENSOR("x", "[1,5]", "FP64", "[1,null,1,null,1,1]") "]}",
+         "more values than"},
+        {"{\"inputs\":[" TENSOR("x", "[1,5]", "FP64", "[[[1]]]") "]}", "has a list"},
+        {"{\"inputs\":[" TENSOR("size", "[3]", "FP64", "[1,2,3]") "," OTHERS "]}",
+         "those before have 3"},
+        {"{\"inputs\":[" OTHERS "," OTHERS "]}", "is given twice"},
+        {"{\"inputs\":[" OTHERS "]}", "column 'size' is missing"},
+        {"{\"inputs\":[" TENSOR("x", "[0,5]", "FP64", "[]") "],\"inputs\":[]}", "given twice"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const predicted p = predict(qn_rows_open_tensors, cases[i].body);
+        if (p.status == QN_OK || !strstr(p.err.message, cases[i].part)) {
+            fail_msg("%s: \"%s\" lacks \"%s\"", cases[i].body, p.err.message, cases[i].part);
+        }
+    }
 }
 
 static void rows_are_counted(void **state)
@@ -326,6 +405,9 @@ static void reading_survives_running_out_of_memory(void **state)
     CHECK_SURVIVES_NO_MEMORY(predict_status(qn_rows_open_json,
                                             "{\"columns\":{\"size\":[1],\"colour\":[\"\\n\"],"
                                             "\"shop\":[1],\"when\":[null],\"open\":[1]}}"));
+    CHECK_SURVIVES_NO_MEMORY(predict_status(
+        qn_rows_open_tensors,
+        "{\"id\":\"\\n\",\"inputs\":[" TENSOR("x", "[1,5]", "FP64", "[1,\"\\n\",1,null,1]") "]}"));
     CHECK_SURVIVES_NO_MEMORY_RELEASING(
         predict_status(qn_rows_open_csv, "size,colour,shop,when,open\n1,red,100,,true\n"), (void)0);
     CHECK_SURVIVES_NO_MEMORY(open_again());
@@ -377,6 +459,8 @@ int main(void)
                                        TEST(blocks_join),
                                        TEST(rows_that_the_model_cannot_take_are_named),
                                        TEST(bodies_that_are_no_rows_are_refused),
+                                       TEST(tensors_give_the_same),
+                                       TEST(tensors_that_make_no_sense_are_refused),
                                        TEST(rows_are_counted),
                                        TEST(reading_survives_running_out_of_memory),
                                        TEST(names_are_checked),

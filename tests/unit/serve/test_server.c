@@ -120,6 +120,45 @@ static void every_route_answers(void **state)
     stop(&r);
 }
 
+/* What clients of MLflow, SageMaker, KServe and Triton ask. */
+static void other_protocols_are_spoken(void **state)
+{
+    (void)state;
+    running r = {0};
+    start(&r);
+    check_status(once(r.port, "GET", "/ping", NULL, ""), 200, "ok");
+    check_status(once(r.port, "GET", "/health", NULL, ""), 200, "ok");
+    check_status(once(r.port, "GET", "/version", NULL, ""), 200, qn_version());
+    check_status(once(r.port, "POST", "/invocations", "application/json", row), 200, "p_yes");
+    check_status(once(r.port, "POST", "/invocations", "application/json", "{}"), 400, "is missing");
+    check_status(once(r.port, "GET", "/v2", NULL, ""), 200, "\"extensions\":[]");
+    check_status(once(r.port, "GET", "/v2/health/live", NULL, ""), 200, "{\"live\":true}");
+    check_status(once(r.port, "GET", "/v2/health/ready", NULL, ""), 200, "{\"ready\":true}");
+    check_status(once(r.port, "GET", "/v2/models/m", NULL, ""), 200,
+                 "{\"name\":\"size\",\"datatype\":\"FP64\",\"shape\":[-1]}");
+    check_status(
+        once(r.port, "GET", "/v2/models/m/versions/1", NULL, ""), 200,
+        "{\"name\":\"probabilities\",\"datatype\":\"FP64\",\"shape\":[-1,2],\"parameters\":"
+        "{\"labels\":[\"no\",\"yes\"]}}");
+    check_status(once(r.port, "GET", "/v2/models/m/ready", NULL, ""), 200, "\"ready\":true");
+    check_status(once(r.port, "GET", "/v2/models/x/ready", NULL, ""), 404, "no such model");
+    static const char tensors[] = "{\"id\":\"a\\\"b\",\"inputs\":[{\"name\":\"x\",\"shape\":[2,5],"
+                                  "\"datatype\":\"FP64\",\"data\":"
+                                  "[1,null,1,null,1,2,null,2,null,0]}]}";
+    http_reply reply = once(r.port, "POST", "/v2/models/m/infer", "application/json", tensors);
+    CHECK_CONTAINS(reply.body,
+                   "{\"model_name\":\"m\",\"model_version\":\"1\",\"id\":\"a\\\"b\","
+                   "\"outputs\":[{\"name\":\"prediction\",\"shape\":[2],\"datatype\":\"BYTES\","
+                   "\"data\":[\"");
+    check_status(reply, 200,
+                 "\"probabilities\",\"shape\":[2,2],\"datatype\":\"FP64\",\"data\":[0.");
+    check_status(once(r.port, "POST", "/v2/models/m/versions/1/infer", "application/json", "{}"),
+                 400, "\"error\":\"body:1:3: ");
+    check_status(once(r.port, "POST", "/v2/models/m/infer", "application/octet-stream", ""), 415,
+                 "");
+    stop(&r);
+}
+
 static void requests_that_cannot_be_are_told_why(void **state)
 {
     (void)state;
@@ -300,7 +339,7 @@ static void long_requests_give_way(void **state)
     running r = {.options = {.n_threads = 1, .request_s = 100, .read_s = 100}};
     http_client *slow = malloc(sizeof *slow), *quick = malloc(sizeof *quick);
     qn_str body = {0};
-    enum { N = 300000 };
+    enum { N = 100000 };
     start(&r);
     for (int i = 0; i < N; i++) {
         qn_str_addf(&body, "%s[%d,\"red\",100,null,true]", i ? "," : "[", i % 50);
@@ -583,6 +622,7 @@ static void addresses_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(every_route_answers),
+                                       TEST(other_protocols_are_spoken),
                                        TEST(requests_that_cannot_be_are_told_why),
                                        TEST(head_and_options_have_no_body),
                                        TEST(pipelined_requests_are_answered_in_order),

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Open Inference Protocol, version 2 (KServe, Triton), but for inference itself: health and
+ * what the models' tensors are. */
+#include "base/json.h"
+#include "serve/handlers.h"
+
+#include <string.h>
+
+static qn_step finish(qn_exchange *x, qn_json_writer *json)
+{
+    qn_json_end_object(json);
+    qn_str_add_char(&x->out, '\n');
+    qn_reply_end(&x->reply);
+    return QN_STEP_DONE;
+}
+
+qn_step qn_handle_v2_server(qn_exchange *x)
+{
+    qn_json_writer json = {.out = &x->out};
+    qn_reply_begin(&x->reply, 200, "application/json", NULL);
+    qn_json_begin_object(&json);
+    qn_json_put_text(&json, "name", "quern");
+    qn_json_put_text(&json, "version", qn_version());
+    qn_json_key(&json, "extensions");
+    qn_json_begin_array(&json);
+    qn_json_end_array(&json);
+    return finish(x, &json);
+}
+
+static qn_step answer(qn_exchange *x, bool good, const char *key)
+{
+    qn_json_writer json = {.out = &x->out};
+    qn_reply_begin(&x->reply, good ? 200 : 503, "application/json", NULL);
+    qn_json_begin_object(&json);
+    qn_json_put_bool(&json, key, good);
+    return finish(x, &json);
+}
+
+qn_step qn_handle_v2_live(qn_exchange *x)
+{
+    return answer(x, true, "live");
+}
+
+qn_step qn_handle_v2_ready(qn_exchange *x)
+{
+    return answer(x, qn_server_get_state(x->worker->server) == QN_SERVER_READY, "ready");
+}
+
+static const char *datatype_of(const qn_schema_column *column)
+{
+    switch (column->kind) {
+    case QN_KIND_CATEGORICAL:
+    case QN_KIND_TEXT:
+    case QN_KIND_DATETIME:
+        return "BYTES";
+    case QN_KIND_BOOLEAN:
+        return "BOOL";
+    case QN_KIND_NUMERIC:
+    case QN_KIND_ID:
+    case QN_KIND_CONSTANT:
+        break;
+    }
+    return "FP64";
+}
+
+/* -1: any number of rows; `n_columns` 0: of one dimension. */
+static void write_tensor(qn_json_writer *json, const char *name, const char *datatype,
+                         int32_t n_columns)
+{
+    qn_json_put_text(json, "name", name);
+    qn_json_put_text(json, "datatype", datatype);
+    qn_json_key(json, "shape");
+    qn_json_begin_array(json);
+    qn_json_int(json, -1);
+    if (n_columns > 0) qn_json_int(json, n_columns);
+    qn_json_end_array(json);
+}
+
+static void write_outputs(const qn_model *model, qn_json_writer *json)
+{
+    const int32_t n_classes = qn_model_n_classes(model);
+    qn_json_begin_object(json);
+    write_tensor(json, "prediction", n_classes > 0 ? "BYTES" : "FP64", 0);
+    qn_json_end_object(json);
+    if (n_classes == 0) return;
+    qn_json_begin_object(json);
+    write_tensor(json, "probabilities", "FP64", n_classes);
+    qn_json_key(json, "parameters");
+    qn_json_begin_object(json);
+    qn_json_key(json, "labels");
+    qn_json_begin_array(json);
+    for (int32_t c = 0; c < n_classes; c++) {
+        qn_json_text(json, qn_model_class(model, c));
+    }
+    qn_json_end_array(json);
+    qn_json_end_object(json);
+    qn_json_end_object(json);
+}
+
+qn_step qn_handle_v2_model(qn_exchange *x)
+{
+    const qn_catalog_entry *entry = qn_exchange_find_model(x);
+    if (!entry) return QN_STEP_DONE;
+    qn_json_writer json = {.out = &x->out};
+    qn_reply_begin(&x->reply, 200, "application/json", entry->model->header);
+    qn_json_begin_object(&json);
+    qn_json_put_text(&json, "name", entry->name);
+    qn_json_key(&json, "versions");
+    qn_json_begin_array(&json);
+    for (int64_t i = 0; i < x->worker->catalog->n_entries; i++) {
+        const qn_catalog_entry *other = &x->worker->catalog->entries[i];
+        if (strcmp(other->name, entry->name) == 0) qn_json_text(&json, other->version);
+    }
+    qn_json_end_array(&json);
+    qn_json_put_text(&json, "platform", "quern");
+    qn_json_key(&json, "inputs");
+    qn_json_begin_array(&json);
+    for (int64_t i = 0; i < entry->model->n_inputs; i++) {
+        qn_json_begin_object(&json);
+        write_tensor(&json, entry->model->columns[i]->name, datatype_of(entry->model->columns[i]),
+                     0);
+        qn_json_end_object(&json);
+    }
+    qn_json_end_array(&json);
+    qn_json_key(&json, "outputs");
+    qn_json_begin_array(&json);
+    write_outputs(entry->model->model, &json);
+    qn_json_end_array(&json);
+    return finish(x, &json);
+}
+
+qn_step qn_handle_v2_model_ready(qn_exchange *x)
+{
+    const qn_catalog_entry *entry = qn_exchange_find_model(x);
+    if (!entry) return QN_STEP_DONE;
+    qn_json_writer json = {.out = &x->out};
+    qn_reply_begin(&x->reply, 200, "application/json", NULL);
+    qn_json_begin_object(&json);
+    qn_json_put_text(&json, "name", entry->name);
+    qn_json_put_bool(&json, "ready", true);
+    return finish(x, &json);
+}

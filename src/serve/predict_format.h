@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How predictions are written: one format for each form of rows.
+ *
+ * Threads: pure functions over the request's own memory. */
+#ifndef QN_SERVE_PREDICT_FORMAT_H
+#define QN_SERVE_PREDICT_FORMAT_H
+
+#include "serve/rows.h"
+
+typedef struct qn_predictions {
+    const qn_served_model *model;
+    const qn_rows *rows;
+    const double *kept; /* all outputs so far, rows->n_rows × n_outputs, if the format keeps them */
+} qn_predictions;
+
+/* `begin` is called once, `rows` for each block (of n rows, the first being row `first` from 0),
+ * `end` once. */
+typedef struct qn_format {
+    const char *content_type;
+    bool keeps; /* `end` needs all outputs */
+    void (*begin)(const qn_predictions *p, qn_str *out);
+    void (*rows)(const qn_predictions *p, const double *outputs, int64_t first, int64_t n,
+                 qn_str *out);
+    void (*end)(const qn_predictions *p, qn_str *out);
+} qn_format;
+
+const qn_format *qn_format_of(qn_rows_form form);
+
+#endif
