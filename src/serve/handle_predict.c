@@ -224,7 +224,9 @@ static opener opener_of_tensors(const qn_exchange *x)
     const qn_span header = qn_http_header(&x->reader, "content-type");
     const bool binary = qn_http_header(&x->reader, "inference-header-content-length").text != NULL;
     qn_span type;
-    if (!header.text || !media_type(header, &type) || binary) return NULL;
+    if (binary) return NULL;
+    if (!header.text) return qn_rows_open_tensors; /* Triton's client sends none */
+    if (!media_type(header, &type)) return NULL;
     return is_type(type, "application/json") ? qn_rows_open_tensors : NULL;
 }
 

@@ -124,6 +124,49 @@ def curl_is_understood(folder):
 
 
 @test
+def the_open_inference_protocol_gives_the_same(folder):
+    table = folder / "holdout.csv"
+    lines = quern("predict", folder / "credit.quern", table, "--json").stdout.splitlines()
+    expected = [json.loads(line) for line in lines]
+    rows = rows_of(table)
+    tensors = [{"name": c, "shape": [len(rows)], "datatype": "BYTES", "data": [r[c] for r in rows]}
+               for c in rows[0]]
+    with server(folder / "credit.quern") as (_, port, _):
+        reply = json.loads(post(port, "/v2/models/credit/infer",
+                                json.dumps({"id": "7", "inputs": tensors}), "application/json")[0])
+        assert reply["id"] == "7" and reply["model_name"] == "credit"
+        labels, probabilities = (output["data"] for output in reply["outputs"])
+        assert labels == [row["prediction"] for row in expected]
+        assert probabilities == [row[p] for row in expected for p in ("p_bad", "p_good")]
+        ask_with_triton(port, rows, labels)
+
+
+def ask_with_triton(port, rows, labels):
+    """The same by Triton's own client, where it is installed."""
+    try:
+        import numpy
+        import tritonclient.http as triton
+    except ImportError:
+        return
+    client = triton.InferenceServerClient(f"127.0.0.1:{port}")
+    assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("credit")
+    metadata = client.get_model_metadata("credit")
+    inputs = []
+    for column in metadata["inputs"]:
+        texts = [row[column["name"]] for row in rows]
+        if column["datatype"] == "FP64":
+            values = numpy.array([float(text) for text in texts])
+        else:
+            values = numpy.array(texts, dtype=numpy.object_)
+        tensor = triton.InferInput(column["name"], [len(rows)], column["datatype"])
+        tensor.set_data_from_numpy(values, binary_data=False)
+        inputs.append(tensor)
+    outputs = [triton.InferRequestedOutput("prediction", binary_data=False)]
+    result = client.infer("credit", inputs, outputs=outputs)
+    assert [str(label) for label in result.as_numpy("prediction")] == labels
+
+
+@test
 def hangup_loads_what_has_changed(folder):
     served = folder / "served.quern"
     shutil.copy(folder / "credit.quern", served)
