@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Training boosted trees: Quern against LightGBM, XGBoost and scikit-learn, in one run, in turn.
+"""Training boosted trees: Quern against LightGBM, XGBoost, scikit-learn and CatBoost, in one run, in turn.
 
     bench/tree/run.py [--program build/bench/train_trees] [--threads 2] [--rounds 3]
-                      [--only A,B] [--peers lightgbm,xgboost,sklearn] [SIZE …]
+                      [--peers lightgbm,xgboost,sklearn,catboost] [SIZE …]
 
 Same trees, leaves, bins and learning rate for all. Prints one JSON line per figure: seconds of
 training without binning (medians), the peer's, the ratio (above 1: Quern is faster), and the
@@ -117,6 +117,26 @@ def run_xgboost(args, case, data):
     return trained - binned, binned - begun, cpu, quality(y[rows:], np.asarray(p, float), classes)
 
 
+def run_catboost(args, case, data):
+    import catboost
+    rows, _, classes, trees, leaves = case
+    X, y = data
+    options = {"iterations": trees, "learning_rate": 0.1, "grow_policy": "Lossguide",
+               "max_leaves": leaves, "depth": 16, "border_count": 254, "min_data_in_leaf": 20,
+               "thread_count": args.threads, "verbose": False, "allow_writing_files": False,
+               "loss_function": "Logloss" if classes == 2 else "MultiClass"}
+    begun = time.perf_counter()
+    pool = catboost.Pool(X[:rows], y[:rows], thread_count=args.threads)
+    pool.quantize(border_count=254)
+    binned, cpu = time.perf_counter(), time.process_time()
+    model = catboost.CatBoost(options)
+    model.fit(pool)
+    trained, cpu = time.perf_counter(), time.process_time() - cpu
+    p = model.predict(X[rows:], prediction_type="Probability")
+    return trained - binned, binned - begun, cpu, quality(
+        y[rows:], p[:, 1] if classes == 2 else p, classes)
+
+
 def run_sklearn(args, case, data):
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
@@ -133,7 +153,7 @@ def run_sklearn(args, case, data):
 
 
 RUNNERS = {"quern": run_quern, "lightgbm": run_lightgbm, "xgboost": run_xgboost,
-           "sklearn": run_sklearn}
+           "sklearn": run_sklearn, "catboost": run_catboost}
 
 
 def main():
@@ -141,7 +161,7 @@ def main():
     parser.add_argument("--program", default=str(HERE.parent.parent / "build/bench/train_trees"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", default="lightgbm,xgboost,sklearn")
+    parser.add_argument("--peers", default="lightgbm,xgboost,sklearn,catboost")
     parser.add_argument("--extra", default="", help="more of Quern's parameters: ,name=value")
     parser.add_argument("sizes", nargs="*", default=list(SIZES))
     args = parser.parse_args()
