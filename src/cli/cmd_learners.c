@@ -6,27 +6,12 @@
 #include "metric/metric.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct list_request {
     const char *arguments[1];
     bool json;
 };
-
-/* "low ... high", or the names to choose from. */
-static void describe_range(const qn_param *p, char *out, size_t bytes)
-{
-    size_t n = 0;
-    if (p->type == QN_PARAM_BOOL) {
-        snprintf(out, bytes, "true, false");
-    } else if (p->type != QN_PARAM_CHOICE) {
-        snprintf(out, bytes, "%g ... %g", p->low, p->high);
-    } else {
-        for (int i = 0; p->choices[i] && n < bytes; i++) {
-            n += (size_t)snprintf(out + n, bytes - n, "%s%s", i ? ", " : "", p->choices[i]);
-        }
-        if (n > 21 && n + 2 < bytes) snprintf(out + n, bytes - n, "  ");
-    }
-}
 
 /* Prints what was written and ends it. */
 static int put_json(const cli_command *command, qn_str *text)
@@ -126,23 +111,58 @@ static int metrics_json(void)
     return put_json(&cmd_metrics, &text);
 }
 
+/* "low ... high", or how to choose. */
+static void describe_range(const qn_param *p, char *out, size_t bytes)
+{
+    if (p->type == QN_PARAM_CHOICE) {
+        snprintf(out, bytes, "one of");
+    } else if (p->type == QN_PARAM_BOOL) {
+        snprintf(out, bytes, "true, false");
+    } else {
+        snprintf(out, bytes, "%g ... %g", p->low, p->high);
+    }
+}
+
+static void describe_default(const qn_param *p, char *out, size_t bytes)
+{
+    if (p->type == QN_PARAM_CHOICE) {
+        snprintf(out, bytes, "%s", p->choices[(int)p->fallback]);
+    } else if (p->type == QN_PARAM_BOOL) {
+        snprintf(out, bytes, "%s", p->fallback != 0 ? "true" : "false");
+    } else {
+        snprintf(out, bytes, "%g", p->fallback);
+    }
+}
+
+enum { NAME_WIDTH = 28, DEFAULT_WIDTH = 12, RANGE_WIDTH = 18, LINE_WIDTH = 100 };
+
+/* Names to choose from, in lines of their own below the range. */
+static void print_choices(const char *const *choices)
+{
+    int at = printf("%*s%s", NAME_WIDTH + DEFAULT_WIDTH, "", choices[0]);
+    for (int i = 1; choices[i]; i++) {
+        if (at + 2 + (int)strlen(choices[i]) > LINE_WIDTH) {
+            at = printf(",\n%*s%s", NAME_WIDTH + DEFAULT_WIDTH, "", choices[i]) - 2;
+        } else {
+            at += printf(", %s", choices[i]);
+        }
+    }
+    printf("\n");
+}
+
 static void print_params(const qn_learner *learner)
 {
     printf("%s - %s\n", learner->name, learner->help);
     if (learner->source) printf("after %s\n", learner->source);
-    printf("\n");
-    printf("%-26s%-12s%-22s%s\n", "parameter", "default", "range", "meaning");
+    printf("\n%-*s%-*s%-*s%s\n", NAME_WIDTH, "parameter", DEFAULT_WIDTH, "default", RANGE_WIDTH,
+           "range", "meaning");
     for (const qn_param *p = learner->params; p->name; p++) {
-        char range[96];
+        char range[64], fallback[64];
         describe_range(p, range, sizeof range);
-        if (p->type == QN_PARAM_BOOL) {
-            printf("%-26s%-12s%-22s%s\n", p->name, p->fallback != 0 ? "true" : "false", range,
-                   p->help);
-        } else if (p->type == QN_PARAM_CHOICE) {
-            printf("%-26s%-12s%-22s%s\n", p->name, p->choices[(int)p->fallback], range, p->help);
-        } else {
-            printf("%-26s%-12g%-22s%s\n", p->name, p->fallback, range, p->help);
-        }
+        describe_default(p, fallback, sizeof fallback);
+        printf("%-*s%-*s%-*s%s\n", NAME_WIDTH, p->name, DEFAULT_WIDTH, fallback, RANGE_WIDTH, range,
+               p->help);
+        if (p->type == QN_PARAM_CHOICE) print_choices(p->choices);
     }
 }
 
