@@ -6,11 +6,11 @@ import pathlib
 import re
 import sys
 
-LAYERS = ["base", "linalg", "frame", "source", "stats", "validate", "metric", "recipe", "model",
+LAYERS = ["base", "linalg", "database", "frame", "source", "stats", "validate", "metric", "recipe", "model",
           "explain", "bundle", "store", "report", "monitor", "serve", "learn", "evaluate", "search",
           "automl", "pipeline", "cli"]
 OWNERS = {"jansson.h": "base", "xxhash.h": "base", "yaml.h": "base", "cblas.h": "linalg", "lapacke.h": "linalg",
-          "zlib.h": "source", "zstd.h": "source", "sqlite3.h": "source", "llhttp.h": "serve"}
+          "zlib.h": "source", "zstd.h": "source", "sqlite3.h": "database", "llhttp.h": "serve"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 
 root = pathlib.Path(__file__).resolve().parent.parent

@@ -42,10 +42,18 @@ typedef struct qn_study_request {
     int64_t seed;        /* default 1 */
     int64_t n_trials;    /* planned; 0: unknown. Only 'auto' looks at it */
     int64_t n_workers;   /* how many trials run at a time; default 1. Only 'auto' looks at it */
+    const char *store;   /* "sqlite:FILE": keeps the study there, or takes it up again with what was
+                            given then wherever nothing is given now; NULL: memory */
+    const char *name;    /* of the study in the store; default "study" */
+    bool keep_running;   /* trials that were running stay so, to be told by number; otherwise their
+                            process died, and they are the next to be asked for */
+    bool read_only;      /* looks only, also while another process is at work on the study */
+    bool must_exist;     /* does not make a study that the store does not have */
 } qn_study_request;
 
-/* Fails with QN_ERR_ARG (unknown sampler or setting …), QN_ERR_DATA (the space, with line and
- * column) or QN_ERR_NOMEM. */
+/* Fails with QN_ERR_ARG (unknown sampler or setting, another space than the store's …), QN_ERR_DATA
+ * (the space, with line and column; a damaged store), QN_ERR_IO (the store, or another process at
+ * work on the study) or QN_ERR_NOMEM. */
 QN_API QN_MUST_CHECK qn_status qn_study_open(const qn_study_request *request, qn_study **out,
                                              qn_error *err);
 QN_API void qn_study_close(qn_study *study); /* accepts NULL */

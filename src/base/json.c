@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <jansson.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Writer. */
@@ -245,6 +246,17 @@ qn_json_value qn_json_member(qn_json_value object, int64_t i, const char **key)
     }
     *key = at ? json_object_iter_key(at) : NULL;
     return at ? value_of(json_object_iter_value(at)) : NULL;
+}
+
+void qn_json_write_value(qn_json_writer *json, qn_json_value value)
+{
+    char *text = value ? json_dumps(json_of(value), JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    if (text) {
+        qn_json_raw(json, text);
+    } else {
+        json->out->failed = true;
+    }
+    free(text);
 }
 
 bool qn_json_is_null(qn_json_value value)

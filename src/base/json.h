@@ -52,6 +52,9 @@ qn_status qn_json_parse(const char *text, size_t bytes, const char *name, qn_jso
 void qn_json_free(qn_json *json);
 qn_json_value qn_json_root(const qn_json *json);
 
+/* Writes a value that was read. */
+void qn_json_write_value(qn_json_writer *json, qn_json_value value);
+
 /* Look-ups accept NULL and values of another type, and then give the fall-back. */
 qn_json_value qn_json_get(qn_json_value object, const char *key);
 int64_t qn_json_size(qn_json_value array_or_object);

@@ -53,7 +53,7 @@ qn_status qn_history_add(qn_history *history, const double *values, qn_trial_sta
     if (!copy) return no_memory(err);
     if (n > 0) memcpy(copy, values, (size_t)n * sizeof *copy);
     *trial = (qn_trial_record){
-        .number = history->n_trials, .state = state, .n_values = n, .values = copy};
+        .number = history->n_trials, .state = state, .n_values = n, .values = copy, .told = -1};
     history->trials[history->n_trials++] = trial;
     if (state == QN_TRIAL_RUNNING) history->running[history->n_running++] = trial;
     *out = trial;
@@ -97,6 +97,7 @@ qn_status qn_history_finish(qn_history *history, qn_trial_record *trial, qn_tria
             copy[i] = state == QN_TRIAL_PRUNED ? last->loss : losses[i];
         }
         trial->losses = copy;
+        trial->told = history->n_told;
         history->told[history->n_told++] = trial;
     }
     trial->state = state;

@@ -40,7 +40,8 @@ typedef struct qn_trial_record {
     qn_curve_point *reports; /* by step, ascending */
     qn_trial_attribute *attributes;
     double begun_s, ended_s; /* seconds since 1970; 0: not yet */
-    int64_t n_retries;       /* how many earlier trials were lost that this one repeats */
+    int64_t n_retries;       /* how often it was begun before, by processes that died */
+    int64_t told;            /* its place in the order of telling; -1: not told */
 } qn_trial_record;
 
 typedef struct qn_history {

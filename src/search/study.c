@@ -1,42 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "search/study.h"
-
 #include "base/alloc.h"
-#include "search/pareto.h"
-#include "search/pruner.h"
 #include "search/sampler_table.h"
+#include "search/study_internal.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <string.h>
 #include <time.h>
-
-struct qn_trial {
-    qn_study *study;
-    qn_trial_record *record;
-    bool *asked; /* define-by-run: [record->n_values], which values the caller took */
-    int64_t room;
-};
-
-struct qn_study {
-    pthread_mutex_t lock;
-    qn_space space;
-    qn_objectives objectives;
-    qn_history history;
-    bool defines_by_run;
-    uint64_t seed;
-    qn_sampling sampling;
-    const char *reason; /* for the sampler */
-    qn_pruning pruning;
-    double *values; /* [values_room], where proposals are made */
-    int64_t values_room;
-    qn_trial **trials; /* by number */
-    int64_t trials_room;
-    int64_t first_waiting; /* no trial before it waits */
-};
-
-/* Streams of a study's seed. */
-enum { STREAM_ASK, STREAM_NEW_PARAMETER, STREAM_ENQUEUE, STREAM_SAMPLER };
 
 static qn_status no_memory(qn_error *err)
 {
@@ -50,114 +19,9 @@ static double now_s(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Opening. */
-
-static qn_status add_objective(qn_study *study, const char *name, size_t name_bytes,
-                               const char *direction, size_t bytes, qn_error *err)
-{
-    const bool maximise = bytes == 8 && memcmp(direction, "maximize", 8) == 0;
-    if (!maximise && !(bytes == 8 && memcmp(direction, "minimize", 8) == 0)) {
-        return qn_fail(err, QN_ERR_ARG, "objectives: expected minimize or maximize, not '%.*s'",
-                       (int)bytes, direction);
-    }
-    if (study->objectives.n == QN_OBJECTIVES_MAX) {
-        return qn_fail(err, QN_ERR_ARG, "objectives: at most %d", QN_OBJECTIVES_MAX);
-    }
-    const char *copy = qn_arena_strndup(&study->space.arena, name, name_bytes);
-    if (!copy) return no_memory(err);
-    study->objectives.items[study->objectives.n++] = (qn_objective){copy, maximise};
-    return QN_OK;
-}
-
-/* "minimize" or "loss:minimize,auc:maximize". */
-static qn_status read_objectives(qn_study *study, const char *text, qn_error *err)
-{
-    study->objectives.n = 0;
-    do {
-        const size_t bytes = strcspn(text, ","), name_bytes = strcspn(text, ":,");
-        const bool named = name_bytes < bytes;
-        const char *direction = named ? text + name_bytes + 1 : text;
-        QN_TRY(add_objective(study, named ? text : "value", named ? name_bytes : 5, direction,
-                             named ? bytes - name_bytes - 1 : bytes, err));
-        text += bytes + (text[bytes] == ',');
-    } while (*text);
-    return QN_OK;
-}
-
-static qn_status open_space(qn_study *study, const qn_study_request *request, qn_error *err)
-{
-    if (request->space) {
-        const char *name = request->space_name ? request->space_name : "space";
-        QN_TRY(qn_space_read(name, request->space, strlen(request->space), &study->space,
-                             &study->objectives, err));
-    } else {
-        QN_TRY(qn_space_init(&study->space, err));
-        study->defines_by_run = true;
-    }
-    if (request->objectives || study->objectives.n == 0) {
-        return read_objectives(study, request->objectives ? request->objectives : "minimize", err);
-    }
-    return QN_OK;
-}
-
-static qn_status open_study(qn_study *study, const qn_study_request *request, qn_error *err)
-{
-    QN_TRY(open_space(study, request, err));
-    study->history = (qn_history){.space = &study->space, .objectives = &study->objectives};
-    study->seed = (uint64_t)(request->seed ? request->seed : 1);
-    const qn_sampler_setup setup = {.history = &study->history,
-                                    .seed = qn_seed_child(study->seed, STREAM_SAMPLER),
-                                    .n_trials = request->n_trials,
-                                    .n_workers = request->n_workers > 0 ? request->n_workers : 1};
-    const char *sampler = request->sampler;
-    if (!sampler || strcmp(sampler, "auto") == 0) {
-        sampler = qn_sampler_choose(&setup, study->defines_by_run, &study->reason);
-    }
-    QN_TRY(qn_sampling_init(&study->sampling, sampler, &setup, err));
-    const unsigned capabilities = study->sampling.sampler->capabilities;
-    if (study->defines_by_run && !(capabilities & QN_SAMPLER_GROWING_SPACE)) {
-        return qn_fail(err, QN_ERR_ARG,
-                       "the sampler '%s' needs the space beforehand; try tpe or random",
-                       study->sampling.sampler->name);
-    }
-    if (request->pruner && study->objectives.n > 1) {
-        return qn_fail(err, QN_ERR_ARG, "pruning takes one objective, not %" PRId64,
-                       study->objectives.n);
-    }
-    return request->pruner ? qn_pruning_init(&study->pruning, request->pruner, err) : QN_OK;
-}
-
-qn_status qn_study_open(const qn_study_request *request, qn_study **out, qn_error *err)
-{
-    *out = NULL;
-    qn_study *study = qn_alloc_array(1, sizeof *study);
-    if (!study) return no_memory(err);
-    pthread_mutex_init(&study->lock, NULL);
-    const qn_status status = open_study(study, request, err);
-    if (status == QN_OK) {
-        *out = study;
-    } else {
-        qn_study_close(study);
-    }
-    return status;
-}
-
-void qn_study_close(qn_study *study)
-{
-    if (!study) return;
-    qn_sampling_release(&study->sampling);
-    qn_pruning_release(&study->pruning);
-    qn_history_release(&study->history);
-    qn_space_release(&study->space);
-    qn_free(study->trials);
-    qn_free(study->values);
-    pthread_mutex_destroy(&study->lock);
-    qn_free(study);
-}
-
 /* Asking. */
 
-static bool reserve_values(qn_study *study)
+bool qn_study_reserve_values(qn_study *study)
 {
     if (study->values && study->values_room >= study->space.n) return true;
     const int64_t room = 2 * study->space.n + 8;
@@ -179,7 +43,7 @@ static bool reserve_trials(qn_study *study)
     return true;
 }
 
-static qn_status add_trial(qn_study *study, qn_trial_state state, qn_trial **out, qn_error *err)
+qn_status qn_study_add_trial(qn_study *study, qn_trial_state state, qn_trial **out, qn_error *err)
 {
     qn_trial *trial = qn_arena_array(&study->history.arena, 1, sizeof *trial);
     if (!trial || !reserve_trials(study)) return no_memory(err);
@@ -212,18 +76,19 @@ static qn_status ask(qn_study *study, qn_trial **out, qn_error *err)
         QN_TRY(qn_history_start(&study->history, waiting->record, err));
         waiting->record->begun_s = now_s();
         *out = waiting;
-        return QN_OK;
+        return qn_study_store_trial(waiting, err);
     }
-    if (!reserve_values(study)) return no_memory(err);
+    if (!qn_study_reserve_values(study)) return no_memory(err);
     qn_rng rng;
-    qn_rng_init(&rng, qn_seed_child(study->seed, STREAM_ASK), (uint64_t)study->history.n_trials);
+    qn_rng_init(&rng, qn_seed_child((uint64_t)study->seed, QN_STREAM_ASK),
+                (uint64_t)study->history.n_trials);
     qn_sampler_ask request = {
         .number = study->history.n_trials, .rng = &rng, .values = study->values};
     QN_TRY(qn_sampling_ask(&study->sampling, &study->space, &request, err));
     if (request.exhausted) return QN_OK;
-    QN_TRY(add_trial(study, QN_TRIAL_RUNNING, out, err));
+    QN_TRY(qn_study_add_trial(study, QN_TRIAL_RUNNING, out, err));
     (*out)->record->begun_s = now_s();
-    return QN_OK;
+    return qn_study_store_trial(*out, err);
 }
 
 qn_status qn_study_ask(qn_study *study, qn_trial **out, qn_error *err)
@@ -272,7 +137,7 @@ static qn_status draw_new(qn_trial *trial, int64_t at, qn_error *err)
     qn_rng rng;
     if (at >= trial->record->n_values) QN_TRY(grow_trial(trial, at, err));
     if (!isnan(trial->record->values[at])) return QN_OK;
-    const uint64_t seed = qn_seed_child(trial->study->seed, STREAM_NEW_PARAMETER);
+    const uint64_t seed = qn_seed_child((uint64_t)trial->study->seed, QN_STREAM_NEW_PARAMETER);
     qn_rng_init(&rng, qn_seed_child(seed, (uint64_t)trial->record->number), (uint64_t)at);
     trial->record->values[at] = qn_parameter_draw(&trial->study->space.parameters[at], &rng);
     return QN_OK;
@@ -450,17 +315,25 @@ static void settle_asked(qn_trial *trial)
     }
 }
 
-static qn_status finish(qn_trial *trial, qn_trial_state state, const double *losses, qn_error *err)
+qn_status qn_study_end_trial(qn_trial *trial, qn_trial_state state, const double *losses,
+                             double ended_s, qn_error *err)
 {
     qn_study *study = trial->study;
     const qn_sampler *sampler = study->sampling.sampler;
-    QN_TRY(check_running(trial, err));
-    settle_asked(trial);
     QN_TRY(qn_history_finish(&study->history, trial->record, state, losses, err));
-    trial->record->ended_s = now_s();
+    trial->record->ended_s = ended_s;
     const bool failed = trial->record->state == QN_TRIAL_FAILED;
     return sampler->tell && !failed ? sampler->tell(study->sampling.state, trial->record, err)
                                     : QN_OK;
+}
+
+static qn_status finish(qn_trial *trial, qn_trial_state state, const double *losses, qn_error *err)
+{
+    QN_TRY(check_running(trial, err));
+    settle_asked(trial);
+    QN_TRY(qn_study_end_trial(trial, state, losses, now_s(), err));
+    if (trial->study->defines_by_run) QN_TRY(qn_study_store_definition(trial->study, err));
+    return qn_study_store_trial(trial, err);
 }
 
 static qn_status tell(qn_trial *trial, const double *values, int64_t n, qn_error *err)
@@ -590,8 +463,8 @@ static qn_status enqueue(qn_study *study, qn_json_value object, qn_error *err)
     if (!qn_json_is_object(object)) {
         return qn_fail(err, QN_ERR_DATA, "expected an object {\"parameter\": value, …}");
     }
-    if (!reserve_values(study)) return no_memory(err);
-    qn_rng_init(&rng, qn_seed_child(study->seed, STREAM_ENQUEUE),
+    if (!qn_study_reserve_values(study)) return no_memory(err);
+    qn_rng_init(&rng, qn_seed_child((uint64_t)study->seed, QN_STREAM_ENQUEUE),
                 (uint64_t)study->history.n_trials);
     qn_space_draw(&study->space, &rng, study->values);
     for (int64_t i = 0; i < qn_json_size(object); i++) {
@@ -603,7 +476,8 @@ static qn_status enqueue(qn_study *study, qn_json_value object, qn_error *err)
     if (!qn_space_satisfies(&study->space, study->values)) {
         return qn_fail(err, QN_ERR_DATA, "the constraints forbid this configuration");
     }
-    return add_trial(study, QN_TRIAL_WAITING, &trial, err);
+    QN_TRY(qn_study_add_trial(study, QN_TRIAL_WAITING, &trial, err));
+    return qn_study_store_trial(trial, err);
 }
 
 qn_status qn_study_enqueue(qn_study *study, const char *json, qn_error *err)
@@ -614,43 +488,6 @@ qn_status qn_study_enqueue(qn_study *study, const char *json, qn_error *err)
     const qn_status status = enqueue(study, qn_json_root(parsed), err);
     qn_study_unlock(study);
     qn_json_free(parsed);
-    return status;
-}
-
-/* Restoring. */
-
-static qn_status restore(qn_study *study, const qn_trial_record *from, qn_error *err)
-{
-    qn_trial *trial;
-    if (!reserve_values(study)) return no_memory(err);
-    for (int64_t at = 0; at < study->space.n; at++) {
-        study->values[at] = qn_trial_value(from, at);
-    }
-    const bool waits = from->state == QN_TRIAL_WAITING;
-    QN_TRY(add_trial(study, waits ? QN_TRIAL_WAITING : QN_TRIAL_RUNNING, &trial, err));
-    trial->record->begun_s = from->begun_s;
-    trial->record->violation = from->violation;
-    for (int64_t i = 0; i < from->n_reports; i++) {
-        QN_TRY(qn_history_report(&study->history, trial->record, from->reports[i].step,
-                                 from->reports[i].loss, err));
-    }
-    for (const qn_trial_attribute *a = from->attributes; a; a = a->next) {
-        QN_TRY(qn_history_annotate(&study->history, trial->record, a->name, a->json, err));
-    }
-    if (waits || from->state == QN_TRIAL_RUNNING) return QN_OK;
-    for (int64_t at = 0; trial->asked && at < trial->record->n_values; at++) {
-        trial->asked[at] = true; /* as it was, inactive ones included */
-    }
-    QN_TRY(finish(trial, from->state, from->losses, err));
-    trial->record->ended_s = from->ended_s;
-    return QN_OK;
-}
-
-qn_status qn_study_restore(qn_study *study, const qn_trial_record *trial, qn_error *err)
-{
-    qn_study_lock(study);
-    const qn_status status = restore(study, trial, err);
-    qn_study_unlock(study);
     return status;
 }
 

@@ -9,6 +9,7 @@
 #include "quern/tune.h"
 #include "search/history.h"
 #include "search/sampler.h"
+#include "search/store.h"
 
 const qn_space *qn_study_space(const qn_study *study);
 const qn_objectives *qn_study_objectives(const qn_study *study);
@@ -26,11 +27,12 @@ const qn_trial_record *qn_trial_get_record(const qn_trial *trial);
 /* What the user sees of a loss. */
 double qn_objective_value(const qn_objective *objective, double loss);
 
-/* Takes over a finished or waiting trial as it was in another study of the same space, or in a
- * store: the next number is its own. Finished ones must come in the order in which they were told
- * for the sampler to go on as it would have. */
+/* Takes over all trials of another study of the same space, or of a store, into one without any:
+ * the sampler then goes on as it would have. Trials that were running wait to be tried again, with
+ * a note of it, unless the study keeps them running. */
 QN_MUST_CHECK
-qn_status qn_study_restore(qn_study *study, const qn_trial_record *trial, qn_error *err);
+qn_status qn_study_restore(qn_study *study, const qn_stored_trial *trials, int64_t n,
+                           qn_error *err);
 
 /* {"number", "state", "values" or "value", "params", …} */
 void qn_trial_write(const qn_history *history, const qn_trial_record *trial, qn_json_writer *json);

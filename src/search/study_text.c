@@ -62,6 +62,7 @@ void qn_trial_write(const qn_history *history, const qn_trial_record *trial, qn_
     write_params(history, trial, json);
     write_reports(history, trial, json);
     if (trial->violation > 0) qn_json_put_double(json, "violation", trial->violation);
+    if (trial->n_retries > 0) qn_json_put_int(json, "retries", trial->n_retries);
     if (trial->attributes) {
         qn_json_key(json, "attributes");
         qn_json_begin_object(json);

@@ -2,11 +2,11 @@
 /* "sqlite:FILE?table=T" and "sqlite:FILE?query=SELECT …" → frame. */
 #include "base/alloc.h"
 #include "base/utf8.h"
+#include "database/sqlite.h"
 #include "source/column_builder.h"
 #include "source/connectors.h"
 #include "source/names.h"
 
-#include <sqlite3.h>
 #include <string.h>
 
 struct place {
@@ -94,30 +94,30 @@ static void add_text(qn_column_builder *builder, const char *text, size_t bytes)
     qn_free(repaired);
 }
 
-static void add_value(sqlite3_stmt *statement, int col, qn_column_builder *builder)
+static void add_value(const qn_sqlite_statement *statement, int col, qn_column_builder *builder)
 {
-    switch (sqlite3_column_type(statement, col)) {
-    case SQLITE_INTEGER:
-        qn_column_builder_add_int(builder, sqlite3_column_int64(statement, col));
+    size_t bytes;
+    switch (qn_sqlite_column_type(statement, col)) {
+    case QN_SQLITE_INT:
+        qn_column_builder_add_int(builder, qn_sqlite_column_int(statement, col));
         break;
-    case SQLITE_FLOAT:
-        qn_column_builder_add_double(builder, sqlite3_column_double(statement, col));
+    case QN_SQLITE_DOUBLE:
+        qn_column_builder_add_double(builder, qn_sqlite_column_double(statement, col));
         break;
-    case SQLITE_TEXT:
-    case SQLITE_BLOB: {
-        const char *text = (const char *)sqlite3_column_blob(statement, col);
-        add_text(builder, text ? text : "", (size_t)sqlite3_column_bytes(statement, col));
+    case QN_SQLITE_BYTES: {
+        const char *text = qn_sqlite_column_bytes(statement, col, &bytes);
+        add_text(builder, text, bytes);
         break;
     }
-    default:
+    case QN_SQLITE_NULL:
         qn_column_builder_add_missing(builder);
         break;
     }
 }
 
 struct query {
-    sqlite3 *database;
-    sqlite3_stmt *statement;
+    qn_sqlite *database;
+    qn_sqlite_statement *statement;
     const char *uri;
     const qn_stop *stop;
     qn_str *warnings;
@@ -137,7 +137,7 @@ static qn_status read_names(struct query *q, qn_error *err)
     qn_map *seen = qn_map_create(q->n_cols);
     bool complete = seen != NULL;
     for (int col = 0; complete && col < q->n_cols; col++) {
-        const char *name = sqlite3_column_name(q->statement, col);
+        const char *name = qn_sqlite_column_name(q->statement, col);
         size_t bytes;
         char *copy = name ? qn_utf8_repair(name, strlen(name), &bytes) : NULL;
         complete = copy && qn_name_make_unique(seen, q->uri, col, &copy, q->warnings) &&
@@ -150,8 +150,12 @@ static qn_status read_names(struct query *q, qn_error *err)
 
 static qn_status read_rows(struct query *q, qn_error *err)
 {
-    int code;
-    while ((code = sqlite3_step(q->statement)) == SQLITE_ROW) {
+    for (bool row = true;;) {
+        const qn_status status = qn_sqlite_step(q->statement, &row, err);
+        if (status != QN_OK) {
+            return qn_fail_context(err, status, "%s: row %" PRId64, q->uri, q->n_rows + 1);
+        }
+        if (!row) return QN_OK;
         for (int col = 0; col < q->n_cols; col++) {
             add_value(q->statement, col, &q->builders[col]);
         }
@@ -159,18 +163,14 @@ static qn_status read_rows(struct query *q, qn_error *err)
             return qn_fail(err, QN_ERR_INTERRUPTED, "%s: stopped while reading", q->uri);
         }
     }
-    if (code == SQLITE_DONE) return QN_OK;
-    return qn_fail(err, QN_ERR_DATA, "%s: row %" PRId64 ": %s", q->uri, q->n_rows + 1,
-                   sqlite3_errmsg(q->database));
 }
 
 static qn_status read_query(struct query *q, const char *sql, const char *marker_list,
                             qn_frame **out, qn_error *err)
 {
-    if (sqlite3_prepare_v2(q->database, sql, -1, &q->statement, NULL) != SQLITE_OK) {
-        return qn_fail(err, QN_ERR_DATA, "%s: %s", q->uri, sqlite3_errmsg(q->database));
-    }
-    q->n_cols = sqlite3_column_count(q->statement);
+    const qn_status prepared = qn_sqlite_prepare(q->database, sql, &q->statement, err);
+    if (prepared != QN_OK) return qn_fail_context(err, prepared, "%s", q->uri);
+    q->n_cols = qn_sqlite_n_columns(q->statement);
     if (q->n_cols == 0) {
         return qn_fail(err, QN_ERR_DATA, "%s: the query gives no columns", q->uri);
     }
@@ -197,16 +197,10 @@ static qn_status read_sqlite(const qn_read_request *request, const char *uri, qn
     struct place place;
     QN_TRY(parse_uri(uri, &place, err));
     struct query q = {.uri = uri, .stop = request->stop, .warnings = warnings};
-    qn_status status;
-    if (sqlite3_open_v2(place.path, &q.database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
-        status = qn_fail(err, QN_ERR_IO, "%s: %s", place.path,
-                         q.database ? sqlite3_errmsg(q.database) : "no memory");
-    } else {
-        sqlite3_busy_timeout(q.database, 5000);
-        status = read_query(&q, place.sql, request->markers, out, err);
-    }
-    sqlite3_finalize(q.statement);
-    sqlite3_close(q.database);
+    qn_status status = qn_sqlite_open(place.path, QN_SQLITE_READ, &q.database, err);
+    if (status == QN_OK) status = read_query(&q, place.sql, request->markers, out, err);
+    qn_sqlite_finalize(q.statement);
+    qn_sqlite_close(q.database);
     qn_free(place.path);
     qn_free(place.sql);
     return status;

@@ -158,9 +158,11 @@ static void check_resumes(const qn_sampler *sampler, const char *space, int64_t 
     if (!study) return;
     const int64_t n = run(study, N_TRIALS, 1, whole);
     qn_study *second = open_study(sampler, space, n_objectives, 5);
+    qn_stored_trial stored[N_TRIALS];
     for (int64_t k = 0; k < n / 2; k++) {
-        CHECK_OK(qn_study_restore(second, qn_trial_get_record(qn_study_trial(study, k)), &err));
+        stored[k] = (qn_stored_trial){.record = *qn_trial_get_record(qn_study_trial(study, k))};
     }
+    CHECK_OK(qn_study_restore(second, stored, n / 2, &err));
     const int64_t rest = run(second, n - n / 2, 1, resumed);
     CHECK_INT(rest, n - n / 2);
     if (memcmp(whole + n / 2, resumed, (size_t)rest * sizeof *whole) != 0) {

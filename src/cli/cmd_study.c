@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quern study, ask, tell: studies in a store, one call at a time. */
+#include "base/alloc.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "cli/commands.h"
+#include "search/study.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct study_request {
+    const char *arguments[18]; /* ask: the space; tell: number and values; study: action */
+    qn_study_request study;
+    const char *violation;
+    bool fail;
+};
+
+#define AT(member) offsetof(struct study_request, member)
+
+#define STORE_OPTIONS                                                                         \
+    {"store", CLI_TEXT, AT(study.store), "URL", "sqlite:FILE", NULL, false},                  \
+    {                                                                                         \
+        "study", CLI_TEXT, AT(study.name), "NAME", "name of the study (default study)", NULL, \
+            false                                                                             \
+    }
+
+static const cli_option study_options[] = {STORE_OPTIONS, {0}};
+
+static const cli_option ask_options[] = {
+    STORE_OPTIONS,
+    {"objectives", CLI_TEXT, AT(study.objectives), "HOW",
+     "minimize (default), maximize, or loss:minimize,auc:maximize", NULL, false},
+    {"sampler", CLI_TEXT, AT(study.sampler), "NAME", "how to search, see 'quern tune --methods'",
+     NULL, false},
+    {"seed", CLI_INT, AT(study.seed), "N", "seed of every random choice (default 1)", NULL, false},
+    {0}};
+
+static const cli_option tell_options[] = {
+    STORE_OPTIONS,
+    {"fail", CLI_FLAG, AT(fail), NULL, "the trial came to nothing", NULL, false},
+    {"violation", CLI_TEXT, AT(violation), "X", "by how much it breaks a limit", NULL, false},
+    {0}};
+
+/* Parses the command line; CLI_OK when there is work to do. */
+static int begin(const cli_command *command, int argc, char **argv, struct study_request *request)
+{
+    *request = (struct study_request){.study.keep_running = true};
+    const int parsed = cli_parse(command, argc, argv, request);
+    if (parsed != CLI_OK) return parsed;
+    if (request->study.store) return CLI_OK;
+    fprintf(stderr, "quern %s: --store sqlite:FILE is needed\n", command->name);
+    return CLI_USAGE;
+}
+
+static int end(int code)
+{
+    return code == CLI_HELP_SHOWN ? CLI_OK : code;
+}
+
+static void print_name(void *context, const char *study)
+{
+    (void)context;
+    puts(study);
+}
+
+static int print_text(const cli_command *command, qn_str *text)
+{
+    const bool failed = text->failed;
+    if (!failed) puts(text->text);
+    qn_str_release(text);
+    return failed ? cli_fail(command, &(qn_error){QN_ERR_NOMEM, "no memory to print it"}) : CLI_OK;
+}
+
+static int export_trials(const qn_study *study)
+{
+    const qn_history *history = qn_study_history(study);
+    int code = CLI_OK;
+    for (int64_t i = 0; code == CLI_OK && i < history->n_trials; i++) {
+        qn_str text = {0};
+        qn_trial_write(history, history->trials[i], &(qn_json_writer){.out = &text});
+        code = print_text(&cmd_study, &text);
+    }
+    return code;
+}
+
+static int show_study(const qn_study *study)
+{
+    const qn_history *history = qn_study_history(study);
+    const char *reason;
+    int64_t counts[QN_TRIAL_FAILED + 1] = {0};
+    qn_str text = {0};
+    qn_json_writer json = {.out = &text, .indent = true};
+    for (int64_t i = 0; i < history->n_trials; i++) {
+        counts[history->trials[i]->state]++;
+    }
+    qn_json_begin_object(&json);
+    qn_json_put_text(&json, "sampler", qn_study_sampler(study, &reason));
+    qn_json_put_int(&json, "trials", history->n_trials);
+    for (int state = 0; state <= QN_TRIAL_FAILED; state++) {
+        qn_json_put_int(&json, qn_trial_state_name((qn_trial_state)state), counts[state]);
+    }
+    qn_json_key(&json, "space");
+    qn_space_write(history->space, history->objectives, &json);
+    qn_json_end_object(&json);
+    return print_text(&cmd_study, &text);
+}
+
+static int show_best(qn_study *study)
+{
+    qn_error err = {0};
+    char *best;
+    if (qn_study_best(study, &best, &err) != QN_OK) return cli_fail(&cmd_study, &err);
+    if (best) puts(best);
+    if (!best) fputs("quern study: no trial is complete\n", stderr);
+    const int code = best ? CLI_OK : CLI_FAILED;
+    qn_tune_free(best);
+    return code;
+}
+
+static int study_run(int argc, char **argv)
+{
+    struct study_request request;
+    qn_error err = {0};
+    qn_study *study;
+    int code = begin(&cmd_study, argc, argv, &request);
+    if (code != CLI_OK) return end(code);
+    const char *action = request.arguments[0];
+    if (strcmp(action, "list") == 0) {
+        return qn_store_list(request.study.store, print_name, NULL, &err) == QN_OK
+                   ? CLI_OK
+                   : cli_fail(&cmd_study, &err);
+    }
+    if (strcmp(action, "show") != 0 && strcmp(action, "best") != 0 &&
+        strcmp(action, "export") != 0) {
+        fprintf(stderr, "quern study: expected list, show, best or export, not '%s'\n", action);
+        return CLI_USAGE;
+    }
+    request.study.read_only = true;
+    if (qn_study_open(&request.study, &study, &err) != QN_OK) return cli_fail(&cmd_study, &err);
+    if (*action == 's') {
+        code = show_study(study);
+    } else {
+        code = *action == 'b' ? show_best(study) : export_trials(study);
+    }
+    qn_study_close(study);
+    return code;
+}
+
+static int print_asked(const qn_study *study, const qn_trial *trial)
+{
+    qn_str text = {0};
+    qn_json_writer json = {.out = &text};
+    if (!trial) {
+        fputs("quern ask: there is nothing left to try\n", stderr);
+        return CLI_FAILED;
+    }
+    qn_json_begin_object(&json);
+    qn_json_put_int(&json, "trial", qn_trial_number(trial));
+    qn_json_key(&json, "params");
+    qn_space_write_values(qn_study_space(study), qn_trial_get_record(trial)->values, &json);
+    qn_json_end_object(&json);
+    return print_text(&cmd_ask, &text);
+}
+
+static int ask_run(int argc, char **argv)
+{
+    struct study_request request;
+    qn_error err = {0};
+    qn_study *study = NULL;
+    qn_trial *trial;
+    const int code = begin(&cmd_ask, argc, argv, &request);
+    if (code != CLI_OK) return end(code);
+    qn_file_map map;
+    qn_status status = qn_file_map_open(request.arguments[0], &map, &err);
+    if (status != QN_OK) return cli_fail(&cmd_ask, &err);
+    char *text = qn_strndup((const char *)map.data, map.bytes);
+    qn_file_unmap(&map);
+    request.study.space = text;
+    request.study.space_name = request.arguments[0];
+    status = text ? qn_study_open(&request.study, &study, &err)
+                  : qn_fail(&err, QN_ERR_NOMEM, "no memory for the space");
+    qn_free(text);
+    if (status == QN_OK) status = qn_study_ask(study, &trial, &err);
+    const int result = status == QN_OK ? print_asked(study, trial) : cli_fail(&cmd_ask, &err);
+    qn_study_close(study);
+    return result;
+}
+
+static qn_status tell(const struct study_request *request, qn_study *study, qn_error *err)
+{
+    double values[QN_OBJECTIVES_MAX], violation = 0;
+    int64_t number, n = 0;
+    const char *text = request->arguments[0];
+    if (!qn_parse_int64(text, strlen(text), &number) || !qn_study_trial(study, number)) {
+        return qn_fail(err, QN_ERR_ARG, "there is no trial '%s'", text);
+    }
+    qn_trial *trial = qn_study_trial(study, number);
+    if (request->fail) return qn_trial_fail(trial, err);
+    for (; request->arguments[n + 1] && n < QN_OBJECTIVES_MAX; n++) {
+        text = request->arguments[n + 1];
+        if (qn_parse_double(text, strlen(text), &values[n])) continue;
+        return qn_fail(err, QN_ERR_ARG, "'%s' is not a number", text);
+    }
+    text = request->violation;
+    if (text && !qn_parse_double(text, strlen(text), &violation)) {
+        return qn_fail(err, QN_ERR_ARG, "--violation %s: expected a number", text);
+    }
+    QN_TRY(qn_trial_violate(trial, violation, err));
+    return qn_trial_tell(trial, values, n, err);
+}
+
+static int tell_run(int argc, char **argv)
+{
+    struct study_request request;
+    qn_error err = {0};
+    qn_study *study = NULL;
+    const int code = begin(&cmd_tell, argc, argv, &request);
+    if (code != CLI_OK) return end(code);
+    request.study.must_exist = true;
+    qn_status status = qn_study_open(&request.study, &study, &err);
+    if (status == QN_OK) status = tell(&request, study, &err);
+    qn_study_close(study);
+    return status == QN_OK ? CLI_OK : cli_fail(&cmd_tell, &err);
+}
+
+const cli_command cmd_study = {.name = "study",
+                               .summary = "look at the studies in a store",
+                               .synopsis = "list|show|best|export --store URL [--study NAME]",
+                               .details =
+                                   "list: names of the studies. show: what one is and how far. "
+                                   "best: its best\ntrial, or those that none dominates. "
+                                   "export: every trial, a line of JSON each.",
+                               .examples = "    quern study best --store sqlite:s.db",
+                               .options = study_options,
+                               .n_arguments_min = 1,
+                               .n_arguments_max = 1,
+                               .arguments_offset = AT(arguments),
+                               .run = study_run};
+
+const cli_command cmd_ask = {
+    .name = "ask",
+    .summary = "start a trial of a study: print its parameters",
+    .synopsis = "SPACE.yaml --store URL [options]",
+    .details =
+        "Prints {\"trial\": 0, \"params\": {...}}. Evaluate them, then 'quern tell'. The study\n"
+        "is made when the store has none of that name.",
+    .examples =
+        "    quern ask space.yaml --store sqlite:s.db\n    quern tell 0 0.25 --store sqlite:s.db",
+    .options = ask_options,
+    .n_arguments_min = 1,
+    .n_arguments_max = 1,
+    .arguments_offset = AT(arguments),
+    .run = ask_run};
+
+const cli_command cmd_tell = {.name = "tell",
+                              .summary = "end a trial of a study with its result",
+                              .synopsis = "TRIAL VALUE... --store URL [--study NAME]",
+                              .details = "One value per objective.",
+                              .examples = "    quern tell 0 0.25 --store sqlite:s.db\n"
+                                          "    quern tell 1 --fail --store sqlite:s.db",
+                              .options = tell_options,
+                              .n_arguments_min = 1,
+                              .n_arguments_max = 17,
+                              .arguments_offset = AT(arguments),
+                              .run = tell_run};

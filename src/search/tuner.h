@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tuner: evaluates the trials of a study by running a program for each.
+ *
+ * Threads: one thread at a time per study. */
+#ifndef QN_SEARCH_TUNER_H
+#define QN_SEARCH_TUNER_H
+
+#include "search/study.h"
+
+#include <signal.h>
+
+typedef struct qn_tuner_request {
+    char *const *command; /* {name} stands for a parameter's value (empty when inactive), {trial}
+                             for the trial's number; ended by NULL */
+    int64_t n_trials;     /* of the study, those done before included; 0: until nothing is left */
+    int64_t n_workers;    /* programs at a time; default 1 */
+    double timeout_s;     /* for all of it; 0: none */
+    double trial_timeout_s, grace_s; /* per program; from SIGTERM to SIGKILL (default 5) */
+    int64_t memory_bytes;            /* per program; 0: no limit */
+    const char *log_folder;          /* N.out and N.err of trial N go there; NULL: nowhere */
+    const volatile sig_atomic_t *interrupted; /* may be NULL */
+    /* A trial has ended; `failure` says why when it failed, otherwise NULL. */
+    void (*progress)(void *context, const qn_trial *trial, const char *failure);
+    void *context;
+} qn_tuner_request;
+
+/* Environment of each program: QUERN_TRIAL, its number, and QUERN_PARAMS, the parameters as JSON.
+ * Trials cut off by the timeout or an interrupt stay running; a store gives them back. Fails with
+ * QN_ERR_ARG (a {name} that is no parameter, a program that cannot be run), QN_ERR_DATA (the first
+ * ten trials have failed), QN_ERR_IO, QN_ERR_NOMEM or as asking does. */
+QN_MUST_CHECK
+qn_status qn_tuner_run(qn_study *study, const qn_tuner_request *request, qn_error *err);
+
+#endif

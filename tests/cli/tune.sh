@@ -1,0 +1,45 @@
+# shellcheck shell=bash disable=SC2016
+# SPDX-License-Identifier: Apache-2.0
+# quern tune, ask, tell, study: what is printed, and the exit codes.
+cat >s.yaml <<'END'
+parameters:
+  k: {type: int, low: 1, high: 4}
+  c: {type: categorical, choices: [a, b]}
+END
+try quern tune s.yaml --sampler grid -- echo {k}
+try quern tune s.yaml --sampler grid --quiet --json --objectives maximize -- sh -c 'echo $QUERN_TRIAL'
+try quern tune s.yaml --trials 3 --enqueue '{"k": 3, "c": "b"}' --sampler random -- sh -c 'test {c} = b && echo {k}'
+try quern tune s.yaml --trials 3 -- echo none
+try quern tune s.yaml --trials 20 -- false
+try quern tune s.yaml --trials 2 --quiet -- nosuch {k}
+try quern tune s.yaml --trials 2 --quiet -- echo {kk}
+try quern tune s.yaml
+try quern tune s.yaml --sampler tpr -- echo 1
+try quern tune s.yaml --pruner medain -- echo 1
+try quern tune none.yaml -- echo 1
+try quern tune s.yaml --enqueue '{"k": 9}' -- echo 1
+printf 'parameters:\n  k: {type: int, low: 4, high: 1}\n' >bad.yaml
+try quern tune bad.yaml -- echo {k}
+try quern tune s.yaml --quiet --trials 1 --trial-timeout 1s -- sleep 60
+# A pruner stops what goes on too badly.
+try quern tune s.yaml --sampler grid --trials 8 --pruner asha:factor=2 -- \
+    sh -c 'echo "{\"step\": 1, \"value\": {k}}"; test {k} -gt 1 && sleep 60; echo "{\"step\": 2, \"value\": {k}}"'
+# A store: the same command goes on.
+try quern tune s.yaml --store sqlite:s.db --sampler grid --trials 2 --quiet -- echo {k}
+try quern tune s.yaml --store sqlite:s.db --trials 3 -- echo {k}
+try quern study list --store sqlite:s.db
+try quern study best --store sqlite:s.db
+try quern study export --store sqlite:s.db
+try quern study show --store sqlite:s.db
+try quern study show --store sqlite:s.db --study other
+try quern study look --store sqlite:s.db
+try quern study show
+try quern tune bad.yaml --store sqlite:s.db -- echo 1
+try quern ask s.yaml --store sqlite:a.db --sampler grid
+try quern tell 0 0.5 --store sqlite:a.db
+try quern tell 0 0.5 --store sqlite:a.db
+try quern tell 1 0.5 --store sqlite:a.db
+try quern ask s.yaml --store sqlite:a.db
+try quern tell 1 --fail --store sqlite:a.db
+try quern tell 1 half --store sqlite:a.db
+try quern study export --store sqlite:a.db
