@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016
+# shellcheck shell=bash disable=SC2016,SC1083
 # SPDX-License-Identifier: Apache-2.0
 # quern tune, ask, tell, study: what is printed, and the exit codes.
 cat >s.yaml <<'END'

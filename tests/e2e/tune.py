@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-QUERN = sys.argv[1]
+QUERN = str(pathlib.Path(sys.argv[1]).resolve())
 SPACE = """parameters:
   x: {type: float, low: -5, high: 5}
   k: {type: int, low: 0, high: 9}

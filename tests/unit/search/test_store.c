@@ -238,7 +238,7 @@ static qn_status short_study(qn_error *err)
     for (int round = 0; status == QN_OK && round < 2; round++) {
         qn_trial *trial;
         status = qn_study_open(&(qn_study_request){.store = url, .space = space}, &study, err);
-        for (int i = 0; status == QN_OK && i < 2; i++) {
+        for (int i = 0; status == QN_OK && i < 1; i++) {
             status = qn_study_ask(study, &trial, err);
             if (status == QN_OK) status = qn_trial_annotate(trial, "a", "[1]", err);
             if (status == QN_OK) status = qn_trial_report(trial, 1, 1, NULL, err);
