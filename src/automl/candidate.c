@@ -171,6 +171,14 @@ static qn_status add(qn_candidates *list, const qn_learner *learner, const char 
     return QN_OK;
 }
 
+static bool in_portfolio(const qn_learner *learner)
+{
+    for (int i = 0; i < N_PORTFOLIO; i++) {
+        if (strcmp(portfolio[i].learner, learner->name) == 0) return true;
+    }
+    return false;
+}
+
 static bool is_searched(const qn_learner *learner)
 {
     for (const qn_param *param = learner->params; param->name; param++) {
@@ -235,8 +243,9 @@ static qn_status add_random(const qn_candidates_request *request, qn_candidates 
     const qn_learner *drawn[16];
     int64_t n_drawn = 0;
     for (int64_t i = 0; qn_learners[i] && n_drawn < 16; i++) {
-        if (is_searched(qn_learners[i]) && usable(request, qn_learners[i]))
-            drawn[n_drawn++] = qn_learners[i];
+        const qn_learner *learner = qn_learners[i];
+        if (!is_searched(learner) || !usable(request, learner)) continue;
+        if (in_portfolio(learner) || request->learners) drawn[n_drawn++] = learner;
     }
     const qn_learner *gbdt = qn_learner_find("gbdt");
     qn_rng rng;
@@ -282,6 +291,18 @@ static int64_t rank_of(const qn_candidates_request *request, int64_t i)
     return i;
 }
 
+/* What is not in the portfolio is tried only when it is asked for by name, and then first. */
+static qn_status add_asked(const qn_candidates_request *request, qn_candidates *list,
+                           int64_t n_wanted, qn_error *err)
+{
+    for (int64_t i = 0; request->learners && qn_learners[i] && list->n < n_wanted; i++) {
+        if (!usable(request, qn_learners[i]) || in_portfolio(qn_learners[i])) continue;
+        if (qn_learners[i] == list->items[0].learner) continue; /* the baseline is there */
+        QN_TRY(add(list, qn_learners[i], "", err));
+    }
+    return QN_OK;
+}
+
 static qn_status add_portfolio(const qn_candidates_request *request, qn_candidates *list,
                                int64_t n_wanted, qn_error *err)
 {
@@ -314,6 +335,7 @@ qn_status qn_candidates_create(const qn_candidates_request *request, qn_candidat
     if (!out->items) return qn_fail(err, QN_ERR_NOMEM, "no memory for the candidates");
 
     qn_status status = add(out, constant, "", err);
+    if (status == QN_OK) status = add_asked(request, out, n_wanted, err);
     if (status == QN_OK) status = add_portfolio(request, out, n_wanted, err);
     if (status == QN_OK) status = add_random(request, out, n_wanted, err);
     if (status != QN_OK) qn_candidates_release(out);

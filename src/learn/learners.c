@@ -6,13 +6,16 @@
 #include "learn/constant.h"
 #include "learn/linear/linear_learners.h"
 #include "learn/mlp/mlp_learner.h"
+#include "learn/simple_learners.h"
 #include "learn/tree/tree_learners.h"
 
 #include <string.h>
 
-const qn_learner *const qn_learners[] = {
-    &qn_learner_gbdt,  &qn_learner_extra_trees, &qn_learner_random_forest, &qn_learner_logistic,
-    &qn_learner_ridge, &qn_learner_mlp,         &qn_learner_constant,      NULL};
+const qn_learner *const qn_learners[] = {&qn_learner_gbdt,          &qn_learner_extra_trees,
+                                         &qn_learner_random_forest, &qn_learner_logistic,
+                                         &qn_learner_ridge,         &qn_learner_mlp,
+                                         &qn_learner_knn,           &qn_learner_naive_bayes,
+                                         &qn_learner_constant,      NULL};
 
 const qn_learner *qn_learner_find(const char *name)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of families, and what all of them share. */
+#include "model/bayes_model.h"
 #include "model/constant_model.h"
+#include "model/knn_model.h"
 #include "model/linear_model.h"
 #include "model/mlp_model.h"
 #include "model/tree_model.h"
@@ -9,8 +11,13 @@
 
 #include <string.h>
 
-const qn_family *const qn_families[] = {&qn_family_constant, &qn_family_linear, &qn_family_mlp,
-                                        &qn_family_trees, NULL};
+const qn_family *const qn_families[] = {&qn_family_constant,
+                                        &qn_family_bayes,
+                                        &qn_family_knn,
+                                        &qn_family_linear,
+                                        &qn_family_mlp,
+                                        &qn_family_trees,
+                                        NULL};
 
 void qn_estimator_free(qn_estimator *estimator)
 {

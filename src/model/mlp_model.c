@@ -77,18 +77,6 @@ void qn_mlp_link_row(qn_mlp_link link, double offset, double scale, const float 
     }
 }
 
-void qn_mlp_gather(const qn_matrix *view, const int32_t *rows, int64_t first, int64_t n_rows,
-                   float *out)
-{
-    const int64_t n_dense = view->n_dense;
-    for (int64_t i = 0; i < n_rows; i++) {
-        const double *from = view->dense + (rows ? rows[first + i] : first + i);
-        for (int64_t f = 0; f < n_dense; f++) {
-            out[i * n_dense + f] = (float)from[f * view->stride];
-        }
-    }
-}
-
 /* The block's dense part first, then what the layers need: 64-byte aligned. */
 static size_t gathered_bytes(const struct mlp *model, int64_t n_rows)
 {
@@ -109,7 +97,7 @@ static void predict(const qn_estimator *estimator, const qn_matrix *features, do
     const int64_t n_rows = features->n_rows;
     float *gathered = scratch;
     float *work = (float *)((char *)scratch + gathered_bytes(model, n_rows));
-    qn_mlp_gather(features, NULL, 0, n_rows, gathered);
+    qn_matrix_gather(features, 0, n_rows, model->network.encoder.n_dense, gathered);
     const qn_encoder_rows rows = {.n_rows = n_rows, .dense = gathered, .sparse = features};
     const float *outputs = qn_network_forward(&model->network, model->panels, &rows, work);
     for (int64_t i = 0; i < n_rows; i++) {

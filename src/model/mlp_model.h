@@ -27,9 +27,5 @@ const qn_network *qn_mlp_network(const qn_estimator *estimator);
 /* Turns one row's outputs, n of them, into the prediction. */
 void qn_mlp_link_row(qn_mlp_link link, double offset, double scale, const float *outputs, int32_t n,
                      double *out);
-/* Rows `first` … of the dense part of `view`, row after row in float: n_rows × n_dense. `rows`
- * numbers them; NULL: first, first + 1 … */
-void qn_mlp_gather(const qn_matrix *view, const int32_t *rows, int64_t first, int64_t n_rows,
-                   float *out);
 
 #endif

@@ -24,3 +24,14 @@ void qn_matrix_release(qn_matrix *matrix)
     qn_free(matrix->sparse_values);
     *matrix = (qn_matrix){0};
 }
+
+void qn_matrix_gather(const qn_matrix *matrix, int64_t first, int64_t n_rows, int64_t n_cols,
+                      float *out)
+{
+    for (int64_t i = 0; i < n_rows; i++) {
+        const double *from = matrix->dense + first + i;
+        for (int64_t f = 0; f < n_cols; f++) {
+            out[i * n_cols + f] = (float)from[f * matrix->stride];
+        }
+    }
+}

@@ -28,4 +28,9 @@ QN_MUST_CHECK
 qn_status qn_matrix_init(qn_matrix *matrix, int64_t n_rows, int64_t n_dense, qn_error *err);
 void qn_matrix_release(qn_matrix *matrix);
 
+/* The first `n_cols` dense columns of rows `first` … `first` + n_rows - 1, row after row in float:
+ * out[i * n_cols + f]. */
+void qn_matrix_gather(const qn_matrix *matrix, int64_t first, int64_t n_rows, int64_t n_cols,
+                      float *out);
+
 #endif

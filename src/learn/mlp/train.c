@@ -103,7 +103,7 @@ static qn_status prepare(struct trainer *t, qn_error *err)
         !t->average || !t->best) {
         return qn_fail(err, QN_ERR_NOMEM, "no memory to train a neural network");
     }
-    qn_mlp_gather(x, NULL, 0, n, t->dense);
+    qn_matrix_gather(x, 0, n, x->n_dense, t->dense);
     t->share = 1;
     t->optimiser = (qn_optimiser){.kind = params->optimizer,
                                   .momentum = (float)params->momentum,
@@ -269,7 +269,7 @@ static void validate_block(void *context, int64_t block)
     float *memory =
         qn_alloc_aligned((int64_t)(gathered + qn_network_scratch_bytes(v->network, n)), 1);
     if (!memory) return;
-    qn_mlp_gather(&view, NULL, first, n, memory);
+    qn_matrix_gather(&view, first, n, view.n_dense, memory);
     const qn_encoder_rows rows = {.n_rows = n, .dense = memory, .sparse = &view};
     const float *outputs =
         qn_network_forward(v->network, v->panels, &rows, memory + gathered / sizeof(float));

@@ -96,7 +96,7 @@ def case(name, table, target, columns, task, optimizer, steps, rate, decay, clip
             torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
         step.step()
     return {"name": name, "table": table, "columns": columns, "target": target, "task": task,
-            "rows": len(raw), "classes": classes, "n_outputs": n_out,
+            "train": len(raw), "test": 0, "classes": classes, "n_outputs": n_out,
             "params": f"epochs={steps},batch_size={ROWS},optimizer={optimizer},schedule=constant,"
                       f"learning_rate={rate},weight_decay={decay},clip={clip},averaging=0,"
                       f"label_smoothing={smoothing}",

@@ -251,6 +251,24 @@ static void wrong_learners_are_named(void **state)
     CHECK(list.items == NULL && list.n == 0);
 }
 
+static void learners_beside_the_portfolio_are_tried_when_asked_for(void **state)
+{
+    (void)state;
+    qn_candidates_request request = binary;
+    request.n_wanted = 80;
+    qn_candidates list = create(&request);
+    for (int64_t i = 0; i < list.n; i++) {
+        CHECK(strcmp(list.items[i].learner->name, "knn") != 0);
+    }
+    qn_candidates_release(&list);
+    request.learners = "gbdt,knn";
+    request.n_wanted = 2;
+    list = create(&request);
+    CHECK_TEXT(list.items[1].name, "knn_1");
+    CHECK_TEXT(list.items[2].name, "gbdt_1");
+    qn_candidates_release(&list);
+}
+
 static void creating_survives_running_out_of_memory(void **state)
 {
     (void)state;
@@ -268,4 +286,6 @@ RUN_TESTS(TEST(exactly_as_many_as_wanted_and_the_baseline_first),
           TEST(drawn_values_spread_over_their_search_ranges),
           TEST(more_rows_support_more_candidates), TEST(text_puts_linear_models_first),
           TEST(many_classes_put_a_forest_first), TEST(named_learners_are_the_only_ones),
-          TEST(wrong_learners_are_named), TEST(creating_survives_running_out_of_memory))
+          TEST(wrong_learners_are_named),
+          TEST(learners_beside_the_portfolio_are_tried_when_asked_for),
+          TEST(creating_survives_running_out_of_memory))

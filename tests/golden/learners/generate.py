@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes cases.json: predictions of scikit-learn (1.9.1 wrote the file here) on rows of real tables
+that follow those it was fitted on.
+usage: generate.py DATA_FOLDER
+
+Columns: numbers with the mean and variance of the rows fitted on; then categories, an indicator per
+level; sparse columns as they are."""
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pandas as pd
+from sklearn import naive_bayes, neighbors
+
+TRAIN, TEST = 1500, 200
+cases = []
+
+
+def add(name, model, learner, params, table, target, task, columns=(), categories=(), sparse=(),
+        raw_codes=False, tolerance=1e-6):
+    frame = pd.read_csv(pathlib.Path(sys.argv[1]) / table, nrows=TRAIN + TEST)
+    train = frame[:TRAIN]
+    blocks = [((frame[c] - train[c].mean()) / train[c].std(ddof=0)).to_numpy() for c in columns]
+    levels = [{"name": c, "levels": sorted(train[c].unique())} for c in categories]
+    for c in levels:
+        if raw_codes:
+            blocks.append(np.searchsorted(c["levels"], frame[c["name"]]))
+        else:
+            blocks += [(frame[c["name"]] == v).to_numpy(float) for v in c["levels"]]
+    blocks += [frame[c].to_numpy(float) for c in sparse]
+    x = np.column_stack(blocks)
+    classes = sorted(train[target].astype(str).unique()) if task != "regression" else []
+    y = frame[target].to_numpy(float) if task == "regression" else \
+        np.searchsorted(classes, frame[target].astype(str))
+    model.fit(x[:TRAIN], y[:TRAIN])
+    test = x[TRAIN::5]
+    if task == "regression":
+        out = model.predict(test)
+    else:
+        out = model.predict_proba(test)
+        out = out[:, 1] if task == "binary" else out
+    cases.append({"name": name, "learner": learner, "params": params, "table": table,
+                  "target": target, "task": task, "columns": list(columns), "categories": levels,
+                  "sparse": list(sparse), "classes": classes, "train": TRAIN, "test": TEST,
+                  "tolerance": tolerance, "predictions": np.ravel(out).tolist()})
+
+
+housing = ("california_housing.csv.gz", "median_house_value", "regression",
+           ["longitude", "latitude", "housing_median_age", "total_rooms", "population",
+            "households", "median_income"])
+cover = ("covertype_20k.csv.gz", "Cover_Type", "multiclass",
+         list(pd.read_csv(pathlib.Path(sys.argv[1]) / "covertype_20k.csv.gz", nrows=1).columns[:10]))
+churn = ("telco_churn.csv.gz", "Churn", "binary", ["tenure", "MonthlyCharges"])
+levels = ["Contract", "InternetService", "PaymentMethod", "Partner"]
+letter = "letter.csv.gz"
+letters = list(pd.read_csv(pathlib.Path(sys.argv[1]) / letter, nrows=1).columns[1:])
+
+knn = neighbors.KNeighborsRegressor
+add("housing, by distance", knn(7, weights="distance"), "knn", "n_neighbors=7,weights=distance",
+    *housing)
+add("housing, manhattan", knn(9, metric="manhattan"), "knn",
+    "n_neighbors=9,weights=uniform,metric=manhattan", *housing)
+add("cover", neighbors.KNeighborsClassifier(5), "knn", "n_neighbors=5,weights=uniform", *cover)
+add("churn, by distance", neighbors.KNeighborsClassifier(25, weights="distance"), "knn",
+    "n_neighbors=25,weights=distance", *churn, tolerance=1e-4)
+add("cover, Gaussian", naive_bayes.GaussianNB(), "naive_bayes", "", *cover)
+add("churn, Gaussian, smoothed", naive_bayes.GaussianNB(var_smoothing=0.3), "naive_bayes",
+    "var_smoothing=0.3", *churn)
+add("churn, categorical", naive_bayes.CategoricalNB(alpha=0.5), "naive_bayes", "alpha=0.5",
+    *churn[:3], categories=levels, raw_codes=True)
+add("churn, Bernoulli", naive_bayes.BernoulliNB(), "naive_bayes", "categories=bernoulli",
+    *churn[:3], categories=levels)
+add("letters, multinomial", naive_bayes.MultinomialNB(alpha=2), "naive_bayes", "alpha=2", letter,
+    "lettr", "multiclass", sparse=letters)
+add("letters, complement", naive_bayes.ComplementNB(), "naive_bayes", "text=complement", letter,
+    "lettr", "multiclass", sparse=letters)
+add("letters, Bernoulli", naive_bayes.BernoulliNB(), "naive_bayes", "text=bernoulli", letter,
+    "lettr", "multiclass", sparse=letters)
+
+pathlib.Path(__file__).with_name("cases.json").write_text(
+    "[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
