@@ -12,16 +12,16 @@ import sys
 
 import numpy as np
 import pandas as pd
-from sklearn import naive_bayes, neighbors
+from sklearn import linear_model, naive_bayes, neighbors
 
 TRAIN, TEST = 1500, 200
 cases = []
 
 
 def add(name, model, learner, params, table, target, task, columns=(), categories=(), sparse=(),
-        raw_codes=False, tolerance=1e-6):
-    frame = pd.read_csv(pathlib.Path(sys.argv[1]) / table, nrows=TRAIN + TEST)
-    train = frame[:TRAIN]
+        raw_codes=False, tolerance=1e-6, rows=TRAIN):
+    frame = pd.read_csv(pathlib.Path(sys.argv[1]) / table, nrows=rows + TEST)
+    train = frame[:rows]
     blocks = [((frame[c] - train[c].mean()) / train[c].std(ddof=0)).to_numpy() for c in columns]
     levels = [{"name": c, "levels": sorted(train[c].unique())} for c in categories]
     for c in levels:
@@ -34,8 +34,8 @@ def add(name, model, learner, params, table, target, task, columns=(), categorie
     classes = sorted(train[target].astype(str).unique()) if task != "regression" else []
     y = frame[target].to_numpy(float) if task == "regression" else \
         np.searchsorted(classes, frame[target].astype(str))
-    model.fit(x[:TRAIN], y[:TRAIN])
-    test = x[TRAIN::5]
+    model.fit(x[:rows], y[:rows])
+    test = x[rows::5]
     if task == "regression":
         out = model.predict(test)
     else:
@@ -43,7 +43,7 @@ def add(name, model, learner, params, table, target, task, columns=(), categorie
         out = out[:, 1] if task == "binary" else out
     cases.append({"name": name, "learner": learner, "params": params, "table": table,
                   "target": target, "task": task, "columns": list(columns), "categories": levels,
-                  "sparse": list(sparse), "classes": classes, "train": TRAIN, "test": TEST,
+                  "sparse": list(sparse), "classes": classes, "train": rows, "test": TEST,
                   "tolerance": tolerance, "predictions": np.ravel(out).tolist()})
 
 
@@ -78,6 +78,23 @@ add("letters, complement", naive_bayes.ComplementNB(), "naive_bayes", "text=comp
     "lettr", "multiclass", sparse=letters)
 add("letters, Bernoulli", naive_bayes.BernoulliNB(), "naive_bayes", "text=bernoulli", letter,
     "lettr", "multiclass", sparse=letters)
+
+everything = [c for c in pd.read_csv(pathlib.Path(sys.argv[1]) / "ames.csv.gz", nrows=TRAIN + TEST)
+              .select_dtypes("number").dropna(axis=1).columns if c not in ("Id", "SalePrice")]
+ames = ("ames.csv.gz", "SalePrice", "regression", everything)
+net, exact = linear_model.ElasticNet, {"tol": 1e-12, "max_iter": 1000000}
+add("housing, elastic net", net(alpha=2000, l1_ratio=0.7, **exact), "elastic_net",
+    "alpha=2000,l1_ratio=0.7,tol=1e-18", *housing)
+add("ames, lasso", linear_model.Lasso(alpha=1000, **exact), "elastic_net",
+    "alpha=1000,l1_ratio=1,tol=1e-18", *ames, rows=1200)
+add("letters as a number, sparse lasso", linear_model.Lasso(alpha=0.05, **exact), "elastic_net",
+    "alpha=0.05,l1_ratio=1,tol=1e-18", letter, letters[0], "regression", sparse=letters[1:])
+add("churn, logistic lasso", linear_model.LogisticRegression(
+    C=1 / (0.02 * TRAIN), l1_ratio=1, solver="saga", tol=1e-10, max_iter=100000), "elastic_net",
+    "alpha=0.02,l1_ratio=1,tol=1e-18", *churn, categories=levels, tolerance=1e-5)
+add("churn, logistic elastic net", linear_model.LogisticRegression(
+    C=1 / (0.01 * TRAIN), l1_ratio=0.3, solver="saga", tol=1e-10, max_iter=100000), "elastic_net",
+    "alpha=0.01,l1_ratio=0.3,tol=1e-18", *churn, categories=levels, tolerance=1e-5)
 
 pathlib.Path(__file__).with_name("cases.json").write_text(
     "[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
