@@ -502,7 +502,7 @@ bool qn_tree_model_is_good(const qn_tree_model *model)
 static bool read_arrays(qn_reader *reader, qn_tree_model *model)
 {
     int64_t n_init, n_trees, n_starts, n_constants, n_coefficients;
-    const int32_t format = qn_read_i32(reader), link = qn_read_i32(reader);
+    const int32_t link = qn_read_i32(reader);
     const uint8_t vector_leaves = qn_read_u8(reader), averaged = qn_read_u8(reader);
     model->scale = qn_read_f64(reader);
     const double *init = qn_read_array(reader, sizeof *init, &n_init);
@@ -515,9 +515,8 @@ static bool read_arrays(qn_reader *reader, qn_tree_model *model)
     model->constants = qn_read_array(reader, sizeof *model->constants, &n_constants);
     model->term_features = qn_read_array(reader, sizeof *model->term_features, &model->n_terms);
     model->coefficients = qn_read_array(reader, sizeof *model->coefficients, &n_coefficients);
-    if (reader->failed || format != FORMAT || n_init < 1 || n_init > QN_CLASSES_MAX || link < 0 ||
-        link >= QN_N_LINKS || vector_leaves > 1 || averaged > 1 || n_trees > INT32_MAX ||
-        !isfinite(model->scale)) {
+    if (reader->failed || n_init < 1 || n_init > QN_CLASSES_MAX || link < 0 || link >= QN_N_LINKS ||
+        vector_leaves > 1 || averaged > 1 || n_trees > INT32_MAX || !isfinite(model->scale)) {
         return false;
     }
     model->head.n_outputs = (int32_t)n_init;
@@ -555,6 +554,13 @@ static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator 
                             qn_error *err)
 {
     *out = NULL;
+    const int32_t format = qn_read_i32(reader);
+    if (!reader->failed && format != FORMAT) {
+        return qn_fail(err, QN_ERR_DATA,
+                       "model: its trees have format %d and this program reads %d: use the version "
+                       "that wrote it, or fit again",
+                       format, FORMAT);
+    }
     qn_tree_model *model = qn_alloc_array(1, sizeof *model);
     if (!model) return qn_fail(err, QN_ERR_NOMEM, "no memory for the trees");
     model->borrowed = true;

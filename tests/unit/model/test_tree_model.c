@@ -324,6 +324,24 @@ static void nodes_that_would_lead_astray_are_refused(void **state)
     }
 }
 
+static void trees_of_another_format_are_told_apart_from_damaged_ones(void **state)
+{
+    (void)state;
+    qn_tree_builder builder = {0};
+    add_leaf(&builder, 1);
+    qn_tree_builder_add_tree(&builder, ~0);
+    qn_estimator *model = finish(&builder, QN_LINK_IDENTITY, false, (double[]){0}, 1), *back = NULL;
+    size_t n;
+    uint8_t *bytes = bytes_of(model, &n);
+    qn_estimator_free(model);
+    bytes[0]--; /* the format's lowest byte */
+    qn_reader reader = {.data = bytes, .bytes = n};
+    qn_error err = {0};
+    CHECK_FAILS(QN_ERR_DATA, qn_family_trees.read(&reader, 3, &back, &err));
+    CHECK_CONTAINS(err.message, "fit again");
+    free(bytes);
+}
+
 static qn_status build(qn_estimator **out)
 {
     qn_tree_builder builder = {0};
@@ -346,7 +364,8 @@ static void building_survives_running_out_of_memory(void **state)
     qn_estimator_free(model);
 }
 
-RUN_TESTS(TEST(a_number_up_to_the_threshold_goes_left),
+RUN_TESTS(TEST(trees_of_another_format_are_told_apart_from_damaged_ones),
+          TEST(a_number_up_to_the_threshold_goes_left),
           TEST(a_missing_value_goes_where_the_node_says),
           TEST(a_category_goes_left_when_it_is_in_the_set),
           TEST(a_code_split_by_order_takes_codes_beyond_the_last_as_missing),
