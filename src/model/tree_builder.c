@@ -263,11 +263,38 @@ static int64_t n_features_of(const qn_tree_builder *builder)
     return n;
 }
 
+/* Leaves out the nodes, values and sets of all but the first n_trees, where trees stand one after
+ * the other: what early stopping does not keep need not be stored. */
+static void drop_trees(qn_tree_builder *builder, int32_t n_trees, int32_t n_outputs)
+{
+    if (n_trees >= builder->n_trees || builder->n_lines > 0) return;
+    for (int32_t t = builder->n_trees - 1; t >= n_trees; t--) { /* roots are their first nodes */
+        if (builder->roots[t] >= 0) builder->n_nodes = builder->roots[t];
+    }
+    int64_t n_leaves = 0, n_sets = 0;
+    for (int32_t t = 0; t < n_trees; t++) {
+        if (builder->roots[t] < 0 && ~builder->roots[t] >= n_leaves) {
+            n_leaves = ~(int64_t)builder->roots[t] + 1;
+        }
+    }
+    for (int64_t i = 0; i < builder->n_nodes; i++) {
+        const qn_tree_node *node = &builder->nodes[i];
+        const int64_t leaf = ~(int64_t)(node->left < node->right ? node->left : node->right);
+        if (leaf >= n_leaves) n_leaves = leaf + 1;
+        const bool set = node->flags & QN_NODE_CATEGORY;
+        if (set && (int64_t)node->threshold >= n_sets) n_sets = (int64_t)node->threshold + 1;
+    }
+    builder->n_values = n_leaves * n_outputs;
+    builder->n_sets = n_sets;
+    builder->n_trees = n_trees;
+}
+
 qn_status qn_tree_builder_finish(qn_tree_builder *builder, int32_t n_trees, qn_link link,
                                  bool vector_leaves, const double *init, int32_t n_outputs,
                                  qn_estimator **out, qn_error *err)
 {
     *out = NULL;
+    if (!builder->failed) drop_trees(builder, n_trees, vector_leaves ? n_outputs : 1);
     qn_tree_model *model =
         builder->failed || !put_starts(builder) ? NULL : qn_alloc_array(1, sizeof *model);
     if (!model) {
