@@ -564,6 +564,38 @@ static void without_information_all_rows_are_alike(void **state)
     for_each(check_emptiness);
 }
 
+/* Rare classes. */
+
+/* A leaf of five positive rows of a thousand would step by 1 / p = 200; log losses go 10 at most,
+ * or as far as they are told. */
+static void steps_of_rare_classes_are_bounded(void **state)
+{
+    (void)state;
+    const char *const more[] = {"max_delta_step=0", "max_delta_step=15"};
+    const double expected[] = {10, 15};
+    for (int i = 0; i < 2; i++) {
+        const struct objective binary = {"binary", QN_TASK_BINARY};
+        char text[200];
+        struct fit fit;
+        qn_dataset data = make_world(&binary, 1000, 0, false);
+        for (int64_t row = 0; row < 1000; row++) {
+            data.train.target[row] = row < 5;
+            dataset_column(&data.train, 0)[row] = row < 5;
+        }
+        dataset_bin(&data, 255);
+        snprintf(text, sizeof text,
+                 "n_estimators=1,num_leaves=2,min_data_in_leaf=1,learning_rate=1,%s", more[i]);
+        prepare_fit(&fit, &data, "binary", 0, NO_SAMPLING, text);
+        must_fit(&fit);
+        double *sums = sums_of(&fit, &data.train.views[QN_VIEW_TREE]);
+        CHECK_NEAR(sums[0] - log(0.005 / 0.995), expected[i], 1e-9);
+        CHECK(sums[999] < log(0.005 / 0.995));
+        qn_free(sums);
+        release_fit(&fit);
+        dataset_release(&data);
+    }
+}
+
 /* Monotone constraints. */
 
 enum { PAIRS = 1600 };
@@ -642,5 +674,5 @@ RUN_TESTS(TEST(training_lowers_the_loss), TEST(early_stopping_keeps_a_prefix),
           TEST(a_row_of_weight_two_is_a_row_that_stands_twice),
           TEST(a_fit_that_is_stopped_is_the_beginning_of_the_whole),
           TEST(a_round_trip_changes_no_prediction), TEST(running_out_of_memory_is_survived),
-          TEST(without_information_all_rows_are_alike),
+          TEST(without_information_all_rows_are_alike), TEST(steps_of_rare_classes_are_bounded),
           TEST(monotone_constraints_hold_for_every_pair))

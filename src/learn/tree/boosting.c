@@ -241,6 +241,7 @@ static void grow_output(qn_boosting *b, qn_grower *grower, int32_t c)
         .n_rows = b->n_sampled,
         .derivatives = b->derivatives + c * b->n_train,
         .shrinkage = b->params->grow.learning_rate / (double)(1 + b->dart.n_dropped),
+        .step_max = qn_objective_step_max(b->train.objective, &b->params->grow),
         .seed = qn_seed_child(b->request->seed, (uint64_t)(b->round * b->k + c)),
         .stop = b->request->stop,
         .renew = b->train.objective->quantile ? renew : NULL,

@@ -38,7 +38,7 @@ static const qn_param params_table[] = {
     {"min_split_gain", QN_PARAM_FLOAT, AT(grow.min_split_gain), 0, 1e9, 0, 0, false, 0, NULL,
      "gain that a split must bring"},
     {"max_delta_step", QN_PARAM_FLOAT, AT(grow.max_delta_step), 0, 1e9, 0, 0, false, 0, NULL,
-     "bound on leaf values before shrinkage; 0: none"},
+     "bound on leaf values before shrinkage; 0: none, or 10 where scores are logarithms"},
     {"path_smooth", QN_PARAM_FLOAT, AT(grow.path_smooth), 0, 1e9, 0, 0, false, 0, NULL,
      "rows by which a leaf's value is drawn to its parent's"},
     {"grow_policy", QN_PARAM_CHOICE, AT(grow.grow_policy), 0, QN_N_GROW_POLICIES - 1, 0, 0, false,

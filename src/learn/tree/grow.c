@@ -407,6 +407,8 @@ static void set_value(void *context, int64_t number)
         value = qn_leaf_value(&grower->params, &leaf->bounds, (double)g / v->scale_g,
                               (double)h / v->scale_h, (double)leaf->n);
     }
+    const double most = v->request->step_max;
+    if (most > 0) value = fmin(fmax(value, -most), most);
     grower->tree.values[number] = value *= v->shrinkage;
     for (int64_t i = 0; i < leaf->n; i++) {
         v->scores[originals[i] * v->stride] += value;

@@ -38,6 +38,7 @@ typedef struct qn_grow_request {
     int64_t n_rows;
     const qn_derivatives *derivatives; /* per training row */
     double shrinkage;                  /* of leaf values */
+    double step_max;                   /* of leaf values before that, either way; 0: no limit */
     uint64_t seed;
     const qn_stop *stop;
     /* The value of a leaf in place of the Newton step, for losses whose best value is a quantile;

@@ -731,6 +731,12 @@ double qn_objective_loss(const qn_objective_rows *rows, qn_pool *pool, const dou
     return sum / weights;
 }
 
+double qn_objective_step_max(const qn_objective *objective, const qn_grow_params *grow)
+{
+    const bool identity = objective->link == QN_LINK_IDENTITY;
+    return identity || grow->max_delta_step > 0 ? 0 : 10;
+}
+
 /* Quantiles. */
 
 static int by_value(const void *left, const void *right)

@@ -90,6 +90,12 @@ bool qn_objective_derive(const qn_objective_rows *rows, qn_pool *pool, const dou
 /* Mean loss. */
 double qn_objective_loss(const qn_objective_rows *rows, qn_pool *pool, const double *scores);
 
+/* The largest leaf value before shrinkage, either way; 0: no limit. Where scores are logarithms and
+ * max_delta_step says nothing it is 10, a factor of 22,000: the Newton step of a leaf of one class,
+ * of which p is predicted, is 1 / p, far beyond where the quadratic form holds. Tables with rare
+ * classes do not converge without. */
+double qn_objective_step_max(const qn_objective *objective, const qn_grow_params *grow);
+
 /* Weighted quantile of target - score over the rows `at` (NULL: rows 0 … n - 1); scores may be
  * NULL: 0. Calls at the same time need disjoint ranges place … place + n - 1 of rows->places. */
 double qn_objective_residual_quantile(const qn_objective_rows *rows, const double *scores,

@@ -49,7 +49,9 @@ static double fresh_value(struct refit *r, int64_t leaf, int32_t c)
     }
     const qn_leaf_bounds bounds = {-QN_INF, QN_INF, 0};
     const double n = (double)(r->starts[leaf + 1] - r->starts[leaf]);
-    return qn_leaf_value(grow, &bounds, r->g[leaf], r->h[leaf], n);
+    const double value = qn_leaf_value(grow, &bounds, r->g[leaf], r->h[leaf], n);
+    const double most = qn_objective_step_max(r->rows.objective, grow);
+    return most > 0 ? fmin(fmax(value, -most), most) : value;
 }
 
 /* Counting sort of the rows by the leaf they reach, and the sums of their derivatives. */
