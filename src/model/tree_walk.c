@@ -3,9 +3,11 @@
  * they send it right, "value <= threshold goes left" is right for both. A feature has one prepared
  * value for each set of flags its nodes carry.
  *
- * Nodes: the two children of a node stand side by side, so that the next node is `child` or
- * child + 1. A leaf is its own child with no other beside it: to step on from it changes nothing,
- * and trees need not be asked whether they are done before every step. */
+ * Nodes: the two children of a node stand side by side, so that the next node is `child` or the one
+ * behind it. A leaf is its own child and compares -infinity, which goes left: to step on from it
+ * changes nothing, and trees need not be asked whether they are done before every step. How many
+ * steps the processor has under way at a time depends on how few instructions a step takes: hence
+ * offsets in bytes, and no test for leaves. */
 #include "model/tree_walk.h"
 
 #include "base/alloc.h"
@@ -21,7 +23,6 @@ enum {
     FIRST_STEPS = 3, /* before trees are first asked whether they are done */
     MORE_STEPS = 2   /* before they are asked again */
 };
-enum { LEAF = 0, NUMBER = 1, CATEGORY = 2 };
 /* The flags that tell prepared values of one feature apart. */
 enum {
     NUMBER_FLAGS = QN_NODE_DEFAULT_LEFT | QN_NODE_CODE | QN_NODE_ZERO_MISSING,
@@ -29,10 +30,10 @@ enum {
 };
 
 struct walk_node {
-    double threshold; /* CATEGORY: number of its table. LEAF: its value, or its number */
-    int32_t child;
+    double threshold; /* of categories: number of its table; of a leaf: its value, or its number */
+    uint32_t child;   /* in bytes from the first node */
     uint16_t column;
-    uint16_t kind; /* what is added to `child` to the right: 0 for a leaf */
+    uint16_t category; /* 1: the threshold is a table's number */
 };
 
 struct walk_column {
@@ -43,7 +44,7 @@ struct walk_column {
 struct qn_tree_walk {
     int32_t n_trees, n_columns, n_tables;
     struct walk_node *nodes;
-    int32_t *roots;
+    uint32_t *roots;
     struct walk_column *columns;
     uint8_t *tables; /* of sets: QN_TREE_TABLE_BYTES each */
 };
@@ -110,13 +111,18 @@ static int32_t find_column(struct making *m, const qn_tree_node *node)
     return at;
 }
 
-static void put_leaf(struct making *m, int64_t at)
+static uint32_t offset_of(int64_t at)
+{
+    return (uint32_t)((size_t)at * sizeof(struct walk_node));
+}
+
+/* False for a value that cannot be compared. */
+static bool put_leaf(struct making *m, int64_t at)
 {
     const int32_t leaf = ~m->source[at];
-    m->walk->nodes[at] = (struct walk_node){
-        .threshold = m->model->vector_leaves ? (double)leaf : m->model->values[leaf],
-        .child = (int32_t)at,
-        .kind = LEAF};
+    const double value = m->model->vector_leaves ? (double)leaf : m->model->values[leaf];
+    m->walk->nodes[at] = (struct walk_node){.threshold = value, .child = offset_of(at)};
+    return !isnan(value);
 }
 
 /* Puts one node, and makes places for its children behind all that have one. */
@@ -126,12 +132,10 @@ static bool put_node(struct making *m, int64_t at)
     const int32_t column = find_column(m, node);
     if (column < 0) return false;
     struct walk_node *out = &m->walk->nodes[at];
-    *out = (struct walk_node){.threshold = node->threshold,
-                              .child = (int32_t)m->n_nodes,
-                              .column = (uint16_t)column,
-                              .kind = NUMBER};
+    *out = (struct walk_node){
+        .threshold = node->threshold, .child = offset_of(m->n_nodes), .column = (uint16_t)column};
     if (node->flags & QN_NODE_CATEGORY) {
-        out->kind = CATEGORY;
+        out->category = 1;
         out->threshold = m->walk->n_tables;
         qn_tree_put_table(m->model, node,
                           m->walk->tables + (size_t)m->walk->n_tables++ * QN_TREE_TABLE_BYTES);
@@ -146,14 +150,10 @@ static bool put_trees(struct making *m)
 {
     int64_t at = 0;
     for (int32_t t = 0; t < m->model->n_trees; t++) {
-        m->walk->roots[t] = (int32_t)m->n_nodes;
+        m->walk->roots[t] = offset_of(m->n_nodes);
         m->source[m->n_nodes++] = m->model->roots[t];
         for (; at < m->n_nodes; at++) {
-            if (m->source[at] < 0) {
-                put_leaf(m, at);
-            } else if (!put_node(m, at)) {
-                return false;
-            }
+            if (!(m->source[at] < 0 ? put_leaf(m, at) : put_node(m, at))) return false;
         }
     }
     return true;
@@ -171,7 +171,8 @@ static bool make(struct making *m, bool *fits)
     memset(m->first_column, 0xff, (size_t)model->n_features * sizeof *m->first_column);
     *fits = count(m);
     if (!*fits) return true;
-    const int64_t n_columns = m->n_reached < COLUMNS_MAX ? m->n_reached : COLUMNS_MAX;
+    const int64_t n_columns = m->n_reached < COLUMNS_MAX ? m->n_reached + 1 : COLUMNS_MAX;
+    walk->n_columns = 1; /* that of leaves */
     walk->n_trees = model->n_trees;
     walk->nodes = qn_alloc_array(m->n_reached, sizeof *walk->nodes);
     walk->roots = qn_alloc_array(model->n_trees, sizeof *walk->roots);
@@ -203,7 +204,7 @@ bool qn_tree_walk_create(const qn_tree_model *model, qn_tree_walk **out)
 
 struct walk_scratch {
     double *values; /* prepared, by column */
-    int32_t *at;    /* per tree: its node */
+    uint32_t *at;   /* per tree: its node */
     int32_t *left;  /* trees that are not done */
 };
 
@@ -212,10 +213,9 @@ static size_t aligned(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-/* One value more, for trees of one leaf. */
 size_t qn_tree_walk_scratch_bytes(const qn_tree_walk *walk)
 {
-    return aligned(((size_t)walk->n_columns + 1) * sizeof(double)) +
+    return aligned((size_t)walk->n_columns * sizeof(double)) +
            2 * aligned((size_t)walk->n_trees * sizeof(int32_t));
 }
 
@@ -231,65 +231,75 @@ static double prepare(const struct walk_column *column, double value)
     return column->flags & QN_NODE_DEFAULT_LEFT ? -QN_INF : QN_NA;
 }
 
-static inline int32_t step(const qn_tree_walk *walk, const double *values, int32_t at,
-                           bool categories)
+static inline const struct walk_node *node_at(const char *nodes, uint32_t at)
 {
-    const struct walk_node *node = &walk->nodes[at];
+    return (const struct walk_node *)(const void *)(nodes + at);
+}
+
+static inline uint32_t step(const qn_tree_walk *walk, const char *nodes, const double *values,
+                            uint32_t at, bool categories)
+{
+    const struct walk_node *node = node_at(nodes, at);
     const double value = values[node->column];
-    if (categories && __builtin_expect(node->kind == CATEGORY, 0)) {
+    bool right = !(value <= node->threshold);
+    if (categories && __builtin_expect(node->category, 0)) {
         const uint8_t *table = walk->tables + (size_t)node->threshold * QN_TREE_TABLE_BYTES;
         const unsigned code = (unsigned)(int)value;
-        return node->child + !(table[code / 8] >> (code & 7) & 1);
+        right = !(table[code / 8] >> (code & 7) & 1);
     }
-    return node->child + (-!(value <= node->threshold) & node->kind);
+    return node->child + (-(uint32_t)right & (uint32_t)sizeof *node);
 }
 
 /* All trees to their leaves. */
 static inline void walk_trees(const qn_tree_walk *walk, const struct walk_scratch *s,
                               bool categories)
 {
-    int32_t n = 0;
+    const char *nodes = (const char *)walk->nodes;
+    const double *values = s->values;
+    uint32_t *trees_at = s->at;
+    int32_t *left = s->left, n = 0;
     for (int32_t t = 0; t < walk->n_trees; t++) {
-        int32_t at = walk->roots[t];
+        uint32_t at = walk->roots[t];
         for (int i = 0; i < FIRST_STEPS; i++) {
-            at = step(walk, s->values, at, categories);
+            at = step(walk, nodes, values, at, categories);
         }
-        s->at[t] = at;
-        s->left[n] = t;
-        n += walk->nodes[at].kind != LEAF;
+        trees_at[t] = at;
+        left[n] = t;
+        n += node_at(nodes, at)->child != at;
     }
     while (n > 0) {
         int32_t n_left = 0;
         for (int32_t j = 0; j < n; j++) {
-            const int32_t t = s->left[j];
-            int32_t at = s->at[t];
+            const int32_t t = left[j];
+            uint32_t at = trees_at[t];
             for (int i = 0; i < MORE_STEPS; i++) {
-                at = step(walk, s->values, at, categories);
+                at = step(walk, nodes, values, at, categories);
             }
-            s->at[t] = at;
-            s->left[n_left] = t;
-            n_left += walk->nodes[at].kind != LEAF;
+            trees_at[t] = at;
+            left[n_left] = t;
+            n_left += node_at(nodes, at)->child != at;
         }
         n = n_left;
     }
 }
 
-static void add_leaves(const qn_tree_model *model, const int32_t *at, double *out)
+static void add_leaves(const qn_tree_model *model, const uint32_t *at, double *out)
 {
     const qn_tree_walk *walk = model->walk;
+    const char *nodes = (const char *)walk->nodes;
     const int32_t k = model->head.n_outputs;
     if (!model->vector_leaves) {
         for (int32_t c = 0; c < k; c++) {
             double sum = out[c];
             for (int32_t t = c; t < walk->n_trees; t += k) {
-                sum += walk->nodes[at[t]].threshold;
+                sum += node_at(nodes, at[t])->threshold;
             }
             out[c] = sum;
         }
         return;
     }
     for (int32_t t = 0; t < walk->n_trees; t++) {
-        const double *values = model->values + (int64_t)walk->nodes[at[t]].threshold * k;
+        const double *values = model->values + (int64_t)node_at(nodes, at[t])->threshold * k;
         for (int32_t c = 0; c < k; c++) {
             out[c] += values[c];
         }
@@ -302,12 +312,12 @@ void qn_tree_walk_add(const qn_tree_model *model, const double *row, int64_t str
     const qn_tree_walk *walk = model->walk;
     char *memory = scratch;
     const size_t list_bytes = aligned((size_t)walk->n_trees * sizeof(int32_t));
-    const size_t values_bytes = aligned(((size_t)walk->n_columns + 1) * sizeof(double));
+    const size_t values_bytes = aligned((size_t)walk->n_columns * sizeof(double));
     const struct walk_scratch s = {.values = (double *)(void *)memory,
-                                   .at = (int32_t *)(void *)(memory + values_bytes),
+                                   .at = (uint32_t *)(void *)(memory + values_bytes),
                                    .left = (int32_t *)(void *)(memory + values_bytes + list_bytes)};
-    s.values[walk->n_columns] = 0;
-    for (int32_t c = 0; c < walk->n_columns; c++) {
+    s.values[0] = -QN_INF;
+    for (int32_t c = 1; c < walk->n_columns; c++) {
         s.values[c] = prepare(&walk->columns[c], row[walk->columns[c].feature * stride]);
     }
     if (walk->n_tables > 0) {
