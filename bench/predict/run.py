@@ -77,20 +77,22 @@ class LightGBM:
         return time.perf_counter() - begin
 
     def row_us(self):
-        """Without the cost of the call itself from Python, measured by asking for no trees."""
+        """The median, less the cost of a call from Python, measured on one that does nothing."""
         call, n = self.lib.LGBM_BoosterPredictForMatSingleRowFast, ctypes.c_int64()
         base, width = self.x.ctypes.data, FEATURES * 8
-        out = ctypes.byref(ctypes.c_double())
-        length = ctypes.byref(n)
-        begin = time.perf_counter()
-        for i in range(5000):
-            call(self.fast, ctypes.c_void_p(base + i * width), length, out)
-        spent = time.perf_counter() - begin
-        begin = time.perf_counter()
-        for i in range(5000):
-            self.lib.LGBM_BoosterGetNumClasses(self.booster, ctypes.byref(ctypes.c_int()))
-            ctypes.c_void_p(base + i * width)
-        return max(spent - (time.perf_counter() - begin), 0) / 5000 * 1e6
+        out, length = ctypes.byref(ctypes.c_double()), ctypes.byref(n)
+        classes = ctypes.byref(ctypes.c_int())
+        clock = time.perf_counter
+        rows, calls = [], []
+        for i in range(3000):
+            row = ctypes.c_void_p(base + i * width)
+            begin = clock()
+            call(self.fast, row, length, out)
+            middle = clock()
+            self.lib.LGBM_BoosterGetNumClasses(self.booster, classes)
+            rows.append(middle - begin)
+            calls.append(clock() - middle)
+        return max(statistics.median(rows) - statistics.median(calls), 0) * 1e6
 
 
 class XGBoost:
@@ -154,7 +156,7 @@ def compare(args, folder, threads):
     if threads == 1:
         p50, p99 = (statistics.median(o[k] for o in own) for k in ("p50_us", "p99_us"))
         peer = statistics.median(runs["row"])
-        report("one row, p50", p50, "us", "LightGBM single-row fast, mean", peer, peer / p50)
+        report("one row, p50", p50, "us", "LightGBM single-row fast, p50", peer, peer / p50)
         report("one row, p99", p99, "us", "none", 0, 0)
 
 

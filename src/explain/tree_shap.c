@@ -167,6 +167,7 @@ qn_status qn_tree_shap_create(const qn_tree_model *model, qn_tree_shap **out, qn
     qn_tree_shap *shap = qn_alloc_array(1, sizeof *shap);
     if (!shap) return no_memory(err);
     shap->model = model;
+    shap->portable = !qn_shap_has_long_vectors();
     qn_status status = measure(shap, err);
     if (status == QN_OK) status = expect(shap, err);
     if (status == QN_OK) status = put_points(shap, err);

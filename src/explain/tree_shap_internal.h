@@ -47,7 +47,8 @@ struct qn_tree_shap {
     int n_points_max;
     /* Of n points: from n (n - 1) / 2 on. */
     double *points, *weights;
-    double *ends; /* 1 / (1 - point) */
+    double *ends;  /* 1 / (1 - point) */
+    bool portable; /* without the processor's long vectors; both ways give the same bytes */
 };
 
 /* Where a walk keeps things; lanes are rows, depths go to depth_max. */
@@ -58,6 +59,8 @@ struct qn_shap_lanes {
     double *parts;    /* as products; for interactions only */
     int64_t *open;    /* per depth: the edge on the way to here */
 };
+
+bool qn_shap_has_long_vectors(void);
 
 /* Unfolds a tree, but for its inverses. Adds what it expects of a training row to `expected`, per
  * output, unless that is NULL. */

@@ -402,14 +402,14 @@ __attribute__((target("avx2"))) static void walk_pairs_avx2(const struct walk *w
     walk_pairs(w);
 }
 
-static bool has_avx2(void)
+bool qn_shap_has_long_vectors(void)
 {
     return __builtin_cpu_supports("avx2");
 }
 #else
 #define walk_values_avx2 walk_values_portable
 #define walk_pairs_avx2 walk_pairs_portable
-static bool has_avx2(void)
+bool qn_shap_has_long_vectors(void)
 {
     return false;
 }
@@ -435,7 +435,7 @@ void qn_shap_walk(const qn_tree_shap *shap, const struct qn_shap_tree *tree, int
     w.stride = stride;
     w.lanes = lanes;
     w.values = values;
-    walk_function *const walk = has_avx2() ? walk_values_avx2 : walk_values_portable;
+    walk_function *const walk = shap->portable ? walk_values_portable : walk_values_avx2;
     walk(&w);
 }
 
@@ -449,6 +449,6 @@ void qn_shap_walk_pairs(const qn_tree_shap *shap, const struct qn_shap_tree *tre
     w.stride = stride;
     w.lanes = lanes;
     w.values = values;
-    walk_function *const walk = has_avx2() ? walk_pairs_avx2 : walk_pairs_portable;
+    walk_function *const walk = shap->portable ? walk_pairs_portable : walk_pairs_avx2;
     walk(&w);
 }

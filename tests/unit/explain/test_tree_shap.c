@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SHAP values against their definition, summed over all subsets of features, and against LightGBM
  * and XGBoost on the models of tests/golden/trees. */
-#include "explain/tree_shap.h"
+#include "explain/tree_shap_internal.h"
 
 #include "base/file.h"
 #include "base/rng.h"
@@ -214,6 +214,29 @@ static void a_row_has_the_same_bits_in_every_block_and_on_any_number_of_threads(
     qn_free(scratch);
     qn_tree_shap_free(shap);
     qn_estimator_free(estimator);
+}
+
+static void both_kinds_of_vectors_give_the_same_bits(void **state)
+{
+    (void)state;
+    double dense[N_FEATURES * N_ROWS], values[2][N_FEATURES * N_ROWS];
+    double pairs[2][N_FEATURES * N_FEATURES * N_ROWS];
+    qn_estimator *model = random_model(8, false, 1, false);
+    const qn_matrix rows = random_rows(6, N_ROWS, dense);
+    memset(values, 0, sizeof values);
+    memset(pairs, 0, sizeof pairs);
+    for (int portable = 0; portable < 2; portable++) {
+        qn_tree_shap *shap = NULL;
+        qn_error err = {0};
+        CHECK_OK(qn_tree_shap_create(qn_tree_model_of(model), &shap, &err));
+        shap->portable |= portable;
+        CHECK_OK(qn_tree_shap_values(shap, &rows, NULL, values[portable], &err));
+        CHECK_OK(qn_tree_shap_interactions(shap, &rows, NULL, pairs[portable], &err));
+        qn_tree_shap_free(shap);
+    }
+    assert_memory_equal(values[0], values[1], sizeof values[0]);
+    assert_memory_equal(pairs[0], pairs[1], sizeof pairs[0]);
+    qn_estimator_free(model);
 }
 
 /* A chain of nodes that each test another feature: the most points there are. */
@@ -447,6 +470,7 @@ static void explaining_survives_running_out_of_memory(void **state)
 
 RUN_TESTS(TEST(values_and_interactions_are_those_of_the_definition),
           TEST(a_row_has_the_same_bits_in_every_block_and_on_any_number_of_threads),
-          TEST(long_paths_still_add_up), TEST(trees_that_share_nodes_are_refused),
+          TEST(both_kinds_of_vectors_give_the_same_bits), TEST(long_paths_still_add_up),
+          TEST(trees_that_share_nodes_are_refused),
           TEST(values_equal_those_of_lightgbm_and_xgboost), TEST(linear_leaves_are_refused),
           TEST(explaining_survives_running_out_of_memory))
