@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { N_PAIRS = 5, SEED = 1 };
+enum { N_PAIRS = 16, SEED = 1 };
 
 qn_status qn_column_orders_init(int64_t n_inputs, qn_column_orders *out, qn_error *err)
 {
