@@ -65,7 +65,8 @@ def run_quern(args, case, data):
     path = pathlib.Path(args.folder) / "matrix"
     if not path.exists():
         with open(path, "wb") as out:
-            np.array([rows + TEST_ROWS, features, TEST_ROWS], dtype=np.int64).tofile(out)
+            np.array([rows + TEST_ROWS, features, 0, TEST_ROWS], dtype=np.int64).tofile(out)
+            np.zeros(features, dtype=np.int64).tofile(out)  # numbers all
             np.asfortranarray(X).T.tofile(out)
             y.tofile(out)
     out = path.with_name("out")
