@@ -7,13 +7,11 @@
 
 #include <string.h>
 
-const qn_sampler *const qn_samplers[] = {&qn_sampler_random,
-                                         &qn_sampler_grid,
-                                         &qn_sampler_brute_force,
-                                         &qn_sampler_sobol,
-                                         &qn_sampler_halton,
-                                         &qn_sampler_tpe,
-                                         NULL};
+const qn_sampler *const qn_samplers[] = {&qn_sampler_random,      &qn_sampler_grid,
+                                         &qn_sampler_brute_force, &qn_sampler_sobol,
+                                         &qn_sampler_halton,      &qn_sampler_tpe,
+                                         &qn_sampler_nsga2,       &qn_sampler_evolution,
+                                         &qn_sampler_anneal,      NULL};
 
 /* Proposals of the sampler itself, then draws at random, before constraints are said to leave
  * nothing. */
@@ -48,9 +46,21 @@ static qn_status unknown(const char *name, size_t bytes, qn_error *err)
 const char *qn_sampler_choose(const qn_sampler_setup *setup, bool defines_by_run,
                               const char **reason)
 {
-    (void)setup;
-    (void)defines_by_run;
-    *reason = "it takes every kind of space";
+    const qn_space *space = setup->history->space;
+    double n_points = 1;
+    for (int64_t at = 0; at < space->n; at++) {
+        const int64_t n = space->parameters[at].n_values;
+        n_points *= n > 0 ? (double)n : QN_INF;
+    }
+    if (!defines_by_run && setup->n_trials > 0 && n_points <= (double)setup->n_trials) {
+        *reason = "the trials are enough for every configuration";
+        return "brute_force";
+    }
+    if (setup->history->objectives->n > 1 && setup->n_trials >= 500) {
+        *reason = "several objectives and many trials";
+        return "nsga2";
+    }
+    *reason = "it takes every kind of space, and parameters that depend on each other";
     return "tpe";
 }
 

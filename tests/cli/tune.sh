@@ -10,7 +10,7 @@ try quern tune s.yaml --sampler grid -- echo {k}
 try quern tune s.yaml --sampler grid --quiet --json --objectives maximize -- sh -c 'echo $QUERN_TRIAL'
 try quern tune s.yaml --trials 3 --enqueue '{"k": 3, "c": "b"}' --sampler random -- sh -c 'test {c} = b && echo {k}'
 try quern tune s.yaml --trials 3 -- echo none
-try quern tune s.yaml --trials 20 -- false
+try quern tune s.yaml --trials 20 --sampler random -- false
 try quern tune s.yaml --trials 2 --quiet -- nosuch {k}
 try quern tune s.yaml --trials 2 --quiet -- echo {kk}
 try quern tune s.yaml

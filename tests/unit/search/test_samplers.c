@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* That samplers search: each must beat random draws by far on what it is for. */
+#include "search/study.h"
+
+#include "check.h"
+
+enum { N_SEEDS = 5 };
+
+static const char cube[] =
+    "{parameters: {x0: {type: float, low: 0, high: 1},"
+    " x1: {type: float, low: 0, high: 1}, x2: {type: float, low: 0, high: 1},"
+    " x3: {type: float, low: 0, high: 1}, x4: {type: float, low: 0, high: 1}}}";
+
+static qn_study *open_study(const char *sampler, const char *objectives, int64_t seed)
+{
+    qn_error err = {0};
+    qn_study *study = NULL;
+    CHECK_OK(qn_study_open(
+        &(qn_study_request){
+            .space = cube, .sampler = sampler, .objectives = objectives, .seed = seed},
+        &study, &err));
+    return study;
+}
+
+/* The best of n trials on a sphere whose middle is off the cube's, median of seeds. */
+static double best_on_sphere(const char *sampler, int n)
+{
+    double best[N_SEEDS];
+    for (int seed = 0; seed < N_SEEDS; seed++) {
+        qn_error err = {0};
+        qn_study *study = open_study(sampler, NULL, seed + 1);
+        for (int i = 0; i < n; i++) {
+            qn_trial *trial;
+            double sum = 0;
+            CHECK_OK(qn_study_ask(study, &trial, &err));
+            const double *x = qn_trial_get_record(trial)->values;
+            for (int d = 0; d < 5; d++) {
+                sum += (x[d] - 0.3) * (x[d] - 0.3);
+            }
+            CHECK_OK(qn_trial_tell(trial, &sum, 1, &err));
+        }
+        best[seed] = qn_history_best(qn_study_history(study))->losses[0];
+        qn_study_close(study);
+    }
+    for (int i = 1; i < N_SEEDS; i++) {
+        for (int k = i; k > 0 && best[k] < best[k - 1]; k--) {
+            const double other = best[k];
+            best[k] = best[k - 1];
+            best[k - 1] = other;
+        }
+    }
+    return best[N_SEEDS / 2];
+}
+
+static void each_sampler_beats_random_draws_by_far(void **state)
+{
+    (void)state;
+    static const char *const samplers[] = {"tpe", "tpe:multivariate=false", "evolution", "anneal",
+                                           "nsga2:population=20"};
+    const double random = best_on_sphere("random", 200);
+    for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++) {
+        const double best = best_on_sphere(samplers[i], 200);
+        if (best > random / 3) fail_msg("%s: %g, random %g", samplers[i], best, random);
+    }
+    CHECK(best_on_sphere("sobol", 200) < 2 * random);
+}
+
+/* ZDT1 (Zitzler, Deb & Thiele 2000) in five dimensions; its front is f2 = 1 - sqrt(f1). */
+static void zdt1(const double *x, double *values)
+{
+    double g = 0;
+    for (int d = 1; d < 5; d++) {
+        g += x[d];
+    }
+    g = 1 + 9 * g / 4;
+    values[0] = x[0];
+    values[1] = g * (1 - sqrt(x[0] / g));
+}
+
+/* The area between the trials and the corner (1.1, 1.1), by a sweep over f1. */
+static double area(const qn_history *history)
+{
+    double sum = 0;
+    for (int step = 0; step < 1100; step++) {
+        double least = 1.1;
+        for (int64_t i = 0; i < history->n_told; i++) {
+            const double *losses = history->told[i]->losses;
+            if (losses[0] <= step * 1e-3) least = fmin(least, losses[1]);
+        }
+        sum += 1e-3 * (1.1 - least);
+    }
+    return sum;
+}
+
+static double area_after(const char *sampler, int n)
+{
+    double sum = 0;
+    for (int seed = 1; seed <= 3; seed++) {
+        qn_error err = {0};
+        qn_study *study = open_study(sampler, "a:minimize,b:minimize", seed);
+        for (int i = 0; i < n; i++) {
+            qn_trial *trial;
+            double values[2];
+            CHECK_OK(qn_study_ask(study, &trial, &err));
+            zdt1(qn_trial_get_record(trial)->values, values);
+            CHECK_OK(qn_trial_tell(trial, values, 2, &err));
+        }
+        sum += area(qn_study_history(study)) / 3;
+        qn_study_close(study);
+    }
+    return sum;
+}
+
+/* The whole front has 1.21 - 1/3 = 0.877. */
+static void nsga2_comes_near_the_front_of_zdt1(void **state)
+{
+    (void)state;
+    const double nsga2 = area_after("nsga2", 2000), random = area_after("random", 2000);
+    if (!(nsga2 > 0.84 && nsga2 < 0.88)) fail_msg("nsga2: %g, random %g", nsga2, random);
+    CHECK(nsga2 > random + 0.2);
+    CHECK(area_after("tpe", 300) > area_after("random", 300) + 0.2);
+}
+
+static void the_automatic_choice_has_a_reason(void **state)
+{
+    (void)state;
+    static const struct {
+        qn_study_request request;
+        const char *sampler;
+    } cases[] = {
+        {{.space = cube}, "tpe"},
+        {{.space = "{parameters: {k: {type: int, low: 1, high: 5}}}", .n_trials = 5},
+         "brute_force"},
+        {{.space = "{parameters: {k: {type: int, low: 1, high: 5}}}", .n_trials = 4}, "tpe"},
+        {{.space = cube, .objectives = "minimize,minimize", .n_trials = 1000}, "nsga2"},
+        {{.n_trials = 10}, "tpe"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        qn_error err = {0};
+        qn_study *study;
+        const char *reason;
+        CHECK_OK(qn_study_open(&cases[i].request, &study, &err));
+        CHECK_TEXT(qn_study_sampler(study, &reason), cases[i].sampler);
+        CHECK(reason && *reason);
+        qn_study_close(study);
+    }
+}
+
+RUN_TESTS(TEST(each_sampler_beats_random_draws_by_far), TEST(nsga2_comes_near_the_front_of_zdt1),
+          TEST(the_automatic_choice_has_a_reason))
