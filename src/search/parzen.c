@@ -142,27 +142,19 @@ static void set_choice_energies(qn_parzen_dim *dim, const qn_parzen_request *req
     dim->miss = -log(share / total);
 }
 
-/* Each kernel reaches its farther neighbour; the prior's middle counts as one of them, the ends of
- * the range do not, unless nothing else is there. */
+/* Each kernel reaches its farther neighbour; the ends of the range count only for a kernel that has
+ * none. */
 static bool set_neighbour_sigmas(qn_parzen_dim *dim, const double *values, int64_t n)
 {
     const qn_parameter *p = dim->parameter;
-    double *points = qn_alloc_array(n + 1, sizeof *points);
-    int32_t *order = qn_alloc_array(n + 1, sizeof *order);
-    bool sorted = points && order;
-    if (sorted) {
-        memcpy(points, values, (size_t)n * sizeof *points);
-        points[n] = middle(p);
-        sorted = qn_sort_order(points, n + 1, order);
+    int32_t *order = qn_alloc_array(n, sizeof *order);
+    const bool sorted = order && (n == 0 || qn_sort_order(values, n, order));
+    for (int64_t i = 0; sorted && i < n; i++) {
+        const double here = values[order[i]];
+        const double below = i > 0 ? values[order[i - 1]] : n > 1 ? here : p->scale_low;
+        const double above = i + 1 < n ? values[order[i + 1]] : n > 1 ? here : p->scale_high;
+        dim->scales[order[i]] = SQRT_HALF / widen(p, fmax(here - below, above - here), n);
     }
-    for (int64_t i = 0; sorted && i <= n; i++) {
-        if (order[i] == n) continue;
-        const double here = points[order[i]];
-        const double below = i > 0 ? here - points[order[i - 1]] : n > 1 ? 0 : here - p->scale_low;
-        const double above = i < n ? points[order[i + 1]] - here : n > 1 ? 0 : p->scale_high - here;
-        dim->scales[order[i]] = SQRT_HALF / widen(p, fmax(below, above), n);
-    }
-    qn_free(points);
     qn_free(order);
     return sorted;
 }

@@ -4,11 +4,11 @@
  * formulas these are).
  *
  * A kernel is a product over the dimensions. Along a numeric parameter it is a normal on the
- * parameter's scale, cut at the ends of the range; several dimensions share Scott's bandwidth
- * 0.2 R n^(-1/(d+4)), a single one may take each kernel's from its neighbours instead. Where a
- * parameter has few values the normal is summed over each value's cell. Along a categorical
- * parameter a kernel puts 1 on its choice and prior/(n + 1) on all, normalised. The prior is a
- * normal about the middle with the range as deviation, and uniform over choices.
+ * parameter's scale, cut at the ends of the range; kernels share Scott's bandwidth
+ * 0.2 R n^(-1/(d+4)), or each reaches its farther neighbour. Where a parameter has few values the
+ * normal is summed over each value's cell, with Scott's bandwidth. Along a categorical parameter a
+ * kernel puts 1 on its choice and prior/(n + 1) on all, normalised. The prior is a normal about the
+ * middle with the range as deviation, and uniform over choices.
  *
  * Threads: one thread at a time. */
 #ifndef QN_SEARCH_PARZEN_H
@@ -55,7 +55,7 @@ typedef struct qn_parzen_request {
     const double *weights;       /* [n_kernels], above 0 */
     double prior_weight;
     int64_t n_observed; /* at least n_kernels: bandwidths are those of so many */
-    bool neighbours;    /* one dimension: bandwidths from neighbouring kernels */
+    bool neighbours;    /* bandwidths of smooth dimensions from neighbouring kernels */
     /* Per dimension and kernel, what qn_parzen_log_mass() gives for the shared sigma; NULL:
      * computed here. */
     const double *const *log_masses;

@@ -332,7 +332,8 @@ static qn_status fit(struct tpe_state *tpe, struct selection *s, bool below, qn_
     choose(tpe, s, below, alone ? KERNELS_MAX_ALONE : KERNELS_MAX);
     s->n_running = 0;
     if (!below && tpe->settings.constant_liar != 0) add_running(tpe, s);
-    const bool neighbours = alone && tpe->settings.multivariate == 0;
+    /* The few good ones draw together where they cluster; the many others are smoothed. */
+    const bool neighbours = below || (alone && tpe->settings.multivariate == 0);
     const bool keep_masses = !below && !neighbours;
     gather(tpe, s, keep_masses);
     const qn_parzen_request request = {
