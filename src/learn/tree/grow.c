@@ -8,9 +8,10 @@
 
 enum {
     STOP_CHECK_ROWS = 20000,
-    LARGE_WORK = 1 << 18, /* rows × groups: a leaf that all threads work on together */
+    LARGE_WORK = 1 << 16, /* rows × groups: a leaf that all threads work on together */
     AHEAD_WORK = 1 << 14, /* rows × groups: less is not worth waking a thread for */
     AHEAD_LEAVES = 4,     /* small leaves worked on at a time */
+    VALUE_PARTS = 8,      /* that leaves are valued in */
     CHUNK_ROWS = 8192     /* fewer are not worth waking a thread for */
 };
 
@@ -377,6 +378,7 @@ struct valuing {
     double scale_g, scale_h, shrinkage;
     double *scores;
     int64_t stride;
+    int64_t n_parts; /* that the leaves are dealt out to */
 };
 
 static double scale_for(double most, double n)
@@ -386,9 +388,8 @@ static double scale_for(double most, double n)
     return ldexp(1, 61 - exponent);
 }
 
-static void set_value(void *context, int64_t number)
+static void set_value(const struct valuing *v, int64_t number)
 {
-    const struct valuing *v = context;
     qn_grower *grower = v->grower;
     const struct leaf *leaf = &grower->leaves[grower->ends[number]];
     int32_t *originals = grower->rows[!leaf->side] + leaf->begin;
@@ -412,6 +413,14 @@ static void set_value(void *context, int64_t number)
     grower->tree.values[number] = value *= v->shrinkage;
     for (int64_t i = 0; i < leaf->n; i++) {
         v->scores[originals[i] * v->stride] += value;
+    }
+}
+
+static void set_values(void *context, int64_t part)
+{
+    const struct valuing *v = context;
+    for (int64_t number = part; number < v->grower->n_ends; number += v->n_parts) {
+        set_value(v, number);
     }
 }
 
@@ -560,7 +569,8 @@ bool qn_grower_grow(qn_grower *grower, const qn_grow_request *request, qn_tree_b
                               .shrinkage = request->shrinkage,
                               .scores = scores,
                               .stride = stride};
-    qn_pool_run(request->n_rows > CHUNK_ROWS ? grower->pool : NULL, grower->n_ends, set_value,
+    valuing.n_parts = grower->n_ends < VALUE_PARTS ? grower->n_ends : VALUE_PARTS;
+    qn_pool_run(request->n_rows > CHUNK_ROWS ? grower->pool : NULL, valuing.n_parts, set_values,
                 &valuing);
     grower->tree.n_leaves = grower->n_ends;
     emit(grower, builder);

@@ -9,7 +9,7 @@
 
 enum {
     CHUNKS_MAX = 64,  /* that a leaf's rows are worked on in */
-    CHUNK_ROWS = 8192 /* at least */
+    CHUNK_ROWS = 2048 /* at least */
 };
 
 /* A leaf whose rows take less is copied together: they fit a core's share of the last cache level,

@@ -637,6 +637,10 @@ static void everything_survives_running_out_of_memory(void **state)
     int32_t leaves[200 * 6];
     CHECK_SURVIVES_NO_MEMORY(qn_trees_predict(trees, &request.train, 1, true, 1, out, NULL));
     CHECK_SURVIVES_NO_MEMORY(qn_trees_leaves(trees, &request.train, 1, leaves, NULL));
+    char path[64];
+    snprintf(path, sizeof path, "trees_api_memory_%d.quern", (int)getpid());
+    CHECK_SURVIVES_NO_MEMORY_RELEASING(qn_trees_save(trees, path, NULL, NULL), unlink(path));
+    unlink(path);
     qn_trees_free(trees);
     qn_trees_free(other);
     free(d);
