@@ -119,6 +119,8 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
         status =
             qn_tree_builder_finish(&model, (int32_t)(end.n_kept * b.k), b.train.objective->link,
                                    false, b.init, b.k, &result->estimator, err);
+    }
+    if (status == QN_OK) {
         result->n_rounds = end.n_kept;
         result->stopped = end.stopped;
         result->importance = importance_of(&b);
