@@ -105,14 +105,15 @@ def run(folder, name, content, codes, says):
         out.write(content if isinstance(content, bytes) else content.encode())
     try:
         done = subprocess.run([QUERN, "fit", name, "--target", "y", "--trials", "1", "--folds", "2",
-                               "--quiet", "--report=", "-o", "model.quern"], cwd=folder,
+                               "--report=", "-o", "model.quern"], cwd=folder,
                               capture_output=True, timeout=120, check=False)
     except subprocess.TimeoutExpired:
         return "it hangs"
     finally:
         os.remove(path)
     text = done.stderr.decode(errors="replace")
-    errors = [line for line in text.splitlines() if not line.startswith("note: ")]
+    # Notes and lines of progress ("[0s] …") are not errors.
+    errors = [line for line in text.splitlines() if not re.match(r"note: |\[", line)]
     if done.returncode not in codes:
         return f"exit {done.returncode}, not {codes}: {text[:300]}"
     if says not in text:
