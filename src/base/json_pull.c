@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/json_pull.h"
 
+#include "base/json_escape.h"
 #include "base/number.h"
 #include "base/utf8.h"
 
@@ -103,75 +104,6 @@ bool qn_pull_key(qn_pull *pull, bool *first, qn_span *key)
 
 /* Texts. */
 
-static bool hex4(const char *at, unsigned *out)
-{
-    *out = 0;
-    for (int i = 0; i < 4; i++) {
-        const unsigned c = (unsigned char)at[i], letter = c | 0x20;
-        unsigned digit = 16;
-        if (c >= '0' && c <= '9') digit = c - '0';
-        if (letter >= 'a' && letter <= 'f') digit = letter - 'a' + 10;
-        if (digit == 16) return false;
-        *out = *out * 16 + digit;
-    }
-    return true;
-}
-
-static char *put_code_point(char *out, unsigned c)
-{
-    if (c < 0x80) {
-        *out++ = (char)c;
-        return out;
-    }
-    if (c < 0x800) {
-        *out++ = (char)(0xc0 | c >> 6);
-    } else {
-        if (c < 0x10000) {
-            *out++ = (char)(0xe0 | c >> 12);
-        } else {
-            *out++ = (char)(0xf0 | c >> 18);
-            *out++ = (char)(0x80 | (c >> 12 & 0x3f));
-        }
-        *out++ = (char)(0x80 | (c >> 6 & 0x3f));
-    }
-    *out++ = (char)(0x80 | (c & 0x3f));
-    return out;
-}
-
-/* \uXXXX, with the other half of a pair; pull->at stands behind the 'u'. */
-static bool unicode_escape(qn_pull *pull, char **out)
-{
-    unsigned c, low;
-    if (pull->end - pull->at < 4 || !hex4(pull->at, &c)) {
-        return qn_pull_refuse(pull, "expected four hex digits");
-    }
-    if (c >= 0xdc00 && c < 0xe000) return qn_pull_refuse(pull, "found half of a surrogate pair");
-    if (c == 0) return qn_pull_refuse(pull, "found a zero character; no text here can hold it");
-    pull->at += 4;
-    if (c >= 0xd800 && c < 0xdc00) {
-        if (pull->end - pull->at < 6 || pull->at[0] != '\\' || pull->at[1] != 'u' ||
-            !hex4(pull->at + 2, &low) || low < 0xdc00 || low > 0xdfff) {
-            return qn_pull_refuse(pull, "found half of a surrogate pair");
-        }
-        pull->at += 6;
-        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-    }
-    *out = put_code_point(*out, c);
-    return true;
-}
-
-/* pull->at stands behind the backslash, and something follows: a text was found to be closed. */
-static bool escape(qn_pull *pull, char **out)
-{
-    static const char escapes[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
-    const char c = *pull->at++;
-    if (c == 'u') return unicode_escape(pull, out);
-    const char *known = c ? strchr(escapes, c) : NULL;
-    if (!known) return qn_pull_refuse(pull, "found an unknown escape");
-    *(*out)++ = values[known - escapes];
-    return true;
-}
-
 /* The text from `begin` to `end`, its closing quote, without its escapes: never longer than with
  * them. */
 static bool unescape(qn_pull *pull, const char *begin, const char *end, qn_span *text)
@@ -181,8 +113,11 @@ static bool unescape(qn_pull *pull, const char *begin, const char *end, qn_span 
     char *out = copy;
     for (pull->at = begin; pull->at < end;) {
         if (*pull->at == '\\') {
+            size_t bytes;
             pull->at++;
-            if (!escape(pull, &out)) return false;
+            const char *fault = qn_json_escape(&pull->at, pull->end, out, &bytes);
+            if (fault) return qn_pull_refuse(pull, fault);
+            out += bytes;
         } else {
             *out++ = *pull->at++;
         }

@@ -260,26 +260,28 @@ static void scores(const qn_estimator *estimator, const qn_matrix *features, dou
 
 static void link_row(const qn_estimator *estimator, double *row)
 {
-    const qn_tree_model *model = (const qn_tree_model *)estimator;
-    const int32_t k = estimator->n_outputs;
-    if (model->link == QN_LINK_SOFTMAX) {
-        softmax(k, row);
-        return;
-    }
-    for (int32_t c = 0; c < k; c++) {
-        row[c] = link_of(model->link, row[c]);
-    }
-    if (model->link == QN_LINK_SHARES) divide_by_sum(k, row);
+    qn_link_apply(((const qn_tree_model *)estimator)->link, 1, estimator->n_outputs, row);
 }
 
 static void predict(const qn_estimator *estimator, const qn_matrix *features, double *out,
                     void *scratch)
 {
-    const qn_tree_model *model = (const qn_tree_model *)estimator;
     scores(estimator, features, out, scratch);
-    for (int64_t row = 0; model->link != QN_LINK_IDENTITY && row < features->n_rows; row++) {
-        link_row(estimator, out + row * estimator->n_outputs);
+    qn_link_apply(((const qn_tree_model *)estimator)->link, features->n_rows, estimator->n_outputs,
+                  out);
+}
+
+qn_status qn_tree_model_scores(const qn_tree_model *model, int32_t n_trees,
+                               const qn_matrix *features, qn_pool *pool, double *out, qn_error *err)
+{
+    qn_tree_model raw = *model;
+    raw.link = QN_LINK_IDENTITY;
+    if (n_trees > 0 && n_trees < model->n_trees) {
+        raw.n_trees = n_trees;
+        raw.codes = NULL; /* the forms know all trees only */
+        raw.walk = NULL;
     }
+    return qn_estimator_predict(&raw.head, features, pool, out, err);
 }
 
 /* The slope of link_of(). A step has none: it counts as straight. */

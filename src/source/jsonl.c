@@ -2,6 +2,7 @@
 /* JSON lines → frame, by a pull parser that goes over the bytes once. Strict JSON (RFC 8259); one
  * object a line; a key may come and go. */
 #include "base/alloc.h"
+#include "base/json_escape.h"
 #include "base/utf8.h"
 #include "source/column_builder.h"
 #include "source/connectors.h"
@@ -48,65 +49,9 @@ static void skip_blanks(struct lines *l)
     }
 }
 
-static bool hex4(const char *at, unsigned *out)
-{
-    *out = 0;
-    for (int i = 0; i < 4; i++) {
-        const char c = at[i];
-        const unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                               : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10
-                               : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A') + 10
-                                                      : 16;
-        if (digit == 16) return false;
-        *out = *out * 16 + digit;
-    }
-    return true;
-}
-
-static void add_code_point(qn_str *out, unsigned c)
-{
-    if (c < 0x80) {
-        qn_str_add_char(out, (char)c);
-    } else if (c < 0x800) {
-        qn_str_add_char(out, (char)(0xc0 | c >> 6));
-        qn_str_add_char(out, (char)(0x80 | (c & 0x3f)));
-    } else if (c < 0x10000) {
-        qn_str_add_char(out, (char)(0xe0 | c >> 12));
-        qn_str_add_char(out, (char)(0x80 | (c >> 6 & 0x3f)));
-        qn_str_add_char(out, (char)(0x80 | (c & 0x3f)));
-    } else {
-        qn_str_add_char(out, (char)(0xf0 | c >> 18));
-        qn_str_add_char(out, (char)(0x80 | (c >> 12 & 0x3f)));
-        qn_str_add_char(out, (char)(0x80 | (c >> 6 & 0x3f)));
-        qn_str_add_char(out, (char)(0x80 | (c & 0x3f)));
-    }
-}
-
-/* \uXXXX, with the other half of a pair; l->at stands behind the 'u'. */
-static qn_status unicode_escape(struct lines *l, qn_str *out)
-{
-    unsigned c, low;
-    if (l->end - l->at < 4 || !hex4(l->at, &c)) return fail_at(l, "expected four hex digits");
-    l->at += 4;
-    if (c >= 0xd800 && c < 0xdc00) {
-        if (l->end - l->at < 6 || l->at[0] != '\\' || l->at[1] != 'u' || !hex4(l->at + 2, &low) ||
-            low < 0xdc00 || low > 0xdfff) {
-            return fail_at(l, "found half of a surrogate pair");
-        }
-        l->at += 6;
-        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-    } else if (c >= 0xdc00 && c < 0xe000) {
-        return fail_at(l, "found half of a surrogate pair");
-    }
-    if (c == 0) return fail_at(l, "found a zero character; no text here can hold it");
-    add_code_point(out, c);
-    return QN_OK;
-}
-
 /* A string at l->at, its quotes included, appended to `out` without escapes. */
 static qn_status parse_string(struct lines *l, qn_str *out)
 {
-    static const char escapes[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
     l->at++;
     for (;;) {
         const char *plain = l->at;
@@ -123,15 +68,11 @@ static qn_status parse_string(struct lines *l, qn_str *out)
         if (*l->at == '"') break;
         if (*l->at != '\\') return fail_at(l, "found a control character in a string");
         if (++l->at == l->end) return fail_at(l, "a string is not closed");
-        const char c = *l->at++;
-        const char *known = c ? strchr(escapes, c) : NULL;
-        if (known) {
-            qn_str_add_char(out, values[known - escapes]);
-        } else if (c == 'u') {
-            QN_TRY(unicode_escape(l, out));
-        } else {
-            return fail_at(l, "found an unknown escape");
-        }
+        char meant[QN_JSON_ESCAPE_MAX];
+        size_t bytes;
+        const char *fault = qn_json_escape(&l->at, l->end, meant, &bytes);
+        if (fault) return fail_at(l, fault);
+        qn_str_add_bytes(out, meant, bytes);
     }
     l->at++;
     return out->failed ? no_memory(l) : QN_OK;

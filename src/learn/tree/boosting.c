@@ -147,26 +147,6 @@ qn_status qn_boosting_check_model(const qn_tree_model *model, const qn_objective
     return QN_OK;
 }
 
-enum { SCORE_ROWS = 1024 };
-
-/* Sums of the model that is gone on from, for all rows of a part. */
-static qn_status score_before(const qn_tree_model *before, const qn_dataset_part *part, double *out,
-                              qn_error *err)
-{
-    const qn_matrix *view = &part->views[QN_VIEW_TREE];
-    void *scratch =
-        qn_alloc_aligned((int64_t)qn_estimator_scratch_bytes(&before->head, SCORE_ROWS), 1);
-    if (!scratch) return no_memory(err);
-    for (int64_t begin = 0; begin < part->n_rows; begin += SCORE_ROWS) {
-        qn_matrix block = *view;
-        block.dense += begin;
-        block.n_rows = part->n_rows - begin < SCORE_ROWS ? part->n_rows - begin : SCORE_ROWS;
-        qn_tree_model_sums(before, &block, out + begin * before->head.n_outputs, scratch);
-    }
-    qn_free(scratch);
-    return QN_OK;
-}
-
 static qn_status begin(qn_boosting *b, qn_error *err)
 {
     double *const scores[2] = {b->scores, b->valid_scores};
@@ -192,7 +172,10 @@ static qn_status begin(qn_boosting *b, qn_error *err)
         for (int64_t at = 0; at < part->n_rows * b->k; at++) {
             scores[i][at] = b->init[at % b->k];
         }
-        if (before) QN_TRY(score_before(before, part, scores[i], err));
+        if (before) {
+            QN_TRY(qn_tree_model_scores(before, 0, &part->views[QN_VIEW_TREE], b->request->pool,
+                                        scores[i], err));
+        }
         for (int64_t at = 0; part->init_scores && at < part->n_rows * b->k; at++) {
             scores[i][at] += part->init_scores[at];
         }

@@ -37,11 +37,10 @@ static void find_leaves(void *context, int64_t block)
     }
 }
 
-static double fresh_value(struct refit *r, int64_t leaf, int32_t c)
+static double fresh_value(struct refit *r, int64_t leaf)
 {
     const qn_grow_params *grow = &r->params->grow;
     if (r->rows.objective->quantile) {
-        (void)c; /* such objectives have one output */
         const int64_t begin = r->starts[leaf], n = r->starts[leaf + 1] - begin;
         return qn_objective_residual_quantile(&r->rows, r->scores,
                                               r->rows.objective->quantile(r->rows.params),
@@ -86,7 +85,7 @@ static void refit_tree(struct refit *r, int32_t c)
     sort_rows(r, r->derivatives + c * n);
     for (int64_t leaf = 0; leaf < r->model->n_values; leaf++) {
         if (r->starts[leaf + 1] == r->starts[leaf]) continue;
-        const double fresh = fresh_value(r, leaf, c) * r->params->grow.learning_rate;
+        const double fresh = fresh_value(r, leaf) * r->params->grow.learning_rate;
         r->values[leaf] = r->decay * r->model->values[leaf] + (1 - r->decay) * fresh;
     }
     for (int64_t row = 0; row < n; row++) {

@@ -335,8 +335,6 @@ enum { BLOCK_ROWS = 1024 };
 struct use {
     const qn_tree_model *model;
     const qn_matrix *view;
-    bool raw;
-    double *out;
     int32_t *leaves;
     const int64_t *first_leaves; /* per tree */
 };
@@ -348,24 +346,6 @@ static qn_matrix block_of(const qn_matrix *view, int64_t block)
     part.dense += begin;
     part.n_rows = left < BLOCK_ROWS ? left : BLOCK_ROWS;
     return part;
-}
-
-static void predict_block(void *context, int64_t block)
-{
-    const struct use *use = context;
-    const qn_matrix part = block_of(use->view, block);
-    const int32_t k = use->model->head.n_outputs;
-    double *out = use->out + block * BLOCK_ROWS * k;
-    for (int64_t row = 0; row < part.n_rows; row++) {
-        for (int32_t c = 0; c < k; c++) {
-            out[row * k + c] = use->model->init[c];
-        }
-        for (int32_t t = 0; t < use->model->n_trees; t++) {
-            const int64_t leaf = qn_tree_model_leaf(use->model, t, &part, row);
-            out[row * k + t % k] += use->model->values[leaf];
-        }
-    }
-    if (!use->raw) qn_link_apply(use->model->link, part.n_rows, k, out);
 }
 
 qn_status qn_trees_predict(const qn_trees *trees, const qn_trees_rows *rows, int64_t n_rounds,
@@ -383,10 +363,12 @@ qn_status qn_trees_predict(const qn_trees *trees, const qn_trees_rows *rows, int
     if (status == QN_OK && !raw && n_rounds == 0) {
         status = qn_estimator_predict(trees->estimator, &view, pool, out, err);
     } else if (status == QN_OK) {
-        qn_tree_model model = *trees->model;
-        if (n_rounds > 0) model.n_trees = (int32_t)n_rounds * model.head.n_outputs;
-        struct use use = {.model = &model, .view = &view, .raw = raw, .out = out};
-        qn_pool_run(pool, (view.n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS, predict_block, &use);
+        const qn_tree_model *model = trees->model;
+        status = qn_tree_model_scores(model, (int32_t)n_rounds * model->head.n_outputs, &view, pool,
+                                      out, err);
+        if (status == QN_OK && !raw) {
+            qn_link_apply(model->link, view.n_rows, model->head.n_outputs, out);
+        }
     }
     qn_pool_free(pool);
     qn_free(owned);

@@ -115,30 +115,6 @@ static void the_seed_changes_the_random_part_alone(void **state)
 }
 
 /* A parameter's value as a number, whatever its type. */
-static double value_of(const qn_param *param, const void *params)
-{
-    const char *at = (const char *)params + param->offset;
-    double number = 0;
-    int64_t whole = 0;
-    bool flag = false;
-    int32_t choice = 0;
-    switch (param->type) {
-    case QN_PARAM_FLOAT:
-        memcpy(&number, at, sizeof number);
-        return number;
-    case QN_PARAM_INT:
-        memcpy(&whole, at, sizeof whole);
-        return (double)whole;
-    case QN_PARAM_BOOL:
-        memcpy(&flag, at, sizeof flag);
-        return flag;
-    case QN_PARAM_CHOICE:
-        memcpy(&choice, at, sizeof choice);
-        break;
-    }
-    return choice;
-}
-
 static void drawn_values_spread_over_their_search_ranges(void **state)
 {
     (void)state;
@@ -151,7 +127,7 @@ static void drawn_values_spread_over_their_search_ranges(void **state)
             int64_t n = 0;
             for (int64_t c = 100; c < list.n; c++) { /* the portfolio may go beyond the ranges */
                 if (list.items[c].learner != qn_learners[i]) continue;
-                const double value = value_of(p, list.items[c].params);
+                const double value = qn_param_value(p, list.items[c].params);
                 CHECK(value >= p->low && value <= p->high);
                 if (p->search_low < p->search_high) {
                     CHECK(value >= p->search_low * (1 - 1e-12));
