@@ -105,8 +105,8 @@ bool qn_tree_model_goes_left(const qn_tree_model *model, const qn_tree_node *nod
 void qn_tree_model_sums(const qn_tree_model *model, const qn_matrix *features, double *out,
                         void *scratch);
 
-/* Scores, before the link, of all rows, by blocks and in parallel: n_rows × n_outputs. n_trees: only
- * of the first so many, whole rounds of outputs; 0: all. Fails for want of memory alone. */
+/* Scores, before the link, of all rows, by blocks and in parallel: n_rows × n_outputs. n_trees:
+ * only of the first so many, whole rounds of outputs; 0: all. Fails for want of memory alone. */
 QN_MUST_CHECK
 qn_status qn_tree_model_scores(const qn_tree_model *model, int32_t n_trees,
                                const qn_matrix *features, qn_pool *pool, double *out,
