@@ -8,7 +8,7 @@ import sys
 
 LAYERS = ["base", "linalg", "database", "frame", "source", "stats", "validate", "metric", "recipe", "model",
           "explain", "bundle", "store", "report", "monitor", "serve", "learn", "evaluate", "search",
-          "automl", "pipeline", "cli"]
+          "analysis", "automl", "pipeline", "cli"]
 OWNERS = {"jansson.h": "base", "xxhash.h": "base", "yaml.h": "base", "cblas.h": "linalg", "lapacke.h": "linalg",
           "zlib.h": "source", "zstd.h": "source", "sqlite3.h": "database", "llhttp.h": "serve"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)

@@ -111,6 +111,23 @@ QN_API QN_MUST_CHECK qn_status qn_study_enqueue(qn_study *study, const char *jso
 QN_API QN_MUST_CHECK qn_status qn_study_best(qn_study *study, char **json, qn_error *err);
 QN_API void qn_tune_free(char *text);
 
+/* How much each parameter accounts for, from the most important; together 1, or all 0 when the
+ * complete trials say nothing (fewer than two, or all the same). */
+typedef struct qn_parameter_importance {
+    const char *name; /* lives as long as the study */
+    double importance;
+} qn_parameter_importance;
+/* `method`: "fanova" (default), how much of the variance over the whole space is due to a parameter
+ * alone (Hutter et al. 2014); "ped_anova", how far the best tenth of the trials have other values
+ * of it than all have (Watanabe et al. 2023). `objective`: its name; NULL: the first. The study is
+ * locked meanwhile: about a second for 10,000 trials of 10 parameters. Free *out with
+ * qn_importances_free(). Fails with QN_ERR_ARG (no such method or objective) or QN_ERR_NOMEM. */
+QN_API QN_MUST_CHECK qn_status qn_study_importances(qn_study *study, const char *method,
+                                                    const char *objective,
+                                                    qn_parameter_importance **out, int64_t *n,
+                                                    qn_error *err);
+QN_API void qn_importances_free(qn_parameter_importance *importances); /* accepts NULL */
+
 #ifdef __cplusplus
 }
 #endif

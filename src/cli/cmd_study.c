@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/study_analysis.h"
 #include "search/study.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@ struct study_request {
     qn_study_request study;
     const char *violation;
     bool fail;
+    cli_importance_request importance;
 };
 
 #define AT(member) offsetof(struct study_request, member)
@@ -25,7 +27,14 @@ struct study_request {
             false                                                                             \
     }
 
-static const cli_option study_options[] = {STORE_OPTIONS, {0}};
+static const cli_option study_options[] = {
+    STORE_OPTIONS,
+    {"method", CLI_TEXT, AT(importance.method), "NAME",
+     "importance: fanova (default) or ped_anova, see 'quern tune --methods'", NULL, false},
+    {"objective", CLI_TEXT, AT(importance.objective), "NAME",
+     "importance: for which objective (default: the first)", NULL, false},
+    {"json", CLI_FLAG, AT(importance.json), NULL, "importance: print one JSON object", NULL, false},
+    {0}};
 
 static const cli_option ask_options[] = {
     STORE_OPTIONS,
@@ -72,8 +81,9 @@ static int print_text(const cli_command *command, qn_str *text)
     return failed ? cli_fail(command, &(qn_error){QN_ERR_NOMEM, "no memory to print it"}) : CLI_OK;
 }
 
-static int export_trials(const qn_study *study)
+static int export_trials(const struct study_request *request, qn_study *study)
 {
+    (void)request;
     const qn_history *history = qn_study_history(study);
     int code = CLI_OK;
     for (int64_t i = 0; code == CLI_OK && i < history->n_trials; i++) {
@@ -84,8 +94,9 @@ static int export_trials(const qn_study *study)
     return code;
 }
 
-static int show_study(const qn_study *study)
+static int show_study(const struct study_request *request, qn_study *study)
 {
+    (void)request;
     const qn_history *history = qn_study_history(study);
     const char *reason;
     int64_t counts[QN_TRIAL_FAILED + 1] = {0};
@@ -106,8 +117,9 @@ static int show_study(const qn_study *study)
     return print_text(&cmd_study, &text);
 }
 
-static int show_best(qn_study *study)
+static int show_best(const struct study_request *request, qn_study *study)
 {
+    (void)request;
     qn_error err = {0};
     char *best;
     if (qn_study_best(study, &best, &err) != QN_OK) return cli_fail(&cmd_study, &err);
@@ -118,6 +130,20 @@ static int show_best(qn_study *study)
     return code;
 }
 
+static int show_importance(const struct study_request *request, qn_study *study)
+{
+    return cli_study_importance(study, &request->importance);
+}
+
+static const struct study_action {
+    const char *name;
+    int (*run)(const struct study_request *request, qn_study *study);
+} study_actions[] = {{"show", show_study},
+                     {"best", show_best},
+                     {"export", export_trials},
+                     {"importance", show_importance},
+                     {NULL, NULL}};
+
 static int study_run(int argc, char **argv)
 {
     struct study_request request;
@@ -125,24 +151,24 @@ static int study_run(int argc, char **argv)
     qn_study *study;
     int code = begin(&cmd_study, argc, argv, &request);
     if (code != CLI_OK) return end(code);
-    const char *action = request.arguments[0];
-    if (strcmp(action, "list") == 0) {
+    const char *name = request.arguments[0];
+    if (strcmp(name, "list") == 0) {
         return qn_store_list(request.study.store, print_name, NULL, &err) == QN_OK
                    ? CLI_OK
                    : cli_fail(&cmd_study, &err);
     }
-    if (strcmp(action, "show") != 0 && strcmp(action, "best") != 0 &&
-        strcmp(action, "export") != 0) {
-        fprintf(stderr, "quern study: expected list, show, best or export, not '%s'\n", action);
+    const struct study_action *action = study_actions;
+    while (action->name && strcmp(action->name, name) != 0) {
+        action++;
+    }
+    if (!action->name) {
+        fprintf(stderr, "quern study: expected list, show, best, export or importance, not '%s'\n",
+                name);
         return CLI_USAGE;
     }
     request.study.read_only = true;
     if (qn_study_open(&request.study, &study, &err) != QN_OK) return cli_fail(&cmd_study, &err);
-    if (*action == 's') {
-        code = show_study(study);
-    } else {
-        code = *action == 'b' ? show_best(study) : export_trials(study);
-    }
+    code = action->run(&request, study);
     qn_study_close(study);
     return code;
 }
@@ -226,12 +252,14 @@ static int tell_run(int argc, char **argv)
 
 const cli_command cmd_study = {.name = "study",
                                .summary = "look at the studies in a store",
-                               .synopsis = "list|show|best|export --store URL [--study NAME]",
+                               .synopsis = "list|show|best|export|importance --store URL [options]",
                                .details =
                                    "list: names of the studies. show: what one is and how far. "
                                    "best: its best\ntrial, or those that none dominates. "
-                                   "export: every trial, a line of JSON each.",
-                               .examples = "    quern study best --store sqlite:s.db",
+                                   "export: every trial, a line of JSON each. "
+                                   "importance: how much\neach parameter accounts for.",
+                               .examples = "    quern study best --store sqlite:s.db\n"
+                                           "    quern study importance --store sqlite:s.db --json",
                                .options = study_options,
                                .n_arguments_min = 1,
                                .n_arguments_max = 1,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quern tune: find the best parameters of any program. */
+#include "analysis/parameter_importance.h"
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -34,8 +35,8 @@ static const cli_option options[] = {
      false},
     {"pruner", CLI_TEXT, AT(study.pruner), "NAME", "when to give a trial up, such as median", NULL,
      false},
-    {"methods", CLI_FLAG, AT(methods), NULL, "list samplers and pruners with their settings", NULL,
-     false},
+    {"methods", CLI_FLAG, AT(methods), NULL,
+     "list samplers and pruners with their settings, and measures of importance", NULL, false},
     {"seed", CLI_INT, AT(study.seed), "N", "seed of every random choice (default 1)", NULL, false},
     {"enqueue", CLI_LIST, AT(enqueue), "JSON", "try these parameters first (repeatable)", NULL,
      false},
@@ -86,6 +87,10 @@ static void print_methods(void)
     for (int i = 0; qn_pruners[i]; i++) {
         printf("  %-14s%s\n", qn_pruners[i]->name, qn_pruners[i]->help);
         print_settings(qn_pruners[i]->settings);
+    }
+    puts("\nimportances");
+    for (int i = 0; qn_importance_methods[i]; i++) {
+        printf("  %-14s%s\n", qn_importance_methods[i]->name, qn_importance_methods[i]->help);
     }
 }
 

@@ -31,6 +31,9 @@ try quern study list --store sqlite:s.db
 try quern study best --store sqlite:s.db
 try quern study export --store sqlite:s.db
 try quern study show --store sqlite:s.db
+try quern study importance --store sqlite:s.db --method ped_anova
+try quern study importance --store sqlite:s.db --objective value --json
+try quern study importance --store sqlite:s.db --method anova
 try quern study show --store sqlite:s.db --study other
 try quern study look --store sqlite:s.db
 try quern study show
