@@ -10,7 +10,7 @@
 
 #define SQRT_HALF 0.70710678118654752440
 #define LOG_SQRT_PI 0.57236494292470008707 /* with scale = 1 / (sigma √2) */
-#define SIGMA_SHARE 0.2
+#define SIGMA_SHARE 0.15
 
 enum { DRAWS_MAX = 64 };
 

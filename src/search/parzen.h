@@ -5,7 +5,7 @@
  *
  * A kernel is a product over the dimensions. Along a numeric parameter it is a normal on the
  * parameter's scale, cut at the ends of the range; kernels share Scott's bandwidth
- * 0.2 R n^(-1/(d+4)), or each reaches its farther neighbour. Where a parameter has few values the
+ * 0.15 R n^(-1/(d+4)), or each reaches its farther neighbour. Where a parameter has few values the
  * normal is summed over each value's cell, with Scott's bandwidth. Along a categorical parameter a
  * kernel puts 1 on its choice and prior/(n + 1) on all, normalised. The prior is a normal about the
  * middle with the range as deviation, and uniform over choices.

@@ -4,6 +4,12 @@
  * the trials, 25 at most, makes one density, the others a second one; of some draws from the first,
  * the one with the greatest ratio of the two is proposed.
  *
+ * Contrast. The density of the others is the less certain the more numeric parameters it spans: far
+ * from the kernels it says where nothing was tried, not where it is bad, and a full ratio rewards
+ * leaving for there. So it enters with an exponent, `contrast` where all parameters of a group are
+ * numeric, rising to 1 with the share of choices, whose masses are known well (bench/search has
+ * what that gains).
+ *
  * Groups. Parameters that have been active in exactly the same trials form a group, whose joint
  * density is estimated; groups are treated one after another. So conditional spaces of any form
  * need no description beyond what was observed, and each density has all trials that know of it.
@@ -20,10 +26,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { BELOW_MAX = 25, KERNELS_MAX = 512, KERNELS_MAX_ALONE = 256, NEWEST = 25 };
+enum { BELOW_MAX = 25, KERNELS_MAX = 160, NEWEST = 25 };
 
 struct tpe_settings {
-    double startup, candidates, multivariate, group, constant_liar, prior_weight, gamma;
+    double startup, candidates, multivariate, group, constant_liar, prior_weight, gamma, contrast;
 };
 
 /* The observations of a parameter, in the order they were told. */
@@ -243,8 +249,9 @@ static double age_weight(int64_t k, int64_t n)
 
 /* The observations of a class that know the group, thinned where they are too many: then each
  * stands for an equal share of the weight. */
-static void choose(const struct tpe_state *tpe, struct selection *s, bool below, int64_t n_max)
+static void choose(const struct tpe_state *tpe, struct selection *s, bool below)
 {
+    const int64_t n_max = KERNELS_MAX;
     const double *points = tpe->columns[s->params[0]].points;
     int64_t n = 0, seen = 0;
     for (int64_t i = 0; i < tpe->n; i++) {
@@ -328,12 +335,11 @@ static void gather(const struct tpe_state *tpe, struct selection *s, bool keep_m
 static qn_status fit(struct tpe_state *tpe, struct selection *s, bool below, qn_parzen *parzen,
                      qn_error *err)
 {
-    const bool alone = s->n_params == 1;
-    choose(tpe, s, below, alone ? KERNELS_MAX_ALONE : KERNELS_MAX);
+    choose(tpe, s, below);
     s->n_running = 0;
     if (!below && tpe->settings.constant_liar != 0) add_running(tpe, s);
     /* The few good ones draw together where they cluster; the many others are smoothed. */
-    const bool neighbours = below || (alone && tpe->settings.multivariate == 0);
+    const bool neighbours = below || tpe->settings.multivariate == 0;
     const bool keep_masses = !below && !neighbours;
     gather(tpe, s, keep_masses);
     const qn_parzen_request request = {
@@ -349,6 +355,16 @@ static qn_status fit(struct tpe_state *tpe, struct selection *s, bool below, qn_
     return qn_parzen_fit(parzen, &request, err);
 }
 
+/* The exponent of the density of the others. */
+static double contrast_of(const struct tpe_state *tpe, const struct selection *s)
+{
+    int64_t n_numeric = 0;
+    for (int64_t d = 0; d < s->n_params; d++) {
+        n_numeric += !qn_parameter_is_unordered(s->parameters[d]);
+    }
+    return 1 - (1 - tpe->settings.contrast) * (double)n_numeric / (double)s->n_params;
+}
+
 /* Proposes for one group: the candidate most likely to be good rather than bad. */
 static qn_status ask_group(struct tpe_state *tpe, struct selection *s, qn_sampler_ask *ask,
                            qn_error *err)
@@ -358,11 +374,12 @@ static qn_status ask_group(struct tpe_state *tpe, struct selection *s, qn_sample
     double *points = values + s->n_params;
     QN_TRY(fit(tpe, s, true, &tpe->below, err));
     QN_TRY(fit(tpe, s, false, &tpe->above, err));
+    const double contrast = contrast_of(tpe, s);
     double best = -QN_INF;
     for (int64_t c = 0; c < (int64_t)tpe->settings.candidates; c++) {
         qn_parzen_draw(&tpe->below, ask->rng, values, points);
-        const double gain =
-            qn_parzen_log_density(&tpe->below, points) - qn_parzen_log_density(&tpe->above, points);
+        const double gain = qn_parzen_log_density(&tpe->below, points) -
+                            contrast * qn_parzen_log_density(&tpe->above, points);
         if (!(gain > best)) continue;
         best = gain;
         for (int64_t d = 0; d < s->n_params; d++) {
@@ -447,7 +464,7 @@ static qn_status ask(void *state, qn_sampler_ask *ask, qn_error *err)
 
 static const qn_setting settings[] = {
     {"startup", QN_SETTING_WHOLE, AT(startup), 1, 1e6, 10, "random trials before the first model"},
-    {"candidates", QN_SETTING_WHOLE, AT(candidates), 1, 1e5, 24, "draws to choose among"},
+    {"candidates", QN_SETTING_WHOLE, AT(candidates), 1, 1e5, 40, "draws to choose among"},
     {"multivariate", QN_SETTING_FLAG, AT(multivariate), 0, 1, 1,
      "one joint density for parameters that go together"},
     {"group", QN_SETTING_FLAG, AT(group), 0, 1, 1,
@@ -456,6 +473,8 @@ static const qn_setting settings[] = {
      "running trials count as bad ones"},
     {"prior_weight", QN_SETTING_FLOAT, AT(prior_weight), 1e-3, 1e3, 1, "weight of the prior"},
     {"gamma", QN_SETTING_FLOAT, AT(gamma), 1e-3, 0.5, 0.1, "share of trials that count as good"},
+    {"contrast", QN_SETTING_FLOAT, AT(contrast), 0, 1, 0.4,
+     "weight of the worse trials' density among numeric parameters"},
     {0}};
 
 const qn_sampler qn_sampler_tpe = {

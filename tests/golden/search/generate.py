@@ -44,7 +44,7 @@ for n in (1, 3, 20):
     x, k, c = rng.uniform(0, 10, n), rng.integers(1, 6, n), rng.integers(0, 4, n)
     w = rng.uniform(0.2, 1, n)
     rounded = 1.05 ** np.floor(np.log(n) / np.log(1.05))
-    share = 0.2 * rounded ** (-1 / 7)
+    share = 0.15 * rounded ** (-1 / 7)
     narrowest = 1 / min(100, 2 + int(rounded))
     sx = 10 * min(max(share, narrowest), 1)
     sk = 5 * min(max(share, narrowest, 0.5 / 5), 1)
