@@ -123,3 +123,18 @@ qn_status qn_pareto_select(const qn_trial_record *const *trials, int64_t n, int6
     return complete ? QN_OK
                     : qn_fail(err, QN_ERR_NOMEM, "no memory to compare %" PRId64 " trials", n);
 }
+
+bool qn_pareto_insert(const qn_trial_record **front, int64_t *n, const qn_trial_record *trial,
+                      int64_t n_objectives)
+{
+    int64_t kept = 0;
+    for (int64_t i = 0; i < *n; i++) {
+        if (qn_trial_dominates(front[i], trial, n_objectives)) return false;
+    }
+    for (int64_t i = 0; i < *n; i++) {
+        if (!qn_trial_dominates(trial, front[i], n_objectives)) front[kept++] = front[i];
+    }
+    front[kept++] = trial;
+    *n = kept;
+    return true;
+}

@@ -76,18 +76,23 @@ void qn_trial_write(const qn_history *history, const qn_trial_record *trial, qn_
 }
 
 /* Those that no other dominates, in the order of their numbers. */
-static void write_front(const qn_history *history, qn_json_writer *json)
+static qn_status write_front(const qn_history *history, qn_json_writer *json, qn_error *err)
 {
-    qn_json_begin_array(json);
+    int64_t n = 0;
+    const qn_trial_record **front = qn_alloc_array(history->n_told, sizeof *front);
+    if (!front) return qn_fail(err, QN_ERR_NOMEM, "no memory for the best trials");
     for (int64_t number = 0; number < history->n_trials; number++) {
         const qn_trial_record *trial = history->trials[number];
-        bool kept = trial->state == QN_TRIAL_COMPLETE && trial->violation == 0;
-        for (int64_t i = 0; kept && i < history->n_told; i++) {
-            kept = !qn_trial_dominates(history->told[i], trial, history->objectives->n);
-        }
-        if (kept) qn_trial_write(history, trial, json);
+        if (trial->state != QN_TRIAL_COMPLETE || trial->violation > 0) continue;
+        qn_pareto_insert(front, &n, trial, history->objectives->n);
+    }
+    qn_json_begin_array(json);
+    for (int64_t i = 0; i < n; i++) {
+        qn_trial_write(history, front[i], json);
     }
     qn_json_end_array(json);
+    qn_free(front);
+    return QN_OK;
 }
 
 qn_status qn_study_best(qn_study *study, char **json, qn_error *err)
@@ -95,16 +100,17 @@ qn_status qn_study_best(qn_study *study, char **json, qn_error *err)
     const qn_history *history = qn_study_history(study);
     qn_str text = {0};
     qn_json_writer writer = {.out = &text};
+    qn_status status = QN_OK;
     *json = NULL;
     qn_study_lock(study);
     const qn_trial_record *best = qn_history_best(history);
     if (best && history->objectives->n > 1) {
-        write_front(history, &writer);
+        status = write_front(history, &writer, err);
     } else if (best) {
         qn_trial_write(history, best, &writer);
     }
     qn_study_unlock(study);
-    if (!text.text && !text.failed) return QN_OK;
+    if (status != QN_OK || (!text.text && !text.failed)) return status;
     *json = qn_str_take_text(&text);
     return *json ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory for the best trial");
 }
