@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/number.h"
 
-#include <stdio.h>
+#include "base/powers_of_ten.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,46 +10,161 @@ enum { EXACT_POWER_MAX = 22, DIGITS_MAX = 19, STRTOD_DIGITS_MAX = 768 };
 
 size_t qn_format_int64(int64_t value, char *text)
 {
-    char digits[QN_INT64_TEXT_BYTES];
-    size_t n = 0, at = 0;
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233"
+        "34353637383940414243444546474849505152535455565758596061626364656667"
+        "6869707172737475767778798081828384858687888990919293949596979899";
+    char digits[QN_INT64_TEXT_BYTES], *at = digits + sizeof digits;
     uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
-    do {
-        digits[n++] = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest > 0);
-    if (value < 0) text[at++] = '-';
-    while (n > 0) {
-        text[at++] = digits[--n];
+    for (; rest >= 100; rest /= 100) {
+        at -= 2;
+        memcpy(at, pairs + rest % 100 * 2, 2);
     }
+    if (rest >= 10) {
+        at -= 2;
+        memcpy(at, pairs + rest * 2, 2);
+    } else {
+        *--at = (char)('0' + rest);
+    }
+    if (value < 0) *--at = '-';
+    const size_t n = (size_t)(digits + sizeof digits - at);
+    memcpy(text, at, n);
+    text[n] = '\0';
+    return n;
+}
+
+/* Doubles as text. */
+
+__extension__ typedef unsigned __int128 u128;
+
+/* Floors of logarithms of powers, exact for every exponent of a double. */
+static int floor_log10_of_2_power(int q)
+{
+    return (int)((int64_t)q * 1262611 >> 22);
+}
+
+static int floor_log10_of_3_quarters_of_2_power(int q)
+{
+    return (int)(((int64_t)q * 1262611 - 524031) >> 22);
+}
+
+static int floor_log2_of_10_power(int k)
+{
+    return (int)((int64_t)k * 1741647 >> 19);
+}
+
+/* floor(g × factor / 2^128), the last bit being set when anything was cut off; g is a little above
+ * the power of ten. */
+static uint64_t round_to_odd(const qn_power_of_ten *power, uint64_t factor)
+{
+    const u128 g = ((u128)power->high << 64 | power->low) + 1;
+    const uint64_t carry = (uint64_t)((u128)(uint64_t)g * factor >> 64);
+    const u128 product = (u128)(uint64_t)(g >> 64) * factor + carry;
+    return (uint64_t)(product >> 64) | ((uint64_t)product > 1);
+}
+
+/* The shortest decimal within the rounding interval of the finite, positive `value`:
+ * result × 10^*exponent. Names are the paper's: vb is four times the value, vbl and vbr are the
+ * interval's ends, all in units of 10^k; s, t the neighbours in those units. */
+static uint64_t shortest_decimal(double value, int *exponent)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    const int biased = (int)(bits >> 52);
+    const uint64_t c = biased == 0 ? fraction : fraction | UINT64_C(1) << 52;
+    const int q = (biased == 0 ? 1 : biased) - 1075;
+    const bool closer_below = fraction == 0 && biased > 1;
+    const int k =
+        closer_below ? floor_log10_of_3_quarters_of_2_power(q) : floor_log10_of_2_power(q);
+    const int h = q + floor_log2_of_10_power(-k) + 1;
+    const qn_power_of_ten *g = &qn_powers_of_ten[-k - QN_POWER_MIN];
+    const uint64_t open = c & 1; /* odd: the ends of the interval round to neighbours */
+    const uint64_t vb = round_to_odd(g, (4 * c) << h);
+    const uint64_t lower = round_to_odd(g, (4 * c - (closer_below ? 1 : 2)) << h) + open;
+    const uint64_t upper = round_to_odd(g, (4 * c + 2) << h) - open;
+    *exponent = k;
+    const uint64_t s = vb / 4;
+    if (s >= 10) {
+        const uint64_t tens = s / 10 * 10;
+        const bool below = lower <= 4 * tens, above = 4 * (tens + 10) <= upper;
+        if (below != above) return below ? tens : tens + 10;
+    }
+    const bool below = lower <= 4 * s, above = 4 * (s + 1) <= upper;
+    if (below != above) return below ? s : s + 1;
+    const uint64_t middle = 4 * s + 2;
+    return vb < middle || (vb == middle && s % 2 == 0) ? s : s + 1;
+}
+
+/* Digits with the point after the first and an exponent of at least two digits. */
+static size_t put_scientific(const char *digits, size_t n, int exponent, char *text)
+{
+    size_t at = 0;
+    text[at++] = digits[0];
+    if (n > 1) {
+        text[at++] = '.';
+        memcpy(text + at, digits + 1, n - 1);
+        at += n - 1;
+    }
+    text[at++] = 'e';
+    text[at++] = exponent < 0 ? '-' : '+';
+    const int size = abs(exponent);
+    if (size < 10) text[at++] = '0';
+    return at + qn_format_int64(size, text + at);
+}
+
+/* Digits with the point where it belongs. */
+static size_t put_fixed(const char *digits, size_t n, int exponent, char *text)
+{
+    size_t at = 0;
+    const size_t n_before = exponent < 0 ? 0 : (size_t)exponent + 1;
+    if (n_before >= n) {
+        memcpy(text, digits, n);
+        memset(text + n, '0', n_before - n);
+        text[n_before] = '\0';
+        return n_before;
+    }
+    if (n_before == 0) text[at++] = '0';
+    memcpy(text + at, digits, n_before);
+    at += n_before;
+    text[at++] = '.';
+    for (int zeros = exponent + 1; zeros < 0; zeros++) {
+        text[at++] = '0';
+    }
+    memcpy(text + at, digits + n_before, n - n_before);
+    at += n - n_before;
     text[at] = '\0';
     return at;
 }
 
-/* printf obeys the host program's locale; the only thing it changes here is the point. */
-static size_t print_digits(double value, int digits, char *text)
-{
-    const int bytes = snprintf(text, QN_DOUBLE_TEXT_BYTES, "%.*g", digits, value);
-    for (char *c = text; *c; c++) {
-        if (*c == ',') *c = '.';
-    }
-    return (size_t)bytes;
-}
-
 size_t qn_format_double(double value, char *text)
 {
-    if (isnan(value)) return (size_t)snprintf(text, QN_DOUBLE_TEXT_BYTES, "nan");
-    if (isinf(value)) {
-        return (size_t)snprintf(text, QN_DOUBLE_TEXT_BYTES, value < 0 ? "-inf" : "inf");
+    enum { FIXED_DIGITS = 15 }; /* before the point, at least */
+    if (!isfinite(value)) {
+        const char *name = isnan(value) ? "nan" : value < 0 ? "-inf" : "inf";
+        memcpy(text, name, strlen(name) + 1);
+        return strlen(name);
     }
-    if (value == floor(value) && fabs(value) < 1e15 && !(value == 0 && signbit(value))) {
+    const size_t sign = signbit(value) != 0;
+    if (value == floor(value) && fabs(value) < 1e15 && (value != 0 || !sign)) {
         return qn_format_int64((int64_t)value, text);
     }
-    for (int digits = 15; digits < 17; digits++) {
-        const size_t bytes = print_digits(value, digits, text);
-        double back;
-        if (qn_parse_double(text, bytes, &back) && back == value) return bytes;
+    if (sign) *text = '-';
+    if (value == 0) {
+        memcpy(text + sign, "0", 2);
+        return sign + 1;
     }
-    return print_digits(value, 17, text);
+    int exponent;
+    uint64_t decimal = shortest_decimal(fabs(value), &exponent);
+    while (decimal % 10 == 0) {
+        decimal /= 10;
+        exponent++;
+    }
+    char digits[QN_INT64_TEXT_BYTES];
+    const size_t n = qn_format_int64((int64_t)decimal, digits);
+    exponent += (int)n - 1;
+    const bool fixed = exponent >= -4 && exponent < (n > FIXED_DIGITS ? (int)n : FIXED_DIGITS);
+    return sign + (fixed ? put_fixed : put_scientific)(digits, n, exponent, text + sign);
 }
 
 bool qn_parse_int64(const char *text, size_t bytes, int64_t *value)
@@ -99,13 +215,56 @@ static double scale_with_strtod(bool negative, const char *text, const char *end
     return strtod(whole, NULL);
 }
 
-/* Clinger's fast path: up to 19 digits whose value fits 53 bits, scaled by an exact power of ten,
- * is one correctly rounded operation. Everything else goes to strtod. */
-bool qn_parse_double(const char *text, size_t bytes, double *value)
+/* The exact product of the digits with 128 bits of the power of ten; the true product is larger by
+ * less than one part in 2^127. Unless that can move it over a point where rounding changes, the
+ * upper bits decide. False: they do not, or the double is not a normal number. */
+static bool round_product(uint64_t digits, int64_t power, double *value)
+{
+    if (power < QN_POWER_MIN || power > QN_POWER_MAX) return false;
+    const qn_power_of_ten *ten = &qn_powers_of_ten[power - QN_POWER_MIN];
+    const int shift = __builtin_clzll(digits);
+    const uint64_t w = digits << shift;
+    const u128 upper = (u128)w * ten->high + (uint64_t)((u128)w * ten->low >> 64);
+    const uint64_t high = (uint64_t)(upper >> 64), rest = (uint64_t)upper;
+    const int top = (int)(high >> 63), cut = top + 9; /* 54 bits are left: one to round by */
+    const uint64_t mask = (UINT64_C(1) << cut) - 1;
+    if (((high & mask) == 0 && rest == 0) || ((high & mask) == mask && rest == UINT64_MAX)) {
+        return false;
+    }
+    uint64_t mantissa = high >> cut;
+    mantissa = (mantissa >> 1) + (mantissa & 1);
+    int exponent = 63 + top - shift + floor_log2_of_10_power((int)power);
+    if (mantissa >> 53) {
+        mantissa >>= 1;
+        exponent++;
+    }
+    if (exponent < -1022 || exponent > 1023) return false;
+    const uint64_t bits =
+        (uint64_t)(exponent + 1023) << 52 | (mantissa & ((UINT64_C(1) << 52) - 1));
+    memcpy(value, &bits, sizeof bits);
+    return true;
+}
+
+/* digits × 10^power as the closest double; `more`: digits were cut off behind the last one. False:
+ * not decided here. Clinger's fast path first: exact factors make one correctly rounded operation.
+ */
+static bool scale_exactly(uint64_t digits, bool more, int64_t power, double *value)
 {
     static const double powers[EXACT_POWER_MAX + 1] = {
         1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    const bool exact = !more && digits <= UINT64_C(1) << 53;
+    if (exact && power >= -EXACT_POWER_MAX && power <= EXACT_POWER_MAX) {
+        *value = power < 0 ? (double)digits / powers[-power] : (double)digits * powers[power];
+        return true;
+    }
+    double above;
+    if (digits == 0 || !round_product(digits, power, value)) return false;
+    return !more || (round_product(digits + 1, power, &above) && above == *value);
+}
+
+bool qn_parse_double(const char *text, size_t bytes, double *value)
+{
     size_t at = 0;
     bool negative = false;
     if (bytes > 0 && (text[0] == '-' || text[0] == '+')) {
@@ -142,14 +301,13 @@ bool qn_parse_double(const char *text, size_t bytes, double *value)
         }
         exponent += minus ? -power : power;
     }
-    if (n_significant > DIGITS_MAX || mantissa > (UINT64_C(1) << 53) ||
-        exponent < -EXACT_POWER_MAX || exponent > EXACT_POWER_MAX) {
+    const int64_t n_cut = n_significant > DIGITS_MAX ? n_significant - DIGITS_MAX : 0;
+    double magnitude;
+    if (scale_exactly(mantissa, n_cut > 0, exponent + n_cut, &magnitude)) {
+        *value = negative ? -magnitude : magnitude;
+    } else {
         const size_t sign = *text == '-' || *text == '+';
         *value = scale_with_strtod(negative, text + sign, text + bytes, exponent);
-        return true;
     }
-    const double magnitude =
-        exponent < 0 ? (double)mantissa / powers[-exponent] : (double)mantissa * powers[exponent];
-    *value = negative ? -magnitude : magnitude;
     return true;
 }

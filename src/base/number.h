@@ -16,14 +16,16 @@
 
 enum { QN_DOUBLE_TEXT_BYTES = 32, QN_INT64_TEXT_BYTES = 24 };
 
-/* Writes the shortest decimal (of 15, 16 or 17 digits) that reads back as the same double, with
- * '.' as decimal point; integers below 1e15 without exponent or point; "nan", "inf", "-inf".
- * Terminates `text` (QN_DOUBLE_TEXT_BYTES) and returns its length. */
+/* Writes the shortest decimal that reads back as the same double, of several the closest, as "%g"
+ * would lay it out, with '.' as decimal point; integers below 1e15 without exponent or point;
+ * "nan", "inf", "-inf". Terminates `text` (QN_DOUBLE_TEXT_BYTES) and returns its length. Source:
+ * Giulietti, "The Schubfach way to render doubles" (2020). */
 size_t qn_format_double(double value, char *text);
 size_t qn_format_int64(int64_t value, char *text);
 
-/* Reads all of `text`: optional sign, digits, point, exponent. Correctly rounded. False when the
- * text is anything else, empty included; "nan" and "inf" are not numbers here. Out-of-range
+/* Reads all of `text`: optional sign, digits, point, exponent. Correctly rounded (Lemire, "Number
+ * parsing at a gigabyte per second", 2021; where its bits do not decide, by strtod()). False when
+ * the text is anything else, empty included; "nan" and "inf" are not numbers here. Out-of-range
  * exponents give +-inf or 0, as strtod does. */
 bool qn_parse_double(const char *text, size_t bytes, double *value);
 /* As above for integers; false when it does not fit. */

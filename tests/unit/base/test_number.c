@@ -4,6 +4,7 @@
 #include "check.h"
 
 #include <locale.h>
+#include <stdlib.h>
 
 static void doubles_read_back_exactly(void **state)
 {
@@ -14,6 +15,62 @@ static void doubles_read_back_exactly(void **state)
         double back = 0;
         CHECK(qn_parse_double(text, qn_format_double(values[i], text), &back));
         CHECK(back == values[i]);
+    }
+}
+
+/* Doubles of all sizes; every eighth a power of two, where the interval is not symmetric. */
+static double any_double(uint64_t i)
+{
+    uint64_t bits = (i + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    bits ^= bits >> 29;
+    bits = bits * UINT64_C(0xbf58476d1ce4e5b9) & INT64_MAX;
+    if (i % 8 == 0) bits &= UINT64_C(0x7ff) << 52;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return isfinite(value) ? value : 1.5;
+}
+
+/* The C library as reference: fewer digits do not read back, and of as many none is closer. */
+static void no_shorter_and_no_closer_decimal_reads_back(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 20000; i++) {
+        const double value = any_double(i);
+        char text[QN_DOUBLE_TEXT_BYTES], other[64];
+        qn_format_double(value, text);
+        if (strtod(text, NULL) != value) fail_msg("%.17g was written as %s", value, text);
+        int n = 0;
+        for (const char *c = text; *c && *c != 'e'; c++) {
+            n += *c >= (n > 0 ? '0' : '1') && *c <= '9';
+        }
+        snprintf(other, sizeof other, "%.*e", n - 1, value);
+        const bool as_short = strtod(other, NULL) == value;
+        if (as_short && strtold(other, NULL) != strtold(text, NULL)) {
+            fail_msg("%s is closer than %s", other, text);
+        }
+        if (n > 1) {
+            snprintf(other, sizeof other, "%.*e", n - 2, value);
+            if (strtod(other, NULL) == value) fail_msg("%s is shorter than %s", other, text);
+        }
+    }
+}
+
+/* Digits of any number, at the points halfway between doubles too. */
+static void digits_are_read_as_strtod_reads_them(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 100000; i++) {
+        const double value = any_double(i);
+        double read;
+        char text[800];
+        snprintf(text, sizeof text, "%.*e", (int)(i % 24), value);
+        CHECK(qn_parse_double(text, strlen(text), &read));
+        if (read != strtod(text, NULL)) fail_msg("%s was read as %.17g", text, read);
+        if (i % 64 || !(value < 1e300) || !(value > 1e-5)) continue;
+        snprintf(text, sizeof text, "%.760Le",
+                 ((long double)value + (long double)nextafter(value, QN_INF)) / 2);
+        CHECK(qn_parse_double(text, strlen(text), &read));
+        if (read != strtod(text, NULL)) fail_msg("%s was read as %.17g", text, read);
     }
 }
 
@@ -127,9 +184,25 @@ static void numbers_are_written_in_their_shortest_usual_form(void **state)
     static const struct {
         double value;
         const char *text;
-    } cases[] = {{0, "0"},          {-0.0, "-0"},   {1e14, "100000000000000"},
-                 {1e15, "1e+15"},   {-2.5, "-2.5"}, {QN_INF, "inf"},
-                 {-QN_INF, "-inf"}, {0.1, "0.1"},   {1e300, "1e+300"}};
+    } cases[] = {{0, "0"},
+                 {-0.0, "-0"},
+                 {1e14, "100000000000000"},
+                 {1e15, "1e+15"},
+                 {-2.5, "-2.5"},
+                 {QN_INF, "inf"},
+                 {-QN_INF, "-inf"},
+                 {0.1, "0.1"},
+                 {1e300, "1e+300"},
+                 {-1234.5, "-1234.5"},
+                 {0.0001, "0.0001"},
+                 {0.00001, "1e-05"},
+                 {1.5e-7, "1.5e-07"},
+                 {123456789012345.6, "123456789012345.6"},
+                 {1234567890123456, "1234567890123456"},
+                 {5e-324, "5e-324"},
+                 {0x1.fffffffffffffp1023, "1.7976931348623157e+308"},
+                 {0x1p-1022, "2.2250738585072014e-308"},
+                 {1.0 / 3, "0.3333333333333333"}};
     char text[QN_DOUBLE_TEXT_BYTES];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK_INT(qn_format_double(cases[i].value, text), strlen(cases[i].text));
@@ -165,7 +238,8 @@ static void a_locale_with_a_decimal_comma_changes_nothing(void **state)
     CHECK(parsed && value == 1.25e-200);
 }
 
-RUN_TESTS(TEST(doubles_read_back_exactly), TEST(texts_that_are_not_numbers_are_refused),
+RUN_TESTS(TEST(doubles_read_back_exactly), TEST(no_shorter_and_no_closer_decimal_reads_back),
+          TEST(digits_are_read_as_strtod_reads_them), TEST(texts_that_are_not_numbers_are_refused),
           TEST(integers_beyond_64_bits_are_refused),
           TEST(doubles_of_every_form_are_rounded_correctly),
           TEST(no_digit_is_too_far_behind_to_count), TEST(numbers_are_read_without_allocating),
