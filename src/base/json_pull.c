@@ -161,43 +161,31 @@ bool qn_pull_text(qn_pull *pull, qn_span *out)
 
 /* Numbers and words. */
 
-static const char *digits(const char *at, const char *end)
+static bool is_digit(char c)
 {
-    while (at < end && *at >= '0' && *at <= '9') {
-        at++;
-    }
-    return at;
+    return c >= '0' && c <= '9';
 }
 
-/* The end of the number at `at` by the grammar of RFC 8259, section 6; NULL when it is none. */
-static const char *number_end(const char *at, const char *end)
+/* Whether a number is written as RFC 8259, section 6, asks for: digits before and behind the point,
+ * no '+', no zeros to begin with. */
+static bool is_json(const char *at, const char *end)
 {
-    if (at < end && *at == '-') at++;
-    const char *whole = at;
-    at = digits(at, end);
-    if (at == whole || (*whole == '0' && at - whole > 1)) return NULL;
-    if (at < end && *at == '.') {
-        const char *fraction = ++at;
-        at = digits(at, end);
-        if (at == fraction) return NULL;
+    at += *at == '-';
+    if (at == end || !is_digit(*at) || (*at == '0' && end - at > 1 && is_digit(at[1]))) {
+        return false;
     }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        at++;
-        if (at < end && (*at == '-' || *at == '+')) at++;
-        const char *exponent = at;
-        at = digits(at, end);
-        if (at == exponent) return NULL;
-    }
-    return at;
+    const char *point = memchr(at, '.', (size_t)(end - at));
+    return !point || (point + 1 < end && is_digit(point[1]));
 }
 
 bool qn_pull_number(qn_pull *pull, double *out, qn_span *token)
 {
-    const char *end = number_end(pull->at, pull->end);
-    if (!end || !qn_parse_double(pull->at, (size_t)(end - pull->at), out)) {
+    const size_t bytes = qn_scan_double(pull->at, (size_t)(pull->end - pull->at), out);
+    const char *end = pull->at + bytes;
+    if (bytes == 0 || !is_json(pull->at, end) || (end < pull->end && (*end | 0x20) == 'e')) {
         return qn_pull_refuse(pull, "a number is not written as JSON asks for");
     }
-    if (token) *token = (qn_span){pull->at, (size_t)(end - pull->at)};
+    if (token) *token = (qn_span){pull->at, bytes};
     pull->at = end;
     return true;
 }

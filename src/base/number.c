@@ -263,51 +263,104 @@ static bool scale_exactly(uint64_t digits, bool more, int64_t power, double *val
     return !more || (round_product(digits + 1, power, &above) && above == *value);
 }
 
-bool qn_parse_double(const char *text, size_t bytes, double *value)
+/* Eight bytes of values 0 to 9, the first digit in the lowest, as a number: pairs, fours, all. */
+static uint64_t join_digits(uint64_t eight)
 {
-    size_t at = 0;
-    bool negative = false;
-    if (bytes > 0 && (text[0] == '-' || text[0] == '+')) {
-        negative = text[0] == '-';
-        at = 1;
-    }
-    uint64_t mantissa = 0;
-    int64_t n_digits = 0, n_significant = 0, exponent = 0;
-    bool seen_point = false;
-    for (; at < bytes; at++) {
-        const unsigned digit = (unsigned)(text[at] - '0');
-        if (digit <= 9) {
-            n_digits++;
-            if (mantissa > 0 || digit > 0) n_significant++;
-            if (n_significant <= DIGITS_MAX) mantissa = mantissa * 10 + digit;
-            if (seen_point) exponent--;
-        } else if (text[at] == '.' && !seen_point) {
-            seen_point = true;
-        } else {
-            break;
+    eight = eight * (1 + (10 << 8)) >> 8;
+    eight = (eight & UINT64_C(0x00ff00ff00ff00ff)) * (1 + (100 << 16)) >> 16;
+    return (eight & UINT64_C(0x0000ffff0000ffff)) * (1 + (UINT64_C(10000) << 32)) >> 32;
+}
+
+/* Up to eight digits at a time; `*digits` wraps beyond 19 of them. */
+static const char *scan_digits(const char *at, const char *end, uint64_t *digits)
+{
+    static const uint64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+    uint64_t sum = *digits, eight;
+    for (; end - at >= 8; at += 8) {
+        memcpy(&eight, at, 8);
+        eight ^= UINT64_C(0x3030303030303030); /* digits are their values now */
+        const uint64_t others =
+            ((eight + UINT64_C(0x7676767676767676)) | eight) & UINT64_C(0x8080808080808080);
+        if (others) { /* exact up to the first byte that is no digit */
+            const int n = __builtin_ctzll(others) / 8;
+            if (n > 0)
+                *digits = sum * powers[n] + join_digits(eight << (64 - 8 * n));
+            else
+                *digits = sum;
+            return at + n;
         }
+        sum = sum * 100000000 + join_digits(eight);
     }
-    if (n_digits == 0) return false;
-    if (at < bytes) {
-        if (text[at] != 'e' && text[at] != 'E') return false;
-        const bool minus = at + 1 < bytes && text[at + 1] == '-';
-        at += (at + 1 < bytes && (text[at + 1] == '-' || text[at + 1] == '+')) ? 2 : 1;
-        if (at == bytes) return false;
-        int64_t power = 0;
-        for (; at < bytes; at++) {
-            const unsigned digit = (unsigned)(text[at] - '0');
-            if (digit > 9) return false;
-            if (power < INT64_C(1000000000000000)) power = power * 10 + digit;
-        }
-        exponent += minus ? -power : power;
+    for (unsigned digit; at < end && (digit = (unsigned)(*at - '0')) <= 9; at++) {
+        sum = sum * 10 + digit;
     }
-    const int64_t n_cut = n_significant > DIGITS_MAX ? n_significant - DIGITS_MAX : 0;
+    *digits = sum;
+    return at;
+}
+
+/* Behind the exponent at `at`; `at` itself when there is none. */
+static const char *scan_exponent(const char *at, const char *end, int64_t *exponent)
+{
+    const char *sign = at + 1;
+    if (at == end || (*at != 'e' && *at != 'E') || sign == end) return at;
+    const bool minus = *sign == '-';
+    const char *first = sign + (minus || *sign == '+'), *digit = first;
+    int64_t power = 0;
+    for (; digit < end && *digit >= '0' && *digit <= '9'; digit++) {
+        if (power < INT64_C(1000000000000000)) power = power * 10 + (*digit - '0');
+    }
+    if (digit == first) return at;
+    *exponent = minus ? -power : power;
+    return digit;
+}
+
+/* The first DIGITS_MAX digits that count, of digits with a point; returns how many follow them. */
+static int64_t first_digits(const char *at, const char *end, uint64_t *digits)
+{
+    int64_t n = 0;
+    *digits = 0;
+    for (; at < end; at++) {
+        if (*at == '.' || (*at == '0' && n == 0)) continue;
+        if (n < DIGITS_MAX) *digits = *digits * 10 + (unsigned)(*at - '0');
+        n++;
+    }
+    return n > DIGITS_MAX ? n - DIGITS_MAX : 0;
+}
+
+size_t qn_scan_double(const char *text, size_t bytes, double *value)
+{
+    const char *at = text, *const end = text + bytes;
+    const bool negative = bytes > 0 && *text == '-';
+    at += negative || (bytes > 0 && *text == '+');
+    const char *const start = at;
+    uint64_t digits = 0;
+    int64_t n_fraction = 0, power = 0;
+    at = scan_digits(at, end, &digits);
+    int64_t n_digits = at - start;
+    if (at < end && *at == '.') {
+        const char *const fraction = ++at;
+        at = scan_digits(at, end, &digits);
+        n_fraction = at - fraction;
+        n_digits += n_fraction;
+    }
+    if (n_digits == 0) return 0;
+    const char *const digits_end = at;
+    at = scan_exponent(at, end, &power);
+    power -= n_fraction;
+    const int64_t n_cut = n_digits > DIGITS_MAX ? first_digits(start, digits_end, &digits) : 0;
     double magnitude;
-    if (scale_exactly(mantissa, n_cut > 0, exponent + n_cut, &magnitude)) {
+    if (scale_exactly(digits, n_cut > 0, power + n_cut, &magnitude)) {
         *value = negative ? -magnitude : magnitude;
     } else {
-        const size_t sign = *text == '-' || *text == '+';
-        *value = scale_with_strtod(negative, text + sign, text + bytes, exponent);
+        *value = scale_with_strtod(negative, start, digits_end, power);
     }
+    return (size_t)(at - text);
+}
+
+bool qn_parse_double(const char *text, size_t bytes, double *value)
+{
+    double number;
+    if (bytes == 0 || qn_scan_double(text, bytes, &number) != bytes) return false;
+    *value = number;
     return true;
 }

@@ -23,12 +23,14 @@ enum { QN_DOUBLE_TEXT_BYTES = 32, QN_INT64_TEXT_BYTES = 24 };
 size_t qn_format_double(double value, char *text);
 size_t qn_format_int64(int64_t value, char *text);
 
-/* Reads all of `text`: optional sign, digits, point, exponent. Correctly rounded (Lemire, "Number
- * parsing at a gigabyte per second", 2021; where its bits do not decide, by strtod()). False when
- * the text is anything else, empty included; "nan" and "inf" are not numbers here. Out-of-range
- * exponents give +-inf or 0, as strtod does. */
+/* Reads the number `text` begins with, as far as it goes: optional sign, digits, point, exponent.
+ * Returns its length, 0 when there is none; "nan" and "inf" are not numbers here. Correctly rounded
+ * (Lemire, "Number parsing at a gigabyte per second", 2021; where its bits do not decide, by
+ * strtod()). Out-of-range exponents give +-inf or 0, as strtod does. */
+size_t qn_scan_double(const char *text, size_t bytes, double *value);
+/* As above, false unless the number is all of `text`. */
 bool qn_parse_double(const char *text, size_t bytes, double *value);
-/* As above for integers; false when it does not fit. */
+/* All of `text` as an integer: optional sign, digits; false when it does not fit. */
 bool qn_parse_int64(const char *text, size_t bytes, int64_t *value);
 
 #endif
