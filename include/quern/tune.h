@@ -15,6 +15,11 @@
  * The space is given beforehand (YAML or JSON, docs/tune.md), or appears as trials ask for its
  * parameters (define-by-run). The same seed and the same order of calls give the same proposals.
  *
+ * Any number of processes may work on a study in a store. The store hands out the numbers of
+ * trials; what one process tells, the others know when they next ask. Trials that ran in a process
+ * that died are given to the next that asks, under their number and with a note; one that has
+ * outlived twenty of its workers fails.
+ *
  * Threads: a study and its trials are locked inside; any number of threads may ask and tell. */
 #ifndef QUERN_TUNE_H
 #define QUERN_TUNE_H
@@ -45,9 +50,9 @@ typedef struct qn_study_request {
     const char *store;   /* "sqlite:FILE": keeps the study there, or takes it up again with what was
                             given then wherever nothing is given now; NULL: memory */
     const char *name;    /* of the study in the store; default "study" */
-    bool keep_running;   /* trials that were running stay so, to be told by number; otherwise their
-                            process died, and they are the next to be asked for */
-    bool read_only;      /* looks only, also while another process is at work on the study */
+    bool keep_running;   /* trials begun here outlive this process, to be told by number from
+                            another one; otherwise they are asked for again when it dies */
+    bool read_only;      /* looks only */
     bool must_exist;     /* does not make a study that the store does not have */
 } qn_study_request;
 
@@ -101,6 +106,9 @@ QN_API QN_MUST_CHECK qn_status qn_trial_tell(qn_trial *trial, const double *valu
 QN_API QN_MUST_CHECK qn_status qn_trial_prune(qn_trial *trial, qn_error *err);
 /* Ends a trial that came to nothing. */
 QN_API QN_MUST_CHECK qn_status qn_trial_fail(qn_trial *trial, qn_error *err);
+
+/* Gives a running trial back: it waits to be asked for again, under its number and with a note. */
+QN_API QN_MUST_CHECK qn_status qn_trial_retry(qn_trial *trial, qn_error *err);
 
 /* Puts a configuration, {"name": value, …}, before what the sampler would propose; parameters left
  * out are drawn at random. Fails with QN_ERR_DATA. */

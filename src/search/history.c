@@ -80,6 +80,29 @@ static void remove_running(qn_history *history, const qn_trial_record *trial)
             (size_t)(history->n_running - at) * sizeof *history->running);
 }
 
+void qn_history_give_back(qn_history *history, qn_trial_record *trial)
+{
+    assert(trial->state == QN_TRIAL_RUNNING);
+    remove_running(history, trial);
+    trial->state = QN_TRIAL_WAITING;
+    trial->n_reports = 0;
+    trial->violation = 0;
+}
+
+qn_status qn_history_set_values(qn_history *history, qn_trial_record *trial, const double *values,
+                                int64_t n, qn_error *err)
+{
+    const size_t bytes = (size_t)n * sizeof *values;
+    if (n > trial->n_values) {
+        double *more = qn_arena_array(&history->arena, n, sizeof *more);
+        if (!more) return no_memory(err);
+        trial->values = more;
+    }
+    if (n > 0) memcpy(trial->values, values, bytes);
+    trial->n_values = n;
+    return QN_OK;
+}
+
 qn_status qn_history_finish(qn_history *history, qn_trial_record *trial, qn_trial_state state,
                             const double *losses, qn_error *err)
 {
@@ -194,8 +217,18 @@ const qn_trial_record *qn_history_best(const qn_history *history)
     return best;
 }
 
+static const char *const state_names[] = {"waiting", "running", "complete", "pruned", "failed"};
+
 const char *qn_trial_state_name(qn_trial_state state)
 {
-    static const char *const names[] = {"waiting", "running", "complete", "pruned", "failed"};
-    return names[state];
+    return state_names[state];
+}
+
+bool qn_trial_state_find(const char *name, qn_trial_state *out)
+{
+    for (int state = QN_TRIAL_WAITING; state <= QN_TRIAL_FAILED; state++) {
+        *out = (qn_trial_state)state;
+        if (strcmp(state_names[state], name) == 0) return true;
+    }
+    return false;
 }

@@ -42,6 +42,8 @@ typedef struct qn_trial_record {
     double begun_s, ended_s; /* seconds since 1970; 0: not yet */
     int64_t n_retries;       /* how often it was begun before, by processes that died */
     int64_t told;            /* its place in the order of telling; -1: not told */
+    int64_t revision;        /* its last one in the store, see store.h; 0: none */
+    int64_t owner;           /* the worker at whom it runs; 0: it belongs to nobody */
 } qn_trial_record;
 
 typedef struct qn_history {
@@ -65,6 +67,12 @@ qn_status qn_history_add(qn_history *history, const double *values, qn_trial_sta
 /* WAITING → RUNNING. */
 QN_MUST_CHECK
 qn_status qn_history_start(qn_history *history, qn_trial_record *trial, qn_error *err);
+/* RUNNING → WAITING, without what was reported. */
+void qn_history_give_back(qn_history *history, qn_trial_record *trial);
+/* Replaces the values of a trial that has not ended, by n that may be any number up to space->n. */
+QN_MUST_CHECK
+qn_status qn_history_set_values(qn_history *history, qn_trial_record *trial, const double *values,
+                                int64_t n, qn_error *err);
 /* RUNNING → a finished state. `losses`: one per objective for COMPLETE, NULL otherwise; a pruned
  * trial takes its last report, and fails when it has none. */
 QN_MUST_CHECK
@@ -98,5 +106,7 @@ bool qn_trial_dominates(const qn_trial_record *a, const qn_trial_record *b, int6
 const qn_trial_record *qn_history_best(const qn_history *history);
 
 const char *qn_trial_state_name(qn_trial_state state);
+/* False when there is no state of that name. */
+bool qn_trial_state_find(const char *name, qn_trial_state *out);
 
 #endif

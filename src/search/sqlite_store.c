@@ -1,237 +1,339 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Studies in an SQLite file, in write-ahead mode: readers never wait, and what was committed
- * survives the death of the process at any moment. Owning a study is a lock on one byte, named by
- * the study, of a file beside the database; the system lets go of it when the process dies. */
+ * survives the death of the process at any moment; the end of a trial also a loss of power, unless
+ * the URL ends in "?sync=normal".
+ *
+ * A worker is alive as long as it holds the lock on the byte of its number in a file beside the
+ * database: the system lets go of it when the process dies, however it dies. Byte 0 is for making
+ * the tables. */
 #include "base/alloc.h"
-#include "base/hash.h"
 #include "base/str.h"
 #include "database/sqlite.h"
 #include "search/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { FORMAT_VERSION = 1 };
+enum { FORMAT_VERSION = 2 };
+
+#define SCHEME "sqlite:"
+#define SYNC_NORMAL "?sync=normal"
+
+enum statement { PUT_NEW, PUT, NEWS, ALL, CHANGES, N_STATEMENTS };
 
 struct sqlite_store {
     char *path, *name;
     int lock; /* descriptor of the lock file; -1: none */
     qn_sqlite *database;
-    qn_sqlite_statement *save;
-    int64_t study; /* its number; 0: not defined yet */
+    qn_sqlite_statement *statements[N_STATEMENTS]; /* prepared when first needed */
+    int64_t study, definition_revision;            /* 0: not defined yet */
+    int64_t worker;
+    int64_t seen, data_version; /* by changes(): the newest revision and SQLite's own */
+    bool has_read;
+    bool in_transaction, is_synced; /* the transaction is written through to the disk */
+    bool never_synced;
+    qn_str body;
 };
 
-/* Numbers are kept as little-endian doubles, as every machine that this runs on has them. */
 static const char schema[] =
     "PRAGMA journal_mode = WAL;"
-    "PRAGMA synchronous = NORMAL;"
     "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS study (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    " definition TEXT NOT NULL);"
+    " definition TEXT NOT NULL, revision INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS worker (id INTEGER PRIMARY KEY AUTOINCREMENT, pid INTEGER);"
     "CREATE TABLE IF NOT EXISTS trial (study INTEGER NOT NULL REFERENCES study (id),"
-    " number INTEGER NOT NULL, state TEXT NOT NULL, told INTEGER, begun REAL, ended REAL,"
-    " violation REAL NOT NULL, retries INTEGER NOT NULL, params BLOB NOT NULL, losses BLOB,"
-    " reports BLOB, attributes TEXT, PRIMARY KEY (study, number)) WITHOUT ROWID;"
-    "PRAGMA user_version = 1;"
+    " number INTEGER NOT NULL, revision INTEGER NOT NULL, state TEXT NOT NULL,"
+    " owner INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (study, number)) WITHOUT ROWID;"
+    "CREATE UNIQUE INDEX IF NOT EXISTS trial_revision ON trial (study, revision);"
+    "PRAGMA user_version = 2;"
     "COMMIT";
 
-static qn_status own(struct sqlite_store *store, const char *study, qn_error *err)
+#define NEXT_REVISION "(SELECT coalesce(max(revision), 0) + 1 FROM trial WHERE study = ?1)"
+#define TRIAL_COLUMNS "SELECT number, revision, state, owner, body FROM trial WHERE study = ?1"
+
+static const char *const statement_sql[N_STATEMENTS] = {
+    [PUT_NEW] = "INSERT INTO trial (study, number, revision, state, owner, body) VALUES (?1, ?2, "
+                "" NEXT_REVISION ", ?3, ?4, ?5) ON CONFLICT DO NOTHING RETURNING revision",
+    [PUT] = "UPDATE trial SET revision = " NEXT_REVISION ", state = ?3, owner = ?4, body = ?5"
+            " WHERE study = ?1 AND number = ?2 AND revision = ?6 RETURNING revision",
+    [NEWS] = "PRAGMA data_version",
+    [ALL] = TRIAL_COLUMNS,
+    [CHANGES] = TRIAL_COLUMNS " AND revision > ?2",
+};
+
+static qn_status no_memory(const char *url, qn_error *err)
+{
+    return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to open it", url);
+}
+
+static qn_status with_path(const struct sqlite_store *store, qn_status status, qn_error *err)
+{
+    return status == QN_OK ? QN_OK : qn_fail_context(err, status, "%s", store->path);
+}
+
+/* The first row of a query is in *row; the statement is the caller's to reset. */
+static qn_status get_statement(struct sqlite_store *store, enum statement which,
+                               qn_sqlite_statement **out, qn_error *err)
+{
+    *out = store->statements[which];
+    if (*out) return QN_OK;
+    QN_TRY(qn_sqlite_prepare(store->database, statement_sql[which], out, err));
+    store->statements[which] = *out;
+    return QN_OK;
+}
+
+/* Opening. */
+
+static qn_status open_lock_file(struct sqlite_store *store, qn_error *err)
 {
     qn_str name = {0};
     qn_str_addf(&name, "%s-lock", store->path);
-    if (name.failed) {
-        qn_str_release(&name);
-        return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to open it", store->path);
-    }
-    store->lock = open(name.text, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    qn_status status = QN_OK;
-    if (store->lock < 0) {
-        status = qn_fail(err, QN_ERR_IO, "%s: %s", name.text, strerror(errno));
-    } else {
-        struct flock byte = {.l_type = F_WRLCK,
-                             .l_whence = SEEK_SET,
-                             .l_start = (off_t)(qn_hash64(study, strlen(study)) >> 2),
-                             .l_len = 1};
-        if (fcntl(store->lock, F_OFD_SETLK, &byte) != 0) {
-            status = qn_fail(err, QN_ERR_IO,
-                             "%s: another process is at work on the study '%s'; wait for it, or "
-                             "give another name with --study",
-                             store->path, study);
+    qn_status status = name.failed ? no_memory(store->path, err) : QN_OK;
+    if (status == QN_OK) {
+        store->lock = open(name.text, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (store->lock < 0) {
+            status = qn_fail(err, QN_ERR_IO, "%s: %s", name.text, strerror(errno));
         }
     }
     qn_str_release(&name);
     return status;
 }
 
-static qn_status check_version(struct sqlite_store *store, qn_error *err)
+static qn_status set_lock(const struct sqlite_store *store, int64_t byte, short type, qn_error *err)
 {
-    qn_sqlite_statement *statement;
-    bool row;
-    QN_TRY(qn_sqlite_prepare(store->database, "PRAGMA user_version", &statement, err));
-    const qn_status status = qn_sqlite_step(statement, &row, err);
-    const int64_t version = status == QN_OK && row ? qn_sqlite_column_int(statement, 0) : 0;
-    qn_sqlite_finalize(statement);
-    if (status != QN_OK || version == FORMAT_VERSION) return status;
-    return qn_fail(err, QN_ERR_DATA, "no store of studies, or one of a newer version (%" PRId64 ")",
-                   version);
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
+    int failed;
+    do {
+        failed = fcntl(store->lock, F_OFD_SETLKW, &lock);
+    } while (failed && errno == EINTR);
+    return failed ? qn_fail(err, QN_ERR_IO, "%s-lock: %s", store->path, strerror(errno)) : QN_OK;
 }
 
-static qn_status find_study(struct sqlite_store *store, const char *study, char **definition,
-                            qn_error *err)
+/* The first column of the first row; `fallback` without a row. */
+static qn_status query_int(struct sqlite_store *store, const char *sql, int64_t fallback,
+                           int64_t *out, qn_error *err)
 {
     qn_sqlite_statement *statement;
     bool row;
-    size_t bytes;
-    *definition = NULL;
-    QN_TRY(qn_sqlite_prepare(store->database, "SELECT id, definition FROM study WHERE name = ?1",
-                             &statement, err));
-    qn_sqlite_bind_text(statement, 1, study);
-    qn_status status = qn_sqlite_step(statement, &row, err);
-    if (status == QN_OK && row) {
-        store->study = qn_sqlite_column_int(statement, 0);
-        const char *text = qn_sqlite_column_bytes(statement, 1, &bytes);
-        *definition = qn_strndup(text, bytes);
-        if (!*definition) status = qn_fail(err, QN_ERR_NOMEM, "no memory for the study");
-    }
+    QN_TRY(qn_sqlite_prepare(store->database, sql, &statement, err));
+    const qn_status status = qn_sqlite_step(statement, &row, err);
+    *out = status == QN_OK && row ? qn_sqlite_column_int(statement, 0) : fallback;
     qn_sqlite_finalize(statement);
     return status;
 }
 
-static const char save_sql[] =
-    "INSERT OR REPLACE INTO trial (study, number, state, told, begun, ended, violation, retries,"
-    " params, losses, reports, attributes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
-    " ?12)";
-
-static qn_status open_database(struct sqlite_store *store, const char *study, qn_store_mode mode,
-                               char **definition, qn_error *err)
+static qn_status check_version(struct sqlite_store *store, qn_error *err)
 {
-    const bool owns = mode == QN_STORE_OWN;
-    QN_TRY(qn_sqlite_open(store->path, owns ? QN_SQLITE_CREATE : QN_SQLITE_READ, &store->database,
-                          err));
-    qn_status status = owns ? qn_sqlite_run(store->database, schema, err) : QN_OK;
-    if (status == QN_OK) status = check_version(store, err);
-    if (status == QN_OK) status = find_study(store, study, definition, err);
-    if (status == QN_OK && !*definition && !owns) {
-        status = qn_fail(err, QN_ERR_ARG, "there is no study '%s'", study);
-    }
-    if (status == QN_OK && owns) {
-        status = qn_sqlite_prepare(store->database, save_sql, &store->save, err);
-    }
-    return status == QN_OK ? QN_OK : qn_fail_context(err, status, "%s", store->path);
+    int64_t version;
+    QN_TRY(query_int(store, "PRAGMA user_version", 0, &version, err));
+    if (version == FORMAT_VERSION) return QN_OK;
+    return qn_fail(err, QN_ERR_DATA,
+                   "no store of studies, or one of another version (%" PRId64
+                   " where %d is read); give another file",
+                   version, FORMAT_VERSION);
+}
+
+/* A file that holds something else is left as it is. */
+static qn_status make_tables(struct sqlite_store *store, qn_error *err)
+{
+    int64_t version, n_tables;
+    QN_TRY(query_int(store, "PRAGMA user_version", 0, &version, err));
+    QN_TRY(query_int(store, "SELECT count(*) FROM sqlite_schema", 0, &n_tables, err));
+    if (version == 0 && n_tables == 0) QN_TRY(qn_sqlite_run(store->database, schema, err));
+    return check_version(store, err);
+}
+
+static qn_status begin_work(struct sqlite_store *store, qn_error *err)
+{
+    QN_TRY(open_lock_file(store, err));
+    QN_TRY(set_lock(store, 0, F_WRLCK, err));
+    qn_status status = qn_sqlite_open(store->path, QN_SQLITE_CREATE, &store->database, err);
+    if (status == QN_OK) status = with_path(store, make_tables(store, err), err);
+    qn_status unlocked = set_lock(store, 0, F_UNLCK, NULL);
+    if (status == QN_OK) status = unlocked;
+    if (status != QN_OK) return status;
+    char sql[96];
+    snprintf(sql, sizeof sql, "INSERT INTO worker (pid) VALUES (%ld) RETURNING id", (long)getpid());
+    QN_TRY(
+        with_path(store, qn_sqlite_run(store->database, "PRAGMA synchronous = NORMAL", err), err));
+    QN_TRY(with_path(store, query_int(store, sql, 0, &store->worker, err), err));
+    return set_lock(store, store->worker, F_WRLCK, err);
+}
+
+static qn_status begin_reading(struct sqlite_store *store, qn_error *err)
+{
+    QN_TRY(qn_sqlite_open(store->path, QN_SQLITE_READ, &store->database, err));
+    return with_path(store, check_version(store, err), err);
 }
 
 static void close_store(void *state)
 {
     struct sqlite_store *store = state;
-    qn_sqlite_finalize(store->save);
+    for (int i = 0; i < N_STATEMENTS; i++) {
+        qn_sqlite_finalize(store->statements[i]);
+    }
     qn_sqlite_close(store->database);
     if (store->lock >= 0) close(store->lock);
+    qn_str_release(&store->body);
     qn_free(store->path);
     qn_free(store->name);
     qn_free(store);
 }
 
-static qn_status open_store(const char *place, const char *study, qn_store_mode mode, void **state,
-                            char **definition, qn_error *err)
+/* "sqlite:FILE" or "sqlite:FILE?sync=normal". */
+static bool take_url(struct sqlite_store *store, const char *url)
+{
+    const char *path = url + strlen(SCHEME);
+    const size_t bytes = strlen(path), ending = strlen(SYNC_NORMAL);
+    store->never_synced = bytes > ending && strcmp(path + bytes - ending, SYNC_NORMAL) == 0;
+    store->path = qn_strndup(path, bytes - (store->never_synced ? ending : 0));
+    return store->path != NULL;
+}
+
+static qn_status open_store(const char *url, const char *study, qn_store_mode mode, void **state,
+                            int64_t *worker, qn_error *err)
 {
     *state = NULL;
-    *definition = NULL;
+    *worker = 0;
     struct sqlite_store *store = qn_alloc_array(1, sizeof *store);
-    if (!store) return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to open it", place);
+    if (!store) return no_memory(url, err);
     store->lock = -1;
-    store->path = qn_strdup(place);
     store->name = qn_strdup(study);
-    qn_status status = store->path && store->name
-                           ? QN_OK
-                           : qn_fail(err, QN_ERR_NOMEM, "%s: no memory to open it", place);
-    if (status == QN_OK && mode == QN_STORE_OWN) status = own(store, study, err);
-    if (status == QN_OK) status = open_database(store, study, mode, definition, err);
+    qn_status status = take_url(store, url) && store->name ? QN_OK : no_memory(url, err);
+    if (status == QN_OK) {
+        status = mode == QN_STORE_WORK ? begin_work(store, err) : begin_reading(store, err);
+    }
     if (status == QN_OK) {
         *state = store;
+        *worker = store->worker;
     } else {
-        qn_free(*definition);
-        *definition = NULL;
         close_store(store);
     }
     return status;
 }
 
+/* The definition. */
+
+static qn_status read_row(struct sqlite_store *store, qn_sqlite_statement *statement,
+                          char **definition, qn_error *err)
+{
+    bool row;
+    size_t bytes;
+    qn_sqlite_bind_text(statement, 1, store->name);
+    QN_TRY(qn_sqlite_step(statement, &row, err));
+    if (!row) return QN_OK;
+    store->study = qn_sqlite_column_int(statement, 0);
+    store->definition_revision = qn_sqlite_column_int(statement, 1);
+    const char *text = qn_sqlite_column_bytes(statement, 2, &bytes);
+    *definition = qn_strndup(text, bytes);
+    return *definition ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory for the study");
+}
+
+static qn_status read_definition(void *state, char **definition, qn_error *err)
+{
+    struct sqlite_store *store = state;
+    qn_sqlite_statement *statement;
+    *definition = NULL;
+    qn_status status = qn_sqlite_prepare(
+        store->database, "SELECT id, revision, definition FROM study WHERE name = ?1", &statement,
+        err);
+    if (status == QN_OK) {
+        status = read_row(store, statement, definition, err);
+        qn_sqlite_finalize(statement);
+    }
+    return with_path(store, status, err);
+}
+
 /* A new study gets its row, and with it its number. */
-static qn_status upsert_definition(struct sqlite_store *store, const char *definition,
-                                   qn_error *err)
+static qn_status write_definition(struct sqlite_store *store, const char *definition, bool *done,
+                                  qn_error *err)
 {
     qn_sqlite_statement *statement;
-    bool row;
-    QN_TRY(qn_sqlite_prepare(store->database,
-                             "INSERT INTO study (name, definition) VALUES (?1, ?2) ON CONFLICT "
-                             "(name) DO UPDATE SET definition = ?2 RETURNING id",
-                             &statement, err));
+    const char *sql = store->definition_revision == 0
+                          ? "INSERT INTO study (name, definition, revision) VALUES (?1, ?2, ?3 + "
+                            "1) ON CONFLICT DO NOTHING RETURNING id, revision"
+                          : "UPDATE study SET definition = ?2, revision = ?3 + 1 WHERE name = ?1 "
+                            "AND revision = ?3 RETURNING id, revision";
+    QN_TRY(qn_sqlite_prepare(store->database, sql, &statement, err));
     qn_sqlite_bind_text(statement, 1, store->name);
     qn_sqlite_bind_text(statement, 2, definition);
-    qn_status status = qn_sqlite_step(statement, &row, err);
-    if (status == QN_OK && row) {
+    qn_sqlite_bind_int(statement, 3, store->definition_revision);
+    qn_status status = qn_sqlite_step(statement, done, err);
+    if (status == QN_OK && *done) {
+        bool more;
         store->study = qn_sqlite_column_int(statement, 0);
-        status = qn_sqlite_step(statement, &row, err);
+        store->definition_revision = qn_sqlite_column_int(statement, 1);
+        status = qn_sqlite_step(statement, &more, err);
     }
     qn_sqlite_finalize(statement);
     return status;
 }
 
-static qn_status define(void *state, const char *definition, qn_error *err)
+static qn_status commit(void *state, qn_error *err)
 {
     struct sqlite_store *store = state;
-    const qn_status status = upsert_definition(store, definition, err);
-    return status == QN_OK ? QN_OK : qn_fail_context(err, status, "%s", store->path);
+    if (!store->in_transaction) return QN_OK;
+    store->in_transaction = false;
+    return with_path(store, qn_sqlite_run(store->database, "COMMIT", err), err);
 }
 
-static void bind_doubles(qn_sqlite_statement *statement, int at, const double *values, int64_t n)
+static qn_status define(void *state, const char *definition, bool *done, qn_error *err)
 {
-    if (values) qn_sqlite_bind_blob(statement, at, values, (size_t)n * sizeof *values);
-}
-
-static qn_status save(void *state, const qn_stored_trial *trial, int64_t n_objectives,
-                      qn_error *err)
-{
-    static const double none;
     struct sqlite_store *store = state;
-    const qn_trial_record *record = &trial->record;
-    qn_sqlite_statement *statement = store->save;
+    *done = false;
+    QN_TRY(commit(store, err));
+    return with_path(store, write_definition(store, definition, done, err), err);
+}
+
+/* Trials. */
+
+/* SQLite takes another level of safety only between transactions. */
+static qn_status begin_transaction(struct sqlite_store *store, bool synced, qn_error *err)
+{
+    synced &= !store->never_synced;
+    if (store->in_transaction && synced && !store->is_synced) QN_TRY(commit(store, err));
+    if (store->in_transaction) return QN_OK;
+    if (synced != store->is_synced) {
+        const char *sql = synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
+        QN_TRY(qn_sqlite_run(store->database, sql, err));
+        store->is_synced = synced;
+    }
+    QN_TRY(qn_sqlite_run(store->database, "BEGIN IMMEDIATE", err));
+    store->in_transaction = true;
+    return QN_OK;
+}
+
+static qn_status write_trial(struct sqlite_store *store, const qn_trial_record *record,
+                             int64_t *revision, qn_error *err)
+{
+    qn_sqlite_statement *statement;
     bool row;
+    QN_TRY(get_statement(store, record->revision == 0 ? PUT_NEW : PUT, &statement, err));
     qn_sqlite_bind_int(statement, 1, store->study);
     qn_sqlite_bind_int(statement, 2, record->number);
     qn_sqlite_bind_text(statement, 3, qn_trial_state_name(record->state));
-    if (record->told >= 0) qn_sqlite_bind_int(statement, 4, record->told);
-    if (record->begun_s > 0) qn_sqlite_bind_double(statement, 5, record->begun_s);
-    if (record->ended_s > 0) qn_sqlite_bind_double(statement, 6, record->ended_s);
-    qn_sqlite_bind_double(statement, 7, record->violation);
-    qn_sqlite_bind_int(statement, 8, record->n_retries);
-    bind_doubles(statement, 9, record->n_values > 0 ? record->values : &none, record->n_values);
-    bind_doubles(statement, 10, record->losses, n_objectives);
-    if (record->n_reports > 0) {
-        qn_sqlite_bind_blob(statement, 11, record->reports,
-                            (size_t)record->n_reports * sizeof *record->reports);
-    }
-    if (trial->attributes) qn_sqlite_bind_text(statement, 12, trial->attributes);
-    const qn_status status = qn_sqlite_step(statement, &row, err);
-    return status == QN_OK ? QN_OK : qn_fail_context(err, status, "%s", store->path);
+    qn_sqlite_bind_int(statement, 4, record->owner);
+    qn_sqlite_bind_blob(statement, 5, store->body.text, store->body.bytes);
+    if (record->revision > 0) qn_sqlite_bind_int(statement, 6, record->revision);
+    QN_TRY(qn_sqlite_step(statement, &row, err));
+    *revision = row ? qn_sqlite_column_int(statement, 0) : 0;
+    return row ? qn_sqlite_step(statement, &row, err) : QN_OK;
 }
 
-/* A copy of a blob of items, aligned as they must be. */
-static qn_status take_items(const qn_sqlite_statement *statement, int column, size_t item_bytes,
-                            qn_arena *arena, void **items, int64_t *n, qn_error *err)
+static qn_status put(void *state, const qn_stored_trial *trial, int64_t n_objectives,
+                     int64_t *revision, qn_error *err)
 {
-    size_t bytes;
-    const char *data = qn_sqlite_column_bytes(statement, column, &bytes);
-    *items = NULL;
-    *n = (int64_t)(bytes / item_bytes);
-    if (bytes % item_bytes != 0) return qn_fail(err, QN_ERR_DATA, "a trial is damaged");
-    if (bytes == 0) return QN_OK;
-    *items = qn_arena_array(arena, *n, item_bytes);
-    if (!*items) return qn_fail(err, QN_ERR_NOMEM, "no memory for a trial");
-    memcpy(*items, data, bytes);
-    return QN_OK;
+    struct sqlite_store *store = state;
+    const bool ends = trial->record.state >= QN_TRIAL_COMPLETE;
+    *revision = 0;
+    qn_stored_trial_pack(trial, n_objectives, &store->body);
+    if (store->body.failed) return qn_fail(err, QN_ERR_NOMEM, "no memory for a trial");
+    qn_status status = begin_transaction(store, ends, err);
+    if (status == QN_OK) status = write_trial(store, &trial->record, revision, err);
+    return with_path(store, status, err);
 }
 
 static qn_status read_state(const qn_sqlite_statement *statement, int column, qn_trial_state *out,
@@ -239,92 +341,134 @@ static qn_status read_state(const qn_sqlite_statement *statement, int column, qn
 {
     size_t bytes;
     const char *name = qn_sqlite_column_bytes(statement, column, &bytes);
-    for (int state = QN_TRIAL_WAITING; state <= QN_TRIAL_FAILED; state++) {
-        *out = (qn_trial_state)state;
-        if (strcmp(qn_trial_state_name(*out), name) == 0) return QN_OK;
-    }
-    return qn_fail(err, QN_ERR_DATA, "a trial is in no state known here");
+    return qn_trial_state_find(name, out)
+               ? QN_OK
+               : qn_fail(err, QN_ERR_DATA, "a trial is in no state known here");
 }
 
-static qn_status read_trial(const qn_sqlite_statement *statement, qn_arena *arena,
-                            qn_stored_trial *trial, qn_error *err)
+static qn_status read_trial(struct sqlite_store *store, const qn_sqlite_statement *statement,
+                            qn_arena *arena, qn_stored_trial *trial, qn_error *err)
 {
     qn_trial_record *record = &trial->record;
-    void *items;
-    int64_t n;
     size_t bytes;
+    const char *body = qn_sqlite_column_bytes(statement, 4, &bytes);
+    QN_TRY(qn_stored_trial_unpack(body, bytes, arena, trial, err));
     record->number = qn_sqlite_column_int(statement, 0);
-    QN_TRY(read_state(statement, 1, &record->state, err));
-    const bool told = qn_sqlite_column_type(statement, 2) == QN_SQLITE_INT;
-    record->told = told ? qn_sqlite_column_int(statement, 2) : -1;
-    record->begun_s = qn_sqlite_column_double(statement, 3);
-    record->ended_s = qn_sqlite_column_double(statement, 4);
-    record->violation = qn_sqlite_column_double(statement, 5);
-    record->n_retries = qn_sqlite_column_int(statement, 6);
-    QN_TRY(take_items(statement, 7, sizeof(double), arena, &items, &record->n_values, err));
-    record->values = items;
-    QN_TRY(take_items(statement, 8, sizeof(double), arena, &items, &n, err));
-    record->losses = items;
-    QN_TRY(
-        take_items(statement, 9, sizeof *record->reports, arena, &items, &record->n_reports, err));
-    record->reports = items;
-    const char *attributes = qn_sqlite_column_bytes(statement, 10, &bytes);
-    trial->attributes = bytes > 0 ? attributes : NULL;
+    record->revision = record->told = qn_sqlite_column_int(statement, 1);
+    QN_TRY(read_state(statement, 2, &record->state, err));
+    record->owner = qn_sqlite_column_int(statement, 3);
+    if (record->revision > store->seen) store->seen = record->revision;
     return QN_OK;
 }
 
-static qn_status load(void *state, qn_store_visitor *visit, void *context, qn_error *err)
+static qn_status visit_trials(struct sqlite_store *store, qn_store_visitor *visit, void *context,
+                              qn_error *err)
 {
-    struct sqlite_store *store = state;
-    qn_sqlite_statement *statement = NULL;
+    qn_sqlite_statement *statement;
+    qn_arena arena = {0};
     bool row = true;
-    qn_status status = qn_sqlite_prepare(
-        store->database,
-        "SELECT number, state, told, begun, ended, violation, retries, params, losses, reports,"
-        " attributes FROM trial WHERE study = ?1 ORDER BY number",
-        &statement, err);
-    if (status == QN_OK) qn_sqlite_bind_int(statement, 1, store->study);
+    QN_TRY(get_statement(store, store->has_read ? CHANGES : ALL, &statement, err));
+    qn_sqlite_bind_int(statement, 1, store->study);
+    if (store->has_read) qn_sqlite_bind_int(statement, 2, store->seen);
+    qn_status status = QN_OK;
     while (status == QN_OK) {
-        qn_arena arena = {0};
         qn_stored_trial trial = {0};
         status = qn_sqlite_step(statement, &row, err);
         if (status != QN_OK || !row) break;
-        status = read_trial(statement, &arena, &trial, err);
+        qn_arena_reset(&arena);
+        status = read_trial(store, statement, &arena, &trial, err);
         if (status == QN_OK) status = visit(context, &trial, err);
-        qn_arena_release(&arena);
     }
-    qn_sqlite_finalize(statement);
-    return status == QN_OK ? QN_OK : qn_fail_context(err, status, "%s", store->path);
+    if (status != QN_OK) qn_sqlite_reset(statement);
+    qn_arena_release(&arena);
+    store->has_read |= status == QN_OK;
+    return status;
 }
 
-static qn_status list(const char *place, void (*visit)(void *context, const char *study),
-                      void *context, qn_error *err)
+/* SQLite counts the commits of other connections. */
+static qn_status look_for_news(struct sqlite_store *store, bool *news, qn_error *err)
 {
-    struct sqlite_store store = {.lock = -1};
-    qn_sqlite_statement *statement = NULL;
+    qn_sqlite_statement *statement;
+    bool row;
+    QN_TRY(get_statement(store, NEWS, &statement, err));
+    QN_TRY(qn_sqlite_step(statement, &row, err));
+    const int64_t version = row ? qn_sqlite_column_int(statement, 0) : 0;
+    *news = version != store->data_version || !store->has_read;
+    store->data_version = version;
+    qn_sqlite_reset(statement);
+    return QN_OK;
+}
+
+static qn_status changes(void *state, bool force, qn_store_visitor *visit, void *context,
+                         qn_error *err)
+{
+    struct sqlite_store *store = state;
+    bool news = false;
+    if (store->study == 0) return QN_OK; /* not defined yet */
+    qn_status status = look_for_news(store, &news, err);
+    if (status == QN_OK && (news || force)) status = visit_trials(store, visit, context, err);
+    return with_path(store, status, err);
+}
+
+static qn_status is_alive(void *state, int64_t worker, bool *alive, qn_error *err)
+{
+    const struct sqlite_store *store = state;
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)worker, .l_len = 1};
+    *alive = worker == store->worker;
+    if (*alive) return QN_OK;
+    if (fcntl(store->lock, F_OFD_GETLK, &lock) != 0) {
+        return qn_fail(err, QN_ERR_IO, "%s-lock: %s", store->path, strerror(errno));
+    }
+    *alive = lock.l_type != F_UNLCK;
+    return QN_OK;
+}
+
+static int descriptor(const void *state)
+{
+    (void)state;
+    return -1;
+}
+
+static qn_status visit_names(qn_sqlite *database, void (*visit)(void *context, const char *study),
+                             void *context, qn_error *err)
+{
+    qn_sqlite_statement *statement;
     bool row = true;
     size_t bytes;
-    QN_TRY(qn_sqlite_open(place, QN_SQLITE_READ, &store.database, err));
-    qn_status status = check_version(&store, err);
-    if (status == QN_OK) {
-        status = qn_sqlite_prepare(store.database, "SELECT name FROM study ORDER BY id", &statement,
-                                   err);
-    }
+    QN_TRY(qn_sqlite_prepare(database, "SELECT name FROM study ORDER BY id", &statement, err));
+    qn_status status = QN_OK;
     while (status == QN_OK) {
         status = qn_sqlite_step(statement, &row, err);
         if (status != QN_OK || !row) break;
         visit(context, qn_sqlite_column_bytes(statement, 0, &bytes));
     }
     qn_sqlite_finalize(statement);
-    qn_sqlite_close(store.database);
-    return status == QN_OK ? QN_OK : qn_fail_context(err, status, "%s", place);
+    return status;
 }
 
-const qn_store_backend qn_store_sqlite = {.scheme = "sqlite:",
-                                          .help = "an SQLite file",
+static qn_status list(const char *url, void (*visit)(void *context, const char *study),
+                      void *context, qn_error *err)
+{
+    void *state;
+    int64_t worker;
+    QN_TRY(open_store(url, "", QN_STORE_READ, &state, &worker, err));
+    struct sqlite_store *store = state;
+    const qn_status status =
+        with_path(store, visit_names(store->database, visit, context, err), err);
+    close_store(store);
+    return status;
+}
+
+const qn_store_backend qn_store_sqlite = {.scheme = SCHEME,
+                                          .form = "sqlite:FILE",
                                           .open = open_store,
                                           .close = close_store,
+                                          .read_definition = read_definition,
                                           .define = define,
-                                          .save = save,
-                                          .load = load,
+                                          .put = put,
+                                          .commit = commit,
+                                          .changes = changes,
+                                          .is_alive = is_alive,
+                                          .descriptor = descriptor,
                                           .list = list};

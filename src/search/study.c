@@ -69,35 +69,91 @@ static qn_trial *next_waiting(qn_study *study)
     return NULL;
 }
 
-static qn_status ask(qn_study *study, qn_trial **out, qn_error *err)
+static int64_t own_worker(const qn_study *study)
 {
-    qn_trial *waiting = next_waiting(study);
-    if (waiting) {
-        QN_TRY(qn_history_start(&study->history, waiting->record, err));
-        waiting->record->begun_s = now_s();
-        *out = waiting;
-        return qn_study_store_trial(waiting, err);
-    }
-    if (!qn_study_reserve_values(study)) return no_memory(err);
+    return study->keeps_running ? 0 : study->store.worker;
+}
+
+/* Begins a trial that waits; *out is NULL when another process was quicker. */
+static qn_status begin_waiting(qn_study *study, qn_trial *trial, qn_trial **out, qn_error *err)
+{
+    bool done;
+    qn_trial_record after = *trial->record;
+    after.state = QN_TRIAL_RUNNING;
+    after.begun_s = now_s();
+    after.owner = own_worker(study);
+    QN_TRY(qn_study_put(study, &after, &done, err));
+    if (!done) return QN_OK;
+    trial->record->begun_s = after.begun_s;
+    trial->record->owner = after.owner;
+    trial->record->revision = after.revision;
+    QN_TRY(qn_history_start(&study->history, trial->record, err));
+    *out = trial;
+    return QN_OK;
+}
+
+/* Writes what is in study->values as a new trial; *out is NULL when another process has taken the
+ * number. */
+static qn_status add_new(qn_study *study, qn_trial_state state, qn_trial **out, qn_error *err)
+{
+    bool done, runs = state == QN_TRIAL_RUNNING;
+    qn_trial_record record = {.number = study->history.n_trials,
+                              .state = state,
+                              .n_values = study->space.n,
+                              .values = study->values,
+                              .begun_s = runs ? now_s() : 0,
+                              .owner = runs ? own_worker(study) : 0};
+    QN_TRY(qn_study_put(study, &record, &done, err));
+    if (!done) return QN_OK;
+    QN_TRY(qn_study_add_trial(study, state, out, err));
+    (*out)->record->begun_s = record.begun_s;
+    (*out)->record->owner = record.owner;
+    (*out)->record->revision = record.revision;
+    return QN_OK;
+}
+
+static qn_status propose(qn_study *study, bool *exhausted, qn_error *err)
+{
     qn_rng rng;
+    if (!qn_study_reserve_values(study)) return no_memory(err);
     qn_rng_init(&rng, qn_seed_child((uint64_t)study->seed, QN_STREAM_ASK),
                 (uint64_t)study->history.n_trials);
     qn_sampler_ask request = {
         .number = study->history.n_trials, .rng = &rng, .values = study->values};
     QN_TRY(qn_sampling_ask(&study->sampling, &study->space, &request, err));
-    if (request.exhausted) return QN_OK;
-    QN_TRY(qn_study_add_trial(study, QN_TRIAL_RUNNING, out, err));
-    (*out)->record->begun_s = now_s();
-    return qn_study_store_trial(*out, err);
+    *exhausted = request.exhausted;
+    return QN_OK;
+}
+
+/* When the store refuses, another process has done something: see what, and try again. */
+static qn_status ask(qn_study *study, int64_t n_max, qn_trial **out, qn_error *err)
+{
+    bool exhausted = false;
+    for (bool again = false; !*out; again = true) {
+        QN_TRY(qn_study_sync(study, again, err));
+        qn_trial *waiting = next_waiting(study);
+        if (waiting && (n_max == 0 || qn_trial_number(waiting) < n_max)) {
+            QN_TRY(begin_waiting(study, waiting, out, err));
+            continue;
+        }
+        if (n_max > 0 && study->history.n_trials >= n_max) return QN_OK;
+        QN_TRY(propose(study, &exhausted, err));
+        if (exhausted) return QN_OK;
+        QN_TRY(add_new(study, QN_TRIAL_RUNNING, out, err));
+    }
+    return QN_OK;
+}
+
+qn_status qn_study_ask_below(qn_study *study, int64_t n_max, qn_trial **out, qn_error *err)
+{
+    *out = NULL;
+    qn_study_lock(study);
+    return qn_study_settle(study, ask(study, n_max, out, err), err);
 }
 
 qn_status qn_study_ask(qn_study *study, qn_trial **out, qn_error *err)
 {
-    *out = NULL;
-    qn_study_lock(study);
-    const qn_status status = ask(study, out, err);
-    qn_study_unlock(study);
-    return status;
+    return qn_study_ask_below(study, 0, out, err);
 }
 
 int64_t qn_trial_number(const qn_trial *trial)
@@ -105,206 +161,25 @@ int64_t qn_trial_number(const qn_trial *trial)
     return trial->record->number;
 }
 
-/* Values by name. */
-
-static qn_status grow_trial(qn_trial *trial, int64_t at, qn_error *err)
-{
-    qn_study *study = trial->study;
-    qn_trial_record *record = trial->record;
-    if (at >= trial->room) {
-        const int64_t room = 2 * at + 8;
-        double *values = qn_arena_array(&study->history.arena, room, sizeof *values);
-        bool *asked = qn_arena_array(&study->history.arena, room, sizeof *asked);
-        if (!values || !asked) return no_memory(err);
-        if (record->n_values > 0) {
-            memcpy(values, record->values, (size_t)record->n_values * sizeof *values);
-            memcpy(asked, trial->asked, (size_t)record->n_values * sizeof *asked);
-        }
-        record->values = values;
-        trial->asked = asked;
-        trial->room = room;
-    }
-    for (; record->n_values <= at; record->n_values++) {
-        record->values[record->n_values] = QN_NA;
-        trial->asked[record->n_values] = false;
-    }
-    return QN_OK;
-}
-
-/* A parameter that the sampler did not know of when the trial was asked for. */
-static qn_status draw_new(qn_trial *trial, int64_t at, qn_error *err)
-{
-    qn_rng rng;
-    if (at >= trial->record->n_values) QN_TRY(grow_trial(trial, at, err));
-    if (!isnan(trial->record->values[at])) return QN_OK;
-    const uint64_t seed = qn_seed_child((uint64_t)trial->study->seed, QN_STREAM_NEW_PARAMETER);
-    qn_rng_init(&rng, qn_seed_child(seed, (uint64_t)trial->record->number), (uint64_t)at);
-    trial->record->values[at] = qn_parameter_draw(&trial->study->space.parameters[at], &rng);
-    return QN_OK;
-}
-
-static bool same_choices(const qn_parameter *a, const qn_parameter *b)
-{
-    if (a->n_choices != b->n_choices) return false;
-    for (int32_t i = 0; i < a->n_choices; i++) {
-        if (strcmp(a->choices[i].text, b->choices[i].text) != 0) return false;
-    }
-    return true;
-}
-
-/* Refuses another range for a name than before, by making both anew and comparing. */
-static qn_status check_same(const qn_parameter *known, const qn_parameter *wanted, qn_error *err)
-{
-    qn_space probe;
-    QN_TRY(qn_space_init(&probe, err));
-    qn_status status = qn_space_add(&probe, wanted, err);
-    if (status == QN_OK) {
-        const qn_parameter *made = &probe.parameters[0];
-        const bool same = made->kind == known->kind && made->low == known->low &&
-                          made->high == known->high && made->step == known->step &&
-                          made->log == known->log && same_choices(made, known);
-        if (!same) {
-            status = qn_fail(err, QN_ERR_ARG,
-                             "parameter '%s': the study knows it with another range; a new range "
-                             "needs a new name",
-                             known->name);
-        }
-    }
-    qn_space_release(&probe);
-    return status;
-}
-
-/* Whether `wanted` repeats what is known literally, which needs no second look. */
-static bool is_literally(const qn_parameter *known, const qn_parameter *wanted)
-{
-    return known->kind == wanted->kind && known->low == wanted->low &&
-           known->high == wanted->high && known->log == wanted->log &&
-           (known->step == wanted->step || (wanted->step == 0 && known->step == 1)) &&
-           same_choices(known, wanted);
-}
-
-static qn_status define(qn_trial *trial, const qn_parameter *wanted, int64_t *at, qn_error *err)
-{
-    qn_study *study = trial->study;
-    if (trial->record->state != QN_TRIAL_RUNNING) {
-        return qn_fail(err, QN_ERR_ARG, "trial %" PRId64 " has ended", trial->record->number);
-    }
-    *at = qn_space_find(&study->space, wanted->name);
-    if (*at < 0) {
-        QN_TRY(qn_space_add(&study->space, wanted, err));
-        *at = study->space.n - 1;
-    } else if (!is_literally(&study->space.parameters[*at], wanted)) {
-        QN_TRY(check_same(&study->space.parameters[*at], wanted, err));
-    }
-    QN_TRY(draw_new(trial, *at, err));
-    trial->asked[*at] = true;
-    return QN_OK;
-}
-
-static qn_status look_up(const qn_trial *trial, const qn_parameter *wanted, int64_t *at,
-                         qn_error *err)
-{
-    const qn_space *space = &trial->study->space;
-    *at = qn_space_find(space, wanted->name);
-    if (*at < 0) {
-        return qn_fail(err, QN_ERR_ARG, "there is no parameter '%s' in the space", wanted->name);
-    }
-    const qn_parameter_kind kind = space->parameters[*at].kind;
-    const bool choices = kind == QN_PARAMETER_CATEGORICAL || kind == QN_PARAMETER_ORDINAL;
-    if (kind != wanted->kind && !(choices && wanted->kind == QN_PARAMETER_CATEGORICAL)) {
-        return qn_fail(err, QN_ERR_ARG, "parameter '%s' is of type %s, not %s", wanted->name,
-                       qn_parameter_kind_name(kind), qn_parameter_kind_name(wanted->kind));
-    }
-    if (isnan(qn_trial_value(trial->record, *at))) {
-        return qn_fail(err, QN_ERR_ARG,
-                       "parameter '%s' is inactive in trial %" PRId64
-                       ": its conditions do not hold",
-                       wanted->name, trial->record->number);
-    }
-    return QN_OK;
-}
-
-static qn_status get_value(qn_trial *trial, const qn_parameter *wanted, double *out, qn_error *err)
-{
-    int64_t at = -1;
-    qn_study_lock(trial->study);
-    const qn_status status = trial->study->defines_by_run ? define(trial, wanted, &at, err)
-                                                          : look_up(trial, wanted, &at, err);
-    if (status == QN_OK) *out = trial->record->values[at];
-    qn_study_unlock(trial->study);
-    return status;
-}
-
-static qn_parameter ranged(const char *name, qn_parameter_kind kind, const qn_range *range)
-{
-    qn_parameter parameter = {.name = name, .kind = kind, .low = QN_NA, .high = QN_NA};
-    if (range) {
-        parameter.low = range->low;
-        parameter.high = range->high;
-        parameter.step = range->step;
-        parameter.log = range->log;
-    }
-    return parameter;
-}
-
-qn_status qn_trial_float(qn_trial *trial, const char *name, const qn_range *range, double *out,
-                         qn_error *err)
-{
-    const qn_parameter parameter = ranged(name, QN_PARAMETER_FLOAT, range);
-    return get_value(trial, &parameter, out, err);
-}
-
-qn_status qn_trial_int(qn_trial *trial, const char *name, const qn_range *range, int64_t *out,
-                       qn_error *err)
-{
-    double value;
-    const qn_parameter parameter = ranged(name, QN_PARAMETER_INT, range);
-    QN_TRY(get_value(trial, &parameter, &value, err));
-    *out = (int64_t)value;
-    return QN_OK;
-}
-
-qn_status qn_trial_bool(qn_trial *trial, const char *name, bool *out, qn_error *err)
-{
-    double value;
-    const qn_parameter parameter = {.name = name, .kind = QN_PARAMETER_BOOL, .high = 1, .step = 1};
-    QN_TRY(get_value(trial, &parameter, &value, err));
-    *out = value != 0;
-    return QN_OK;
-}
-
-qn_status qn_trial_choice(qn_trial *trial, const char *name, const char *const *choices,
-                          int64_t *out, qn_error *err)
-{
-    double value;
-    int32_t n = 0;
-    while (choices && choices[n] && n < QN_CHOICES_MAX) {
-        n++;
-    }
-    qn_choice *copies = qn_alloc_array(n, sizeof *copies);
-    if (!copies) return no_memory(err);
-    for (int32_t i = 0; i < n; i++) {
-        copies[i] = (qn_choice){.text = choices[i], .number = QN_NA};
-    }
-    const qn_parameter parameter = {.name = name,
-                                    .kind = QN_PARAMETER_CATEGORICAL,
-                                    .high = n - 1,
-                                    .step = 1,
-                                    .n_choices = n,
-                                    .choices = copies};
-    const qn_status status = get_value(trial, &parameter, &value, err);
-    qn_free(copies);
-    if (status == QN_OK) *out = (int64_t)value;
-    return status;
-}
-
 /* Telling. */
+
+bool qn_trial_is_own(const qn_trial *trial)
+{
+    const qn_study *study = trial->study;
+    return trial->record->state == QN_TRIAL_RUNNING &&
+           (study->keeps_running || trial->record->owner == study->store.worker);
+}
 
 static qn_status check_running(const qn_trial *trial, qn_error *err)
 {
-    if (trial->record->state == QN_TRIAL_RUNNING) return QN_OK;
-    return qn_fail(err, QN_ERR_ARG, "trial %" PRId64 " is not running but %s",
-                   trial->record->number, qn_trial_state_name(trial->record->state));
+    const qn_trial_record *record = trial->record;
+    if (qn_trial_is_own(trial)) return QN_OK;
+    if (record->state == QN_TRIAL_RUNNING) {
+        return qn_fail(err, QN_ERR_ARG, "trial %" PRId64 " runs in another process",
+                       record->number);
+    }
+    return qn_fail(err, QN_ERR_ARG, "trial %" PRId64 " is not running but %s", record->number,
+                   qn_trial_state_name(record->state));
 }
 
 /* What define-by-run did not ask for took no part. */
@@ -327,13 +202,43 @@ qn_status qn_study_end_trial(qn_trial *trial, qn_trial_state state, const double
                                     : QN_OK;
 }
 
+qn_status qn_study_finish_trial(qn_trial *trial, qn_trial_state state, const double *losses,
+                                bool *done, qn_error *err)
+{
+    qn_trial_record after = *trial->record;
+    if (state == QN_TRIAL_PRUNED && after.n_reports == 0) state = QN_TRIAL_FAILED;
+    double last = state == QN_TRIAL_PRUNED ? after.reports[after.n_reports - 1].loss : 0;
+    double copies[QN_OBJECTIVES_MAX];
+    after.state = state;
+    after.ended_s = now_s();
+    after.losses = state == QN_TRIAL_PRUNED ? &last : NULL;
+    if (losses) {
+        memcpy(copies, losses, (size_t)trial->study->objectives.n * sizeof *copies);
+        after.losses = copies;
+    }
+    QN_TRY(qn_study_put(trial->study, &after, done, err));
+    if (!*done) return QN_OK;
+    trial->record->revision = after.revision;
+    return qn_study_end_trial(trial, state, losses, after.ended_s, err);
+}
+
+/* Says who has the trial when the store refused to write it. */
+static qn_status check_kept(qn_trial *trial, bool kept, qn_error *err)
+{
+    if (kept) return QN_OK;
+    QN_TRY(qn_study_sync(trial->study, true, err));
+    QN_TRY(check_running(trial, err));
+    return qn_fail(err, QN_ERR_IO, "trial %" PRId64 " cannot be written to the store",
+                   trial->record->number);
+}
+
 static qn_status finish(qn_trial *trial, qn_trial_state state, const double *losses, qn_error *err)
 {
+    bool done;
     QN_TRY(check_running(trial, err));
     settle_asked(trial);
-    QN_TRY(qn_study_end_trial(trial, state, losses, now_s(), err));
-    if (trial->study->defines_by_run) QN_TRY(qn_study_store_definition(trial->study, err));
-    return qn_study_store_trial(trial, err);
+    QN_TRY(qn_study_finish_trial(trial, state, losses, &done, err));
+    return check_kept(trial, done, err);
 }
 
 static qn_status tell(qn_trial *trial, const double *values, int64_t n, qn_error *err)
@@ -358,25 +263,29 @@ static qn_status tell(qn_trial *trial, const double *values, int64_t n, qn_error
 qn_status qn_trial_tell(qn_trial *trial, const double *values, int64_t n, qn_error *err)
 {
     qn_study_lock(trial->study);
-    const qn_status status = tell(trial, values, n, err);
-    qn_study_unlock(trial->study);
-    return status;
+    return qn_study_settle(trial->study, tell(trial, values, n, err), err);
 }
 
 qn_status qn_trial_prune(qn_trial *trial, qn_error *err)
 {
     qn_study_lock(trial->study);
-    const qn_status status = finish(trial, QN_TRIAL_PRUNED, NULL, err);
-    qn_study_unlock(trial->study);
-    return status;
+    return qn_study_settle(trial->study, finish(trial, QN_TRIAL_PRUNED, NULL, err), err);
 }
 
 qn_status qn_trial_fail(qn_trial *trial, qn_error *err)
 {
     qn_study_lock(trial->study);
-    const qn_status status = finish(trial, QN_TRIAL_FAILED, NULL, err);
-    qn_study_unlock(trial->study);
-    return status;
+    return qn_study_settle(trial->study, finish(trial, QN_TRIAL_FAILED, NULL, err), err);
+}
+
+/* Other processes see what was reported. */
+static qn_status store_report(qn_trial *trial, qn_error *err)
+{
+    bool done;
+    qn_trial_record after = *trial->record;
+    QN_TRY(qn_study_put(trial->study, &after, &done, err));
+    if (done) trial->record->revision = after.revision;
+    return check_kept(trial, done, err);
 }
 
 static qn_status report(qn_trial *trial, int64_t step, double value, bool *prune, qn_error *err)
@@ -394,6 +303,7 @@ static qn_status report(qn_trial *trial, int64_t step, double value, bool *prune
     }
     const double loss = study->objectives.items[0].maximise ? -value : value;
     QN_TRY(qn_history_report(&study->history, trial->record, step, loss, err));
+    if (pruner && study->store.state) QN_TRY(store_report(trial, err));
     if (prune) {
         *prune =
             pruner && pruner->should_stop(study->pruning.settings, &study->history, trial->record);
@@ -404,9 +314,7 @@ static qn_status report(qn_trial *trial, int64_t step, double value, bool *prune
 qn_status qn_trial_report(qn_trial *trial, int64_t step, double value, bool *prune, qn_error *err)
 {
     qn_study_lock(trial->study);
-    const qn_status status = report(trial, step, value, prune, err);
-    qn_study_unlock(trial->study);
-    return status;
+    return qn_study_settle(trial->study, report(trial, step, value, prune, err), err);
 }
 
 qn_status qn_trial_violate(qn_trial *trial, double violation, qn_error *err)
@@ -431,6 +339,20 @@ qn_status qn_trial_annotate(qn_trial *trial, const char *name, const char *json,
         qn_history_annotate(&trial->study->history, trial->record, name, json, err);
     qn_study_unlock(trial->study);
     return status;
+}
+
+static qn_status retry(qn_trial *trial, qn_error *err)
+{
+    bool done;
+    QN_TRY(check_running(trial, err));
+    QN_TRY(qn_study_give_back(trial, &done, err));
+    return check_kept(trial, done, err);
+}
+
+qn_status qn_trial_retry(qn_trial *trial, qn_error *err)
+{
+    qn_study_lock(trial->study);
+    return qn_study_settle(trial->study, retry(trial, err), err);
 }
 
 /* Enqueueing. */
@@ -458,7 +380,7 @@ static qn_status set_value(qn_study *study, const char *name, qn_json_value valu
 
 static qn_status enqueue(qn_study *study, qn_json_value object, qn_error *err)
 {
-    qn_trial *trial;
+    qn_trial *trial = NULL;
     qn_rng rng;
     if (!qn_json_is_object(object)) {
         return qn_fail(err, QN_ERR_DATA, "expected an object {\"parameter\": value, …}");
@@ -476,8 +398,11 @@ static qn_status enqueue(qn_study *study, qn_json_value object, qn_error *err)
     if (!qn_space_satisfies(&study->space, study->values)) {
         return qn_fail(err, QN_ERR_DATA, "the constraints forbid this configuration");
     }
-    QN_TRY(qn_study_add_trial(study, QN_TRIAL_WAITING, &trial, err));
-    return qn_study_store_trial(trial, err);
+    for (bool again = false; !trial; again = true) {
+        QN_TRY(qn_study_sync(study, again, err));
+        QN_TRY(add_new(study, QN_TRIAL_WAITING, &trial, err));
+    }
+    return QN_OK;
 }
 
 qn_status qn_study_enqueue(qn_study *study, const char *json, qn_error *err)
@@ -485,22 +410,34 @@ qn_status qn_study_enqueue(qn_study *study, const char *json, qn_error *err)
     qn_json *parsed;
     QN_TRY(qn_json_parse(json, strlen(json), "enqueue", &parsed, err));
     qn_study_lock(study);
-    const qn_status status = enqueue(study, qn_json_root(parsed), err);
-    qn_study_unlock(study);
+    const qn_status status = qn_study_settle(study, enqueue(study, qn_json_root(parsed), err), err);
     qn_json_free(parsed);
     return status;
 }
 
 /* Looking. */
 
-void qn_study_lock(qn_study *study)
+qn_status qn_study_refresh(qn_study *study, qn_error *err)
 {
-    pthread_mutex_lock(&study->lock);
+    qn_study_lock(study);
+    return qn_study_settle(study, qn_study_sync(study, false, err), err);
 }
 
-void qn_study_unlock(qn_study *study)
+int qn_study_descriptor(const qn_study *study)
 {
-    pthread_mutex_unlock(&study->lock);
+    return study->store.state ? study->store.backend->descriptor(study->store.state) : -1;
+}
+
+int64_t qn_study_n_elsewhere(qn_study *study)
+{
+    int64_t n = 0;
+    qn_study_lock(study);
+    for (int64_t i = 0; i < study->history.n_running; i++) {
+        const int64_t owner = study->history.running[i]->owner;
+        n += owner != 0 && owner != study->store.worker;
+    }
+    qn_study_unlock(study);
+    return n;
 }
 
 const qn_space *qn_study_space(const qn_study *study)

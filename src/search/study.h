@@ -17,6 +17,18 @@ const qn_history *qn_study_history(const qn_study *study);
 /* The sampler's name, and why it was chosen (NULL: it was asked for). */
 const char *qn_study_sampler(const qn_study *study, const char **reason);
 
+/* As qn_study_ask(), but begins no trial with a number of n_max or more (0: any): so several
+ * processes that want n_max trials get as many. */
+QN_MUST_CHECK
+qn_status qn_study_ask_below(qn_study *study, int64_t n_max, qn_trial **out, qn_error *err);
+/* Takes over what other processes have done, as asking does by itself. */
+QN_MUST_CHECK
+qn_status qn_study_refresh(qn_study *study, qn_error *err);
+/* Becomes readable when they have done something; -1: look from time to time. */
+int qn_study_descriptor(const qn_study *study);
+/* Trials running in other processes, as far as known. */
+int64_t qn_study_n_elsewhere(qn_study *study);
+
 /* Held by every call; for longer looks at what is returned here. */
 void qn_study_lock(qn_study *study);
 void qn_study_unlock(qn_study *study);
@@ -24,10 +36,12 @@ void qn_study_unlock(qn_study *study);
 /* The trial of that number; NULL if there is none. */
 qn_trial *qn_study_trial(qn_study *study, int64_t number);
 const qn_trial_record *qn_trial_get_record(const qn_trial *trial);
+/* Whether it runs and is this process's to end. */
+bool qn_trial_is_own(const qn_trial *trial);
 /* What the user sees of a loss. */
 double qn_objective_value(const qn_objective *objective, double loss);
 
-/* Takes over all trials of another study of the same space, or of a store, into one without any:
+/* Takes over all trials of another study of the same space, by number, into one without any:
  * the sampler then goes on as it would have. Trials that were running wait to be tried again, with
  * a note of it, unless the study keeps them running. */
 QN_MUST_CHECK

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the study share: study.c, study_open.c and study_store.c. */
+/* What the files of the study share: study.c, study_open.c, study_definition.c, study_store.c. */
 #ifndef QN_SEARCH_STUDY_INTERNAL_H
 #define QN_SEARCH_STUDY_INTERNAL_H
 
@@ -7,6 +7,7 @@
 #include "search/study.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct qn_trial {
     qn_study *study;
@@ -17,13 +18,18 @@ struct qn_trial {
 
 struct qn_study {
     pthread_mutex_t lock;
+    pthread_cond_t committed;
+    atomic_int n_waiting;       /* threads that want the lock */
+    int64_t n_put, n_committed; /* writes to the store so far */
+    qn_error failure;           /* of the store; status QN_OK: none */
+    double next_care_s;         /* on qn_clock_s(): when other workers are looked after */
     qn_space space;
     qn_objectives objectives;
     qn_history history;
     bool defines_by_run, keeps_running, is_read_only;
+    bool is_outrun; /* in opening it, by another process */
     int64_t seed;
     qn_store store;
-    int64_t n_stored; /* parameters in the stored definition, and one for itself */
     char *sampler_text, *pruner_text;
     qn_json *definition; /* as the store had it */
     qn_sampling sampling;
@@ -50,16 +56,37 @@ QN_MUST_CHECK
 qn_status qn_study_end_trial(qn_trial *trial, qn_trial_state state, const double *losses,
                              double ended_s, qn_error *err);
 
+/* Writes the end of a running trial and then ends it; *done is false, and the trial as it was, when
+ * it has been given to another. */
+QN_MUST_CHECK
+qn_status qn_study_finish_trial(qn_trial *trial, qn_trial_state state, const double *losses,
+                                bool *done, qn_error *err);
+/* Makes a running trial wait again, marked; *done as above. */
+QN_MUST_CHECK
+qn_status qn_study_give_back(qn_trial *trial, bool *done, qn_error *err);
+
 /* Opens the store, completes `request` with what it has of the study, and checks the rest. */
 QN_MUST_CHECK
 qn_status qn_study_open_store(qn_study *study, qn_study_request *request, qn_error *err);
-/* Writes the definition, when it is new or has grown. */
+/* Writes the definition where it differs; *done is false when another process has written one. */
 QN_MUST_CHECK
-qn_status qn_study_store_definition(qn_study *study, qn_error *err);
+qn_status qn_study_store_definition(qn_study *study, bool *done, qn_error *err);
+/* Takes parameters over that other processes have added. */
 QN_MUST_CHECK
-qn_status qn_study_load_trials(qn_study *study, qn_error *err);
-/* Writes a trial; nothing without a store. */
+qn_status qn_study_read_growth(qn_study *study, qn_error *err);
+/* Adds a parameter, here and in the store; it may be another process that has just done so. */
 QN_MUST_CHECK
-qn_status qn_study_store_trial(const qn_trial *trial, qn_error *err);
+qn_status qn_study_grow(qn_study *study, const qn_parameter *parameter, qn_error *err);
+
+/* Writes a trial, if the store has it as record->revision says, and renews that. Nothing without a
+ * store. Committed by the call that unlocks the study. */
+QN_MUST_CHECK
+qn_status qn_study_put(qn_study *study, qn_trial_record *record, bool *done, qn_error *err);
+/* Takes over what other processes have done; `force`: also without a sign of it. */
+QN_MUST_CHECK
+qn_status qn_study_sync(qn_study *study, bool force, qn_error *err);
+/* Unlocks the study when what was written is committed, and fails if that failed. */
+QN_MUST_CHECK
+qn_status qn_study_settle(qn_study *study, qn_status status, qn_error *err);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { OPENINGS_MAX = 10 };
+
 static qn_status no_memory(qn_error *err)
 {
     return qn_fail(err, QN_ERR_NOMEM, "no memory for the study");
@@ -92,6 +94,17 @@ static qn_status open_pruner(qn_study *study, const char *pruner, qn_error *err)
     return qn_pruning_init(&study->pruning, pruner, err);
 }
 
+/* Several processes may begin the same study at the same time: one of them defines it, and the
+ * others open it again. */
+static qn_status join(qn_study *study, qn_error *err)
+{
+    bool done;
+    QN_TRY(qn_study_store_definition(study, &done, err));
+    study->is_outrun = !done;
+    if (done) return qn_study_sync(study, true, err);
+    return qn_fail(err, QN_ERR_IO, "other processes keep changing the study; try again");
+}
+
 static qn_status open_study(qn_study *study, const qn_study_request *given, qn_error *err)
 {
     qn_study_request request = *given;
@@ -104,21 +117,35 @@ static qn_status open_study(qn_study *study, const qn_study_request *given, qn_e
     QN_TRY(open_sampler(study, &request, err));
     QN_TRY(open_pruner(study, request.pruner, err));
     if (!given->store) return QN_OK;
-    QN_TRY(qn_study_load_trials(study, err));
-    return qn_study_store_definition(study, err);
+    return join(study, err);
 }
 
-qn_status qn_study_open(const qn_study_request *request, qn_study **out, qn_error *err)
+static qn_status try_to_open(const qn_study_request *request, qn_study **out, bool *outrun,
+                             qn_error *err)
 {
-    *out = NULL;
     qn_study *study = qn_alloc_array(1, sizeof *study);
     if (!study) return no_memory(err);
     pthread_mutex_init(&study->lock, NULL);
-    const qn_status status = open_study(study, request, err);
+    pthread_cond_init(&study->committed, NULL);
+    qn_study_lock(study);
+    const qn_status status = qn_study_settle(study, open_study(study, request, err), err);
+    *outrun = study->is_outrun;
     if (status == QN_OK) {
         *out = study;
     } else {
         qn_study_close(study);
+    }
+    return status;
+}
+
+qn_status qn_study_open(const qn_study_request *request, qn_study **out, qn_error *err)
+{
+    bool outrun = true;
+    qn_status status = QN_OK;
+    *out = NULL;
+    for (int i = 0; outrun && i < OPENINGS_MAX; i++) {
+        outrun = false;
+        status = try_to_open(request, out, &outrun, err);
     }
     return status;
 }
@@ -136,6 +163,7 @@ void qn_study_close(qn_study *study)
     qn_free(study->pruner_text);
     qn_free(study->trials);
     qn_free(study->values);
+    pthread_cond_destroy(&study->committed);
     pthread_mutex_destroy(&study->lock);
     qn_free(study);
 }

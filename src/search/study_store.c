@@ -1,144 +1,123 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A study and its store: the definition, trials written and read. */
+/* The trials of a study and its store: written, read, and kept in step with what other processes
+ * do to them. */
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "search/study_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { LOSSES_MAX = 20, GROUP_MAX = 64 };
+
+/* How often other workers are looked after. */
+#define CARE_S 0.2
 
 static qn_status no_memory(qn_error *err)
 {
     return qn_fail(err, QN_ERR_NOMEM, "no memory for the study");
 }
 
-static const char *name_of(const qn_study_request *request)
-{
-    return request->name ? request->name : "study";
-}
+/* Writing. */
 
-/* The space of a request, as it is stored. */
-static qn_status normal_form(const qn_study_request *request, qn_str *out, qn_error *err)
+static void write_attributes(const qn_trial_record *record, qn_str *out)
 {
-    qn_space space;
-    qn_objectives objectives = {0};
-    const char *name = request->space_name ? request->space_name : "space";
-    QN_TRY(qn_space_read(name, request->space, strlen(request->space), &space, &objectives, err));
-    qn_space_write(&space, NULL, &(qn_json_writer){.out = out});
-    qn_space_release(&space);
-    return out->failed ? no_memory(err) : QN_OK;
-}
-
-static qn_status check_space(const qn_study_request *request, const char *stored, qn_error *err)
-{
-    qn_str given = {0};
-    qn_status status = normal_form(request, &given, err);
-    if (status == QN_OK && strcmp(given.text, stored) != 0) {
-        status = qn_fail(err, QN_ERR_ARG,
-                         "%s: the study '%s' has another space; give the new one another name",
-                         request->store, name_of(request));
-    }
-    qn_str_release(&given);
-    return status;
-}
-
-/* What was not given is as it was. */
-static qn_status complete_request(qn_study *study, qn_study_request *request, qn_error *err)
-{
-    const qn_json_value root = qn_json_root(study->definition);
-    const char *space = qn_json_as_text(qn_json_get(root, "space"), NULL);
-    const char *objectives = qn_json_as_text(qn_json_get(root, "objectives"), NULL);
-    if (!space || !objectives) {
-        return qn_fail(err, QN_ERR_DATA, "%s: the definition of the study '%s' is damaged",
-                       request->store, name_of(request));
-    }
-    study->defines_by_run = qn_json_as_bool(qn_json_get(root, "by_run"), false);
-    if (request->space) QN_TRY(check_space(request, space, err));
-    request->space = *space ? space : NULL;
-    request->space_name = request->store;
-    request->objectives = objectives;
-    if (!request->sampler) {
-        request->sampler = qn_json_as_text(qn_json_get(root, "sampler"), NULL);
-    }
-    if (!request->pruner) request->pruner = qn_json_as_text(qn_json_get(root, "pruner"), NULL);
-    if (!request->seed) request->seed = qn_json_as_int(qn_json_get(root, "seed"), 1);
-    return QN_OK;
-}
-
-qn_status qn_study_open_store(qn_study *study, qn_study_request *request, qn_error *err)
-{
-    const qn_store_mode mode = request->read_only ? QN_STORE_READ : QN_STORE_OWN;
-    QN_TRY(qn_store_open(request->store, name_of(request), mode, &study->store, err));
-    const char *text = study->store.definition;
-    if (!text && request->must_exist) {
-        return qn_fail(err, QN_ERR_ARG, "%s: there is no study '%s'", request->store,
-                       name_of(request));
-    }
-    if (!text) return QN_OK;
-    QN_TRY(qn_json_parse(text, strlen(text), request->store, &study->definition, err));
-    return complete_request(study, request, err);
-}
-
-static void write_objectives(const qn_objectives *objectives, qn_str *out)
-{
-    for (int64_t i = 0; i < objectives->n; i++) {
-        const qn_objective *objective = &objectives->items[i];
-        qn_str_addf(out, "%s%s:%s", i > 0 ? "," : "", objective->name,
-                    objective->maximise ? "maximize" : "minimize");
-    }
-}
-
-qn_status qn_study_store_definition(qn_study *study, qn_error *err)
-{
-    if (!study->store.state || study->is_read_only) return QN_OK;
-    if (study->n_stored == study->space.n + 1) return QN_OK;
-    qn_str space = {0}, objectives = {0}, text = {0};
-    qn_json_writer json = {.out = &text};
-    qn_str_add(&space, "");
-    if (study->space.n > 0) qn_space_write(&study->space, NULL, &(qn_json_writer){.out = &space});
-    write_objectives(&study->objectives, &objectives);
+    qn_json_writer json = {.out = out};
     qn_json_begin_object(&json);
-    qn_json_put_text(&json, "space", space.text);
-    qn_json_put_bool(&json, "by_run", study->defines_by_run);
-    qn_json_put_text(&json, "objectives", objectives.text);
-    qn_json_put_text(&json, "sampler", study->sampler_text);
-    qn_json_put_text(&json, "pruner", study->pruner_text);
-    qn_json_put_int(&json, "seed", study->seed);
+    for (const qn_trial_attribute *a = record->attributes; a; a = a->next) {
+        qn_json_key(&json, a->name);
+        qn_json_raw(&json, a->json);
+    }
     qn_json_end_object(&json);
-    const bool complete = !space.failed && !objectives.failed && !text.failed;
-    const qn_status status = complete
-                                 ? study->store.backend->define(study->store.state, text.text, err)
-                                 : no_memory(err);
-    if (status == QN_OK) study->n_stored = study->space.n + 1;
-    qn_str_release(&space);
-    qn_str_release(&objectives);
-    qn_str_release(&text);
-    return status;
 }
 
-qn_status qn_study_store_trial(const qn_trial *trial, qn_error *err)
+static qn_status check_store(const qn_study *study, qn_error *err)
 {
-    const qn_study *study = trial->study;
-    if (!study->store.state) return QN_OK;
     if (study->is_read_only) {
         return qn_fail(err, QN_ERR_ARG, "the study was opened for reading");
     }
-    qn_stored_trial stored = {.record = *trial->record};
+    if (study->failure.status == QN_OK) return QN_OK;
+    return qn_fail(err, study->failure.status, "%s; open the study again", study->failure.message);
+}
+
+/* What a store has failed at cannot be told from what it has done: it is not used any more. */
+static qn_status keep_failure(qn_study *study, qn_status status, const qn_error *failure,
+                              qn_error *err)
+{
+    if (status == QN_OK) return QN_OK;
+    study->failure = *failure;
+    study->failure.status = status;
+    return qn_fail(err, status, "%s", failure->message);
+}
+
+qn_status qn_study_put(qn_study *study, qn_trial_record *record, bool *done, qn_error *err)
+{
+    *done = true;
+    if (!study->store.state) return QN_OK;
+    QN_TRY(check_store(study, err));
+    qn_error failure = {0};
+    qn_stored_trial stored = {.record = *record};
     qn_str attributes = {0};
-    if (trial->record->attributes) {
-        qn_json_writer json = {.out = &attributes};
-        qn_json_begin_object(&json);
-        for (const qn_trial_attribute *a = trial->record->attributes; a; a = a->next) {
-            qn_json_key(&json, a->name);
-            qn_json_raw(&json, a->json);
-        }
-        qn_json_end_object(&json);
-        stored.attributes = attributes.text;
-    }
-    const qn_status status =
-        attributes.failed
-            ? no_memory(err)
-            : study->store.backend->save(study->store.state, &stored, study->objectives.n, err);
+    int64_t revision = 0;
+    if (record->attributes) write_attributes(record, &attributes);
+    stored.attributes = attributes.text;
+    qn_status status = attributes.failed
+                           ? no_memory(&failure)
+                           : study->store.backend->put(study->store.state, &stored,
+                                                       study->objectives.n, &revision, &failure);
     qn_str_release(&attributes);
+    study->n_put++;
+    QN_TRY(keep_failure(study, status, &failure, err));
+    *done = revision > 0;
+    if (*done) record->revision = revision;
+    return QN_OK;
+}
+
+/* Group commit: whoever leaves while others wait for the study goes on without committing; the last
+ * one commits what all have put. */
+
+static void commit(qn_study *study)
+{
+    qn_error failure = {0};
+    qn_status status = QN_OK;
+    if (study->failure.status == QN_OK) {
+        status = study->store.backend->commit(study->store.state, &failure);
+    }
+    (void)keep_failure(study, status, &failure, NULL);
+    study->n_committed = study->n_put;
+    pthread_cond_broadcast(&study->committed);
+}
+
+void qn_study_lock(qn_study *study)
+{
+    atomic_fetch_add(&study->n_waiting, 1);
+    pthread_mutex_lock(&study->lock);
+    atomic_fetch_sub(&study->n_waiting, 1);
+}
+
+static bool others_will_commit(qn_study *study)
+{
+    return atomic_load(&study->n_waiting) > 0 && study->n_put - study->n_committed < GROUP_MAX;
+}
+
+void qn_study_unlock(qn_study *study)
+{
+    if (study->n_put > study->n_committed && !others_will_commit(study)) commit(study);
+    pthread_mutex_unlock(&study->lock);
+}
+
+qn_status qn_study_settle(qn_study *study, qn_status status, qn_error *err)
+{
+    const int64_t mine = study->n_put;
+    const bool had_failed = study->failure.status != QN_OK;
+    if (mine > study->n_committed && !others_will_commit(study)) commit(study);
+    while (study->n_committed < mine) {
+        pthread_cond_wait(&study->committed, &study->lock);
+    }
+    if (status == QN_OK && !had_failed && study->failure.status != QN_OK) {
+        status = qn_fail(err, study->failure.status, "%s", study->failure.message);
+    }
+    pthread_mutex_unlock(&study->lock);
     return status;
 }
 
@@ -163,12 +142,17 @@ static qn_status annotate(qn_study *study, qn_trial_record *record, const char *
     return status;
 }
 
+static bool is_finished(qn_trial_state state)
+{
+    return state >= QN_TRIAL_COMPLETE;
+}
+
 static bool makes_sense(const qn_study *study, const qn_stored_trial *stored)
 {
     const qn_trial_record *from = &stored->record;
     const bool told = from->state == QN_TRIAL_COMPLETE || from->state == QN_TRIAL_PRUNED;
-    if (from->number != study->history.n_trials || from->n_values > study->space.n) return false;
-    if (told != (from->told >= 0) || (told && !from->losses)) return false;
+    if (from->number > study->history.n_trials || from->n_values > study->space.n) return false;
+    if (told && (from->told < 0 || !from->losses)) return false;
     for (int64_t at = 0; at < from->n_values; at++) {
         const double value = from->values[at];
         const qn_parameter *p = &study->space.parameters[at];
@@ -177,68 +161,114 @@ static bool makes_sense(const qn_study *study, const qn_stored_trial *stored)
     return from->state != QN_TRIAL_PRUNED || from->n_reports > 0;
 }
 
-/* The trial as it was, but running; trials of dead processes wait again. */
-static qn_status restore_trial(qn_study *study, const qn_stored_trial *stored, qn_error *err)
+/* A trial that is new here; one that has ended waits for that. */
+static qn_status add_stored(qn_study *study, const qn_trial_record *from, qn_trial **out,
+                            qn_error *err)
 {
-    const qn_trial_record *from = &stored->record;
-    qn_trial *trial;
-    if (!makes_sense(study, stored)) {
-        return qn_fail(err, QN_ERR_DATA, "trial %" PRId64 " of the store is damaged", from->number);
-    }
-    const bool lost = from->state == QN_TRIAL_RUNNING && !study->keeps_running;
-    const bool waits = from->state == QN_TRIAL_WAITING || lost;
     if (!qn_study_reserve_values(study)) return no_memory(err);
     for (int64_t at = 0; at < study->space.n; at++) {
         study->values[at] = qn_trial_value(from, at);
     }
-    QN_TRY(qn_study_add_trial(study, waits ? QN_TRIAL_WAITING : QN_TRIAL_RUNNING, &trial, err));
-    trial->record->n_values = from->n_values;
-    trial->record->begun_s = from->begun_s;
-    trial->record->n_retries = from->n_retries + lost;
-    QN_TRY(annotate(study, trial->record, stored->attributes, err));
-    if (waits) return QN_OK;
-    trial->record->violation = from->violation;
-    for (int64_t i = 0; i < from->n_reports; i++) {
-        QN_TRY(qn_history_report(&study->history, trial->record, from->reports[i].step,
-                                 from->reports[i].loss, err));
-    }
-    return from->state == QN_TRIAL_FAILED
-               ? qn_study_end_trial(trial, QN_TRIAL_FAILED, NULL, from->ended_s, err)
-               : QN_OK;
+    const bool runs = from->state == QN_TRIAL_RUNNING;
+    QN_TRY(qn_study_add_trial(study, runs ? QN_TRIAL_RUNNING : QN_TRIAL_WAITING, out, err));
+    (*out)->record->n_values = from->n_values;
+    return QN_OK;
 }
 
-struct telling {
+static qn_status update_stored(qn_study *study, const qn_trial_record *from, qn_trial *trial,
+                               qn_error *err)
+{
+    qn_trial_record *record = trial->record;
+    const bool runs = from->state == QN_TRIAL_RUNNING;
+    QN_TRY(qn_history_set_values(&study->history, record, from->values, from->n_values, err));
+    if (runs && record->state == QN_TRIAL_WAITING) {
+        return qn_history_start(&study->history, record, err);
+    }
+    if (!runs && record->state == QN_TRIAL_RUNNING) {
+        qn_history_give_back(&study->history, record);
+        if (record->number < study->first_waiting) study->first_waiting = record->number;
+    }
+    return QN_OK;
+}
+
+/* The trial as it was, but for its end. */
+static qn_status restore_trial(qn_study *study, const qn_stored_trial *stored, qn_error *err)
+{
+    const qn_trial_record *from = &stored->record;
+    qn_trial *trial;
+    if (from->n_values > study->space.n) QN_TRY(qn_study_read_growth(study, err));
+    if (!makes_sense(study, stored)) {
+        return qn_fail(err, QN_ERR_DATA, "trial %" PRId64 " of the store is damaged", from->number);
+    }
+    if (from->number == study->history.n_trials) {
+        QN_TRY(add_stored(study, from, &trial, err));
+    } else {
+        trial = study->trials[from->number];
+        if (is_finished(trial->record->state)) return QN_OK;
+        QN_TRY(update_stored(study, from, trial, err));
+    }
+    qn_trial_record *record = trial->record;
+    record->begun_s = from->begun_s;
+    record->n_retries = from->n_retries;
+    record->revision = from->revision;
+    record->owner = from->owner;
+    QN_TRY(annotate(study, record, stored->attributes, err));
+    record->violation = from->violation;
+    record->n_reports = 0;
+    for (int64_t i = 0; from->state != QN_TRIAL_WAITING && i < from->n_reports; i++) {
+        QN_TRY(qn_history_report(&study->history, record, from->reports[i].step,
+                                 from->reports[i].loss, err));
+    }
+    return QN_OK;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const qn_stored_trial *x = a, *y = b;
+    return (x->record.number > y->record.number) - (x->record.number < y->record.number);
+}
+
+struct ending {
     int64_t told, at;
 };
 
 static int by_told(const void *a, const void *b)
 {
-    const struct telling *x = a, *y = b;
+    const struct ending *x = a, *y = b;
     return (x->told > y->told) - (x->told < y->told);
 }
 
-/* The end of what was told, in that order. */
+static qn_status end_trial(qn_study *study, const qn_trial_record *from, qn_error *err)
+{
+    qn_trial *trial = study->trials[from->number];
+    if (is_finished(trial->record->state)) return QN_OK; /* it was known */
+    QN_TRY(qn_history_start(&study->history, trial->record, err));
+    return qn_study_end_trial(trial, from->state, from->losses, from->ended_s, err);
+}
+
+/* The ends, in the order in which they were told. */
 static qn_status restore_ends(qn_study *study, const qn_stored_trial *trials, int64_t n,
                               qn_error *err)
 {
-    struct telling *tellings = qn_alloc_array(n, sizeof *tellings);
-    int64_t n_told = 0;
-    if (!tellings) return no_memory(err);
+    struct ending *endings = qn_alloc_array(n, sizeof *endings);
+    int64_t n_ended = 0;
+    bool in_order = true;
+    if (!endings) return no_memory(err);
     for (int64_t i = 0; i < n; i++) {
-        if (trials[i].record.told < 0) continue;
-        tellings[n_told++] = (struct telling){trials[i].record.told, i};
+        if (!is_finished(trials[i].record.state)) continue;
+        in_order &= n_ended == 0 || endings[n_ended - 1].told < trials[i].record.told;
+        endings[n_ended++] = (struct ending){trials[i].record.told, i};
     }
-    if (n_told > 0) qsort(tellings, (size_t)n_told, sizeof *tellings, by_told);
+    if (!in_order) qsort(endings, (size_t)n_ended, sizeof *endings, by_told);
     qn_status status = QN_OK;
-    for (int64_t i = 0; status == QN_OK && i < n_told; i++) {
-        const qn_trial_record *from = &trials[tellings[i].at].record;
-        status = qn_study_end_trial(study->trials[from->number], from->state, from->losses,
-                                    from->ended_s, err);
+    for (int64_t i = 0; status == QN_OK && i < n_ended; i++) {
+        status = end_trial(study, &trials[endings[i].at].record, err);
     }
-    qn_free(tellings);
+    qn_free(endings);
     return status;
 }
 
+/* `trials` by number. */
 static qn_status restore(qn_study *study, const qn_stored_trial *trials, int64_t n, qn_error *err)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -250,17 +280,24 @@ static qn_status restore(qn_study *study, const qn_stored_trial *trials, int64_t
 qn_status qn_study_restore(qn_study *study, const qn_stored_trial *trials, int64_t n, qn_error *err)
 {
     qn_study_lock(study);
-    const qn_status status = restore(study, trials, n, err);
+    qn_status status = restore(study, trials, n, err);
+    for (int64_t i = study->history.n_running - 1; status == QN_OK && i >= 0; i--) {
+        qn_trial *trial = study->trials[study->history.running[i]->number];
+        if (study->keeps_running) continue;
+        trial->record->n_retries++;
+        qn_history_give_back(&study->history, trial->record);
+    }
     qn_study_unlock(study);
     return status;
 }
 
 /* Trials read from the store, until all are known and their order with them. */
 struct loading {
+    const qn_study *study;
     qn_arena arena;
     qn_stored_trial *trials;
     int64_t n, room;
-    int64_t n_objectives;
+    bool in_order;
 };
 
 static bool copy_items(qn_arena *arena, void *items, int64_t n, size_t item_bytes)
@@ -275,9 +312,29 @@ static bool copy_items(qn_arena *arena, void *items, int64_t n, size_t item_byte
     return true;
 }
 
+static bool copy_trial(struct loading *loading, const qn_stored_trial *trial, qn_stored_trial *copy)
+{
+    qn_arena *arena = &loading->arena;
+    qn_trial_record *record = &copy->record;
+    *copy = *trial;
+    if (trial->attributes) copy->attributes = qn_arena_strdup(arena, trial->attributes);
+    return (!trial->attributes || copy->attributes) &&
+           copy_items(arena, &record->values, record->n_values, sizeof(double)) &&
+           copy_items(arena, &record->losses, loading->study->objectives.n, sizeof(double)) &&
+           copy_items(arena, &record->reports, record->n_reports, sizeof *record->reports);
+}
+
+/* What this process has written itself it knows. */
+static bool is_known(const qn_study *study, const qn_trial_record *record)
+{
+    return record->number < study->history.n_trials &&
+           study->history.trials[record->number]->revision == record->revision;
+}
+
 static qn_status keep_trial(void *context, const qn_stored_trial *trial, qn_error *err)
 {
     struct loading *loading = context;
+    if (is_known(loading->study, &trial->record)) return QN_OK;
     if (loading->n == loading->room) {
         const int64_t room = loading->room ? 2 * loading->room : 64;
         qn_stored_trial *more = qn_realloc_array(loading->trials, room, sizeof *more);
@@ -285,25 +342,78 @@ static qn_status keep_trial(void *context, const qn_stored_trial *trial, qn_erro
         loading->trials = more;
         loading->room = room;
     }
-    qn_stored_trial copy = *trial;
-    qn_trial_record *record = &copy.record;
-    if (trial->attributes) copy.attributes = qn_arena_strdup(&loading->arena, trial->attributes);
-    const bool complete =
-        (!trial->attributes || copy.attributes) &&
-        copy_items(&loading->arena, &record->values, record->n_values, sizeof(double)) &&
-        copy_items(&loading->arena, &record->losses, loading->n_objectives, sizeof(double)) &&
-        copy_items(&loading->arena, &record->reports, record->n_reports, sizeof *record->reports);
-    if (!complete) return no_memory(err);
-    loading->trials[loading->n++] = copy;
+    qn_stored_trial *copy = &loading->trials[loading->n];
+    if (!copy_trial(loading, trial, copy)) return no_memory(err);
+    if (loading->n > 0) loading->in_order &= by_number(copy - 1, copy) < 0;
+    loading->n++;
     return QN_OK;
 }
 
-qn_status qn_study_load_trials(qn_study *study, qn_error *err)
+static qn_status read_changes(qn_study *study, bool force, qn_error *err)
 {
-    struct loading loading = {.n_objectives = study->objectives.n};
-    qn_status status = study->store.backend->load(study->store.state, keep_trial, &loading, err);
-    if (status == QN_OK) status = restore(study, loading.trials, loading.n, err);
+    struct loading loading = {.study = study, .in_order = true};
+    qn_error failure = {0};
+    qn_status status =
+        study->store.backend->changes(study->store.state, force, keep_trial, &loading, &failure);
+    if (status == QN_OK && !loading.in_order) {
+        qsort(loading.trials, (size_t)loading.n, sizeof *loading.trials, by_number);
+    }
+    if (status == QN_OK) status = restore(study, loading.trials, loading.n, &failure);
     qn_free(loading.trials);
     qn_arena_release(&loading.arena);
-    return status;
+    return keep_failure(study, status, &failure, err);
+}
+
+/* Looking after trials whose worker died. */
+
+qn_status qn_study_give_back(qn_trial *trial, bool *done, qn_error *err)
+{
+    qn_study *study = trial->study;
+    qn_trial_record after = *trial->record;
+    after.state = QN_TRIAL_WAITING;
+    after.owner = 0;
+    after.n_retries++;
+    after.n_reports = 0;
+    after.violation = 0;
+    QN_TRY(qn_study_put(study, &after, done, err));
+    if (!*done) return QN_OK; /* it has been done by another, or the trial has ended */
+    trial->record->revision = after.revision;
+    trial->record->owner = 0;
+    trial->record->n_retries = after.n_retries;
+    qn_history_give_back(&study->history, trial->record);
+    if (after.number < study->first_waiting) study->first_waiting = after.number;
+    return QN_OK;
+}
+
+static qn_status care_for(qn_trial *trial, qn_error *err)
+{
+    static const char failure[] = "\"its worker died, again and again\"";
+    bool done;
+    qn_study *study = trial->study;
+    if (trial->record->n_retries < LOSSES_MAX) return qn_study_give_back(trial, &done, err);
+    QN_TRY(qn_history_annotate(&study->history, trial->record, "failure", failure, err));
+    return qn_study_finish_trial(trial, QN_TRIAL_FAILED, NULL, &done, err);
+}
+
+static qn_status care_for_lost(qn_study *study, qn_error *err)
+{
+    const double now_s = qn_clock_s();
+    if (study->keeps_running || study->is_read_only || now_s < study->next_care_s) return QN_OK;
+    study->next_care_s = now_s + CARE_S;
+    for (int64_t i = study->history.n_running - 1; i >= 0; i--) {
+        const qn_trial_record *record = study->history.running[i];
+        bool alive = true;
+        if (record->owner == 0 || record->owner == study->store.worker) continue;
+        QN_TRY(study->store.backend->is_alive(study->store.state, record->owner, &alive, err));
+        if (!alive) QN_TRY(care_for(study->trials[record->number], err));
+    }
+    return QN_OK;
+}
+
+qn_status qn_study_sync(qn_study *study, bool force, qn_error *err)
+{
+    if (!study->store.state) return QN_OK;
+    if (study->failure.status != QN_OK) return check_store(study, err);
+    QN_TRY(read_changes(study, force, err));
+    return care_for_lost(study, err);
 }

@@ -28,6 +28,7 @@ struct worker {
     int log;
     int64_t log_bytes;
     bool is_pruned, is_late;
+    bool is_taken; /* the trial is another worker's now, or was ended by hand */
     struct tuner *tuner;
 };
 
@@ -35,11 +36,11 @@ struct tuner {
     qn_study *study;
     const qn_tuner_request *request;
     struct worker *workers;
-    struct pollfd *polls; /* two per worker */
+    struct pollfd *polls; /* two per worker, one for the store */
     int64_t n_workers, n_busy;
     int64_t n_ended, n_failed;
-    bool is_stopping, is_exhausted;
-    double deadline_s, grace_s;
+    bool is_stopping;
+    double deadline_s, grace_s, next_ask_s;
     char *buffer; /* [READ_BYTES] */
     char failure[512];
 };
@@ -203,7 +204,7 @@ static qn_status start(struct worker *worker, qn_trial *trial, qn_error *err)
 {
     qn_arena arena = {0};
     worker->trial = trial;
-    worker->is_pruned = worker->is_late = false;
+    worker->is_pruned = worker->is_late = worker->is_taken = false;
     worker->log = -1;
     qn_status status =
         qn_output_init(&worker->output, qn_study_objectives(worker->tuner->study), err);
@@ -217,28 +218,21 @@ static qn_status start(struct worker *worker, qn_trial *trial, qn_error *err)
     return status;
 }
 
-/* Trials begun so far, in earlier runs too. */
-static int64_t n_begun(const struct tuner *tuner)
-{
-    const qn_history *history = qn_study_history(tuner->study);
-    int64_t n = history->n_trials;
-    for (int64_t i = 0; i < history->n_trials; i++) {
-        n -= history->trials[i]->state == QN_TRIAL_WAITING;
-    }
-    return n;
-}
-
+/* When there is nothing to begin, trials may still come back from others: look again a little
+ * later. */
 static qn_status start_more(struct tuner *tuner, qn_error *err)
 {
-    const int64_t n_trials = tuner->request->n_trials;
+    const double now_s = qn_clock_s();
+    if (tuner->is_stopping || now_s < tuner->next_ask_s) return QN_OK;
     for (int64_t i = 0; i < tuner->n_workers; i++) {
         qn_trial *trial;
-        if (tuner->is_stopping || tuner->is_exhausted) return QN_OK;
         if (tuner->workers[i].trial) continue;
-        if (n_trials > 0 && n_begun(tuner) >= n_trials) return QN_OK;
-        QN_TRY(qn_study_ask(tuner->study, &trial, err));
-        tuner->is_exhausted = !trial;
-        if (trial) QN_TRY(start(&tuner->workers[i], trial, err));
+        QN_TRY(qn_study_ask_below(tuner->study, tuner->request->n_trials, &trial, err));
+        if (!trial) {
+            tuner->next_ask_s = now_s + 1e-3 * WAIT_MS;
+            return QN_OK;
+        }
+        QN_TRY(start(&tuner->workers[i], trial, err));
     }
     return QN_OK;
 }
@@ -249,9 +243,12 @@ static qn_status take_report(void *context, int64_t step, double value, qn_error
 {
     struct worker *worker = context;
     bool prune;
-    QN_TRY(qn_trial_report(worker->trial, step, value, &prune, err));
-    if (!prune || worker->is_pruned) return QN_OK;
-    worker->is_pruned = true;
+    if (worker->is_pruned || worker->is_taken) return QN_OK;
+    const qn_status status = qn_trial_report(worker->trial, step, value, &prune, err);
+    worker->is_taken = status != QN_OK && !qn_trial_is_own(worker->trial);
+    if (status != QN_OK && !worker->is_taken) return status;
+    worker->is_pruned = status == QN_OK && prune;
+    if (!worker->is_pruned && !worker->is_taken) return QN_OK;
     qn_process_stop(&worker->process, worker->tuner->grace_s);
     return QN_OK;
 }
@@ -297,14 +294,18 @@ static const char *describe_exit(struct tuner *tuner, int code)
     return tuner->failure;
 }
 
-static qn_status fail_trial(qn_trial *trial, const char *failure, qn_error *err)
+/* A failed trial is tried again as often as was asked for. */
+static qn_status fail_trial(const struct tuner *tuner, qn_trial *trial, const char *failure,
+                            qn_error *err)
 {
     qn_str json = {0};
     qn_json_text(&(qn_json_writer){.out = &json}, failure);
     qn_status status = json.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for a trial")
                                    : qn_trial_annotate(trial, "failure", json.text, err);
     qn_str_release(&json);
-    return status == QN_OK ? qn_trial_fail(trial, err) : status;
+    if (status != QN_OK) return status;
+    const bool again = qn_trial_get_record(trial)->n_retries < tuner->request->n_retries;
+    return again ? qn_trial_retry(trial, err) : qn_trial_fail(trial, err);
 }
 
 static qn_status tell_result(struct worker *worker, const char **failure, qn_error *err)
@@ -319,7 +320,7 @@ static qn_status tell_result(struct worker *worker, const char **failure, qn_err
     }
     if (!found) *failure = "it printed no result";
     if (!finite) *failure = "its result is not a finite number";
-    if (*failure) return fail_trial(worker->trial, *failure, err);
+    if (*failure) return fail_trial(worker->tuner, worker->trial, *failure, err);
     QN_TRY(qn_trial_violate(worker->trial, worker->output.violation, err));
     return qn_trial_tell(worker->trial, values, n, err);
 }
@@ -333,6 +334,17 @@ static qn_status check_failures(const struct tuner *tuner, const char *failure, 
                    FAILURES_MAX, failure);
 }
 
+/* Tells what came of the trial; *failure says why when it was nothing. */
+static qn_status tell_end(struct worker *worker, int code, const char **failure, qn_error *err)
+{
+    struct tuner *tuner = worker->tuner;
+    qn_trial *trial = worker->trial;
+    if (worker->is_pruned) return qn_trial_prune(trial, err);
+    if (!worker->is_late && code == 0) return tell_result(worker, failure, err);
+    *failure = worker->is_late ? "it took too long" : describe_exit(tuner, code);
+    return fail_trial(tuner, trial, *failure, err);
+}
+
 static qn_status finish(struct worker *worker, qn_error *err)
 {
     struct tuner *tuner = worker->tuner;
@@ -340,26 +352,23 @@ static qn_status finish(struct worker *worker, qn_error *err)
     const char *failure = NULL;
     QN_TRY(listen(worker, err));
     const int code = qn_process_finish(&worker->process);
+    qn_status status = QN_OK;
     tuner->n_busy--;
-    qn_status status;
+    tuner->next_ask_s = 0;
     if (tuner->is_stopping && code != 0) {
         release_worker(worker); /* cut off: as if it had not begun */
         return QN_OK;
     }
-    if (worker->is_pruned) {
-        status = qn_trial_prune(trial, err);
-    } else if (worker->is_late || code != 0) {
-        failure = worker->is_late ? "it took too long" : describe_exit(tuner, code);
-        status = fail_trial(trial, failure, err);
-    } else {
-        status = tell_result(worker, &failure, err);
-    }
+    if (!worker->is_taken) status = tell_end(worker, code, &failure, err);
+    worker->is_taken |= status != QN_OK && !qn_trial_is_own(trial);
+    const bool taken = worker->is_taken;
     release_worker(worker);
-    if (status != QN_OK) return status;
+    if (taken) failure = "it has been given to another worker, or ended by hand";
+    if (status != QN_OK && !taken) return status;
     tuner->n_ended++;
     tuner->n_failed += failure != NULL;
     if (tuner->request->progress) tuner->request->progress(tuner->request->context, trial, failure);
-    return failure ? check_failures(tuner, failure, err) : QN_OK;
+    return failure && !taken ? check_failures(tuner, failure, err) : QN_OK;
 }
 
 static void stop_all(struct tuner *tuner)
@@ -385,8 +394,10 @@ static void watch(struct tuner *tuner)
     }
 }
 
-static qn_status work_once(struct tuner *tuner, qn_error *err)
+/* Waits for output, ends, and news of other processes. */
+static void wait_for_work(struct tuner *tuner)
 {
+    const int64_t n = 2 * tuner->n_workers;
     for (int64_t i = 0; i < tuner->n_workers; i++) {
         const struct worker *worker = &tuner->workers[i];
         tuner->polls[2 * i] =
@@ -394,7 +405,16 @@ static qn_status work_once(struct tuner *tuner, qn_error *err)
         tuner->polls[2 * i + 1] =
             (struct pollfd){.fd = worker->trial ? worker->process.exit : -1, .events = POLLIN};
     }
-    poll(tuner->polls, (nfds_t)(2 * tuner->n_workers), WAIT_MS);
+    const bool idle = tuner->n_busy < tuner->n_workers;
+    tuner->polls[n] =
+        (struct pollfd){.fd = idle ? qn_study_descriptor(tuner->study) : -1, .events = POLLIN};
+    poll(tuner->polls, (nfds_t)(n + 1), WAIT_MS);
+    if (tuner->polls[n].revents) tuner->next_ask_s = 0;
+}
+
+static qn_status work_once(struct tuner *tuner, qn_error *err)
+{
+    wait_for_work(tuner);
     watch(tuner);
     for (int64_t i = 0; i < tuner->n_workers; i++) {
         struct worker *worker = &tuner->workers[i];
@@ -405,11 +425,14 @@ static qn_status work_once(struct tuner *tuner, qn_error *err)
     return QN_OK;
 }
 
+/* Trials running elsewhere are waited for: if their worker dies, they are ours. */
 static qn_status run(struct tuner *tuner, qn_error *err)
 {
     for (;;) {
         QN_TRY(start_more(tuner, err));
-        if (tuner->n_busy == 0) return QN_OK;
+        if (tuner->n_busy == 0 && (tuner->is_stopping || qn_study_n_elsewhere(tuner->study) == 0)) {
+            return QN_OK;
+        }
         QN_TRY(work_once(tuner, err));
     }
 }
@@ -435,7 +458,7 @@ static qn_status prepare(struct tuner *tuner, qn_error *err)
         return qn_fail(err, QN_ERR_IO, "%s: %s", request->log_folder, strerror(errno));
     }
     tuner->workers = qn_alloc_array(tuner->n_workers, sizeof *tuner->workers);
-    tuner->polls = qn_alloc_array(2 * tuner->n_workers, sizeof *tuner->polls);
+    tuner->polls = qn_alloc_array(2 * tuner->n_workers + 1, sizeof *tuner->polls);
     tuner->buffer = qn_alloc_array(READ_BYTES, 1);
     if (!tuner->workers || !tuner->polls || !tuner->buffer) {
         return qn_fail(err, QN_ERR_NOMEM, "no memory for %" PRId64 " workers", tuner->n_workers);

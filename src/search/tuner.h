@@ -17,6 +17,7 @@ typedef struct qn_tuner_request {
     double timeout_s;     /* for all of it; 0: none */
     double trial_timeout_s, grace_s; /* per program; from SIGTERM to SIGKILL (default 5) */
     int64_t memory_bytes;            /* per program; 0: no limit */
+    int64_t n_retries;               /* how often a trial that failed is tried again */
     const char *log_folder;          /* N.out and N.err of trial N go there; NULL: nowhere */
     const volatile sig_atomic_t *interrupted; /* may be NULL */
     /* A trial has ended; `failure` says why when it failed, otherwise NULL. */
@@ -24,10 +25,12 @@ typedef struct qn_tuner_request {
     void *context;
 } qn_tuner_request;
 
-/* Environment of each program: QUERN_TRIAL, its number, and QUERN_PARAMS, the parameters as JSON.
- * Trials cut off by the timeout or an interrupt stay running; a store gives them back. Fails with
- * QN_ERR_ARG (a {name} that is no parameter, a program that cannot be run), QN_ERR_DATA (the first
- * ten trials have failed), QN_ERR_IO, QN_ERR_NOMEM or as asking does. */
+/* Ends when all trials have ended, also those of other processes at work on the study; the trials
+ * of those that die are done here. Environment of each program: QUERN_TRIAL, its number, and
+ * QUERN_PARAMS, the parameters as JSON. Trials cut off by the timeout or an interrupt stay running;
+ * a store gives them back. Fails with QN_ERR_ARG (a {name} that is no parameter, a program that
+ * cannot be run), QN_ERR_DATA (the first ten trials have failed), QN_ERR_IO, QN_ERR_NOMEM or as
+ * asking does. */
 QN_MUST_CHECK
 qn_status qn_tuner_run(qn_study *study, const qn_tuner_request *request, qn_error *err);
 
