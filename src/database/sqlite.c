@@ -70,7 +70,9 @@ qn_status qn_sqlite_open(const char *path, qn_sqlite_mode mode, qn_sqlite **out,
     *out = NULL;
     qn_sqlite *database = qn_alloc_array(1, sizeof *database);
     if (!database) return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to open it", path);
-    if (sqlite3_open_v2(path, &database->handle, flags[mode], NULL) != SQLITE_OK) {
+    /* One thread at a time is our own promise: no locks inside. */
+    const int how = flags[mode] | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(path, &database->handle, how, NULL) != SQLITE_OK) {
         const qn_status status =
             qn_fail(err, QN_ERR_IO, "%s: %s", path,
                     database->handle ? sqlite3_errmsg(database->handle) : "no memory");

@@ -52,7 +52,7 @@ static const char schema[] =
     "COMMIT";
 
 #define NEXT_REVISION "(SELECT coalesce(max(revision), 0) + 1 FROM trial WHERE study = ?1)"
-#define TRIAL_COLUMNS "SELECT number, revision, state, owner, body FROM trial WHERE study = ?1"
+#define TRIAL_COLUMNS "SELECT number, revision, state, owner, body FROM trial "
 
 static const char *const statement_sql[N_STATEMENTS] = {
     [PUT_NEW] = "INSERT INTO trial (study, number, revision, state, owner, body) VALUES (?1, ?2, "
@@ -60,8 +60,9 @@ static const char *const statement_sql[N_STATEMENTS] = {
     [PUT] = "UPDATE trial SET revision = " NEXT_REVISION ", state = ?3, owner = ?4, body = ?5"
             " WHERE study = ?1 AND number = ?2 AND revision = ?6 RETURNING revision",
     [NEWS] = "PRAGMA data_version",
-    [ALL] = TRIAL_COLUMNS,
-    [CHANGES] = TRIAL_COLUMNS " AND revision > ?2",
+    [ALL] = TRIAL_COLUMNS "WHERE study = ?1 ORDER BY number",
+    [CHANGES] = TRIAL_COLUMNS
+    "INDEXED BY trial_revision WHERE study = ?1 AND revision > ?2 ORDER BY number",
 };
 
 static qn_status no_memory(const char *url, qn_error *err)
@@ -74,7 +75,6 @@ static qn_status with_path(const struct sqlite_store *store, qn_status status, q
     return status == QN_OK ? QN_OK : qn_fail_context(err, status, "%s", store->path);
 }
 
-/* The first row of a query is in *row; the statement is the caller's to reset. */
 static qn_status get_statement(struct sqlite_store *store, enum statement which,
                                qn_sqlite_statement **out, qn_error *err)
 {

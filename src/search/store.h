@@ -62,9 +62,8 @@ struct qn_store_backend {
     qn_status (*put)(void *state, const qn_stored_trial *trial, int64_t n_objectives,
                      int64_t *revision, qn_error *err);
     qn_status (*commit)(void *state, qn_error *err);
-    /* Visits, in any order, all trials the first time, then those changed since the last time, own
-     * changes among them. `force`: also when there is no sign of any change. Outside of a
-     * transaction. */
+    /* Visits, by number, all trials the first time, then those changed since the last time, own
+     * changes among them. `force`: also when there is no sign of any change. */
     qn_status (*changes)(void *state, bool force, qn_store_visitor *visit, void *context,
                          qn_error *err);
     qn_status (*is_alive)(void *state, int64_t worker, bool *alive, qn_error *err);

@@ -151,7 +151,9 @@ static bool makes_sense(const qn_study *study, const qn_stored_trial *stored)
 {
     const qn_trial_record *from = &stored->record;
     const bool told = from->state == QN_TRIAL_COMPLETE || from->state == QN_TRIAL_PRUNED;
-    if (from->number > study->history.n_trials || from->n_values > study->space.n) return false;
+    if (from->number < 0 || from->number > study->history.n_trials ||
+        from->n_values > study->space.n)
+        return false;
     if (told && (from->told < 0 || !from->losses)) return false;
     for (int64_t at = 0; at < from->n_values; at++) {
         const double value = from->values[at];
@@ -204,7 +206,6 @@ static qn_status restore_trial(qn_study *study, const qn_stored_trial *stored, q
         QN_TRY(add_stored(study, from, &trial, err));
     } else {
         trial = study->trials[from->number];
-        if (is_finished(trial->record->state)) return QN_OK;
         QN_TRY(update_stored(study, from, trial, err));
     }
     qn_trial_record *record = trial->record;
@@ -222,15 +223,64 @@ static qn_status restore_trial(qn_study *study, const qn_stored_trial *stored, q
     return QN_OK;
 }
 
-static int by_number(const void *a, const void *b)
+/* The end of a trial, until those before it in the order of telling are known. */
+struct ending {
+    int64_t told, number;
+    qn_trial_state state;
+    double ended_s;
+    const double *losses;
+};
+
+/* Trials as they are read from a store. */
+struct loading {
+    qn_study *study;
+    qn_arena arena;
+    struct ending *endings;
+    int64_t n, room;
+    bool in_order;
+};
+
+static bool copy_losses(struct loading *loading, const double *losses, const double **copy)
 {
-    const qn_stored_trial *x = a, *y = b;
-    return (x->record.number > y->record.number) - (x->record.number < y->record.number);
+    const int64_t n = loading->study->objectives.n;
+    double *items = losses ? qn_arena_array(&loading->arena, n, sizeof *items) : NULL;
+    if (items) memcpy(items, losses, (size_t)n * sizeof *items);
+    *copy = items;
+    return items || !losses;
 }
 
-struct ending {
-    int64_t told, at;
-};
+static qn_status keep_ending(struct loading *loading, const qn_trial_record *from, qn_error *err)
+{
+    if (loading->n == loading->room) {
+        const int64_t room = loading->room ? 2 * loading->room : 64;
+        struct ending *more = qn_realloc_array(loading->endings, room, sizeof *more);
+        if (!more) return no_memory(err);
+        loading->endings = more;
+        loading->room = room;
+    }
+    struct ending *ending = &loading->endings[loading->n];
+    *ending = (struct ending){from->told, from->number, from->state, from->ended_s, NULL};
+    if (!copy_losses(loading, from->losses, &ending->losses)) return no_memory(err);
+    if (loading->n > 0) loading->in_order &= ending[-1].told < ending->told;
+    loading->n++;
+    return QN_OK;
+}
+
+/* What this process has written itself it knows. */
+static bool is_known(const qn_study *study, const qn_trial_record *from)
+{
+    if (from->number < 0 || from->number >= study->history.n_trials) return false;
+    const qn_trial_record *record = study->history.trials[from->number];
+    return is_finished(record->state) || (record->revision == from->revision && from->revision > 0);
+}
+
+static qn_status load_trial(void *context, const qn_stored_trial *trial, qn_error *err)
+{
+    struct loading *loading = context;
+    if (is_known(loading->study, &trial->record)) return QN_OK;
+    QN_TRY(restore_trial(loading->study, trial, err));
+    return is_finished(trial->record.state) ? keep_ending(loading, &trial->record, err) : QN_OK;
+}
 
 static int by_told(const void *a, const void *b)
 {
@@ -238,115 +288,47 @@ static int by_told(const void *a, const void *b)
     return (x->told > y->told) - (x->told < y->told);
 }
 
-static qn_status end_trial(qn_study *study, const qn_trial_record *from, qn_error *err)
+/* Ends trials in the order in which they were told. */
+static qn_status finish_loading(struct loading *loading, qn_status status, qn_error *err)
 {
-    qn_trial *trial = study->trials[from->number];
-    if (is_finished(trial->record->state)) return QN_OK; /* it was known */
-    QN_TRY(qn_history_start(&study->history, trial->record, err));
-    return qn_study_end_trial(trial, from->state, from->losses, from->ended_s, err);
-}
-
-/* The ends, in the order in which they were told. */
-static qn_status restore_ends(qn_study *study, const qn_stored_trial *trials, int64_t n,
-                              qn_error *err)
-{
-    struct ending *endings = qn_alloc_array(n, sizeof *endings);
-    int64_t n_ended = 0;
-    bool in_order = true;
-    if (!endings) return no_memory(err);
-    for (int64_t i = 0; i < n; i++) {
-        if (!is_finished(trials[i].record.state)) continue;
-        in_order &= n_ended == 0 || endings[n_ended - 1].told < trials[i].record.told;
-        endings[n_ended++] = (struct ending){trials[i].record.told, i};
+    qn_study *study = loading->study;
+    if (status == QN_OK && !loading->in_order) {
+        qsort(loading->endings, (size_t)loading->n, sizeof *loading->endings, by_told);
     }
-    if (!in_order) qsort(endings, (size_t)n_ended, sizeof *endings, by_told);
-    qn_status status = QN_OK;
-    for (int64_t i = 0; status == QN_OK && i < n_ended; i++) {
-        status = end_trial(study, &trials[endings[i].at].record, err);
+    for (int64_t i = 0; status == QN_OK && i < loading->n; i++) {
+        const struct ending *ending = &loading->endings[i];
+        qn_trial *trial = study->trials[ending->number];
+        status = qn_history_start(&study->history, trial->record, err);
+        if (status != QN_OK) break;
+        status = qn_study_end_trial(trial, ending->state, ending->losses, ending->ended_s, err);
     }
-    qn_free(endings);
+    qn_free(loading->endings);
+    qn_arena_release(&loading->arena);
     return status;
 }
 
-/* `trials` by number. */
 static qn_status restore(qn_study *study, const qn_stored_trial *trials, int64_t n, qn_error *err)
 {
-    for (int64_t i = 0; i < n; i++) {
-        QN_TRY(restore_trial(study, &trials[i], err));
+    struct loading loading = {.study = study, .in_order = true};
+    qn_status status = QN_OK;
+    for (int64_t i = 0; status == QN_OK && i < n; i++) {
+        status = load_trial(&loading, &trials[i], err);
     }
-    return restore_ends(study, trials, n, err);
+    QN_TRY(finish_loading(&loading, status, err));
+    for (int64_t i = study->history.n_running - 1; !study->keeps_running && i >= 0; i--) {
+        qn_trial *trial = study->trials[study->history.running[i]->number];
+        trial->record->n_retries++;
+        qn_history_give_back(&study->history, trial->record);
+    }
+    return QN_OK;
 }
 
 qn_status qn_study_restore(qn_study *study, const qn_stored_trial *trials, int64_t n, qn_error *err)
 {
     qn_study_lock(study);
-    qn_status status = restore(study, trials, n, err);
-    for (int64_t i = study->history.n_running - 1; status == QN_OK && i >= 0; i--) {
-        qn_trial *trial = study->trials[study->history.running[i]->number];
-        if (study->keeps_running) continue;
-        trial->record->n_retries++;
-        qn_history_give_back(&study->history, trial->record);
-    }
+    const qn_status status = restore(study, trials, n, err);
     qn_study_unlock(study);
     return status;
-}
-
-/* Trials read from the store, until all are known and their order with them. */
-struct loading {
-    const qn_study *study;
-    qn_arena arena;
-    qn_stored_trial *trials;
-    int64_t n, room;
-    bool in_order;
-};
-
-static bool copy_items(qn_arena *arena, void *items, int64_t n, size_t item_bytes)
-{
-    void *from;
-    memcpy(&from, items, sizeof from);
-    if (!from) return true;
-    void *copy = qn_arena_array(arena, n, item_bytes);
-    if (!copy) return false;
-    memcpy(copy, from, (size_t)n * item_bytes);
-    memcpy(items, &copy, sizeof copy);
-    return true;
-}
-
-static bool copy_trial(struct loading *loading, const qn_stored_trial *trial, qn_stored_trial *copy)
-{
-    qn_arena *arena = &loading->arena;
-    qn_trial_record *record = &copy->record;
-    *copy = *trial;
-    if (trial->attributes) copy->attributes = qn_arena_strdup(arena, trial->attributes);
-    return (!trial->attributes || copy->attributes) &&
-           copy_items(arena, &record->values, record->n_values, sizeof(double)) &&
-           copy_items(arena, &record->losses, loading->study->objectives.n, sizeof(double)) &&
-           copy_items(arena, &record->reports, record->n_reports, sizeof *record->reports);
-}
-
-/* What this process has written itself it knows. */
-static bool is_known(const qn_study *study, const qn_trial_record *record)
-{
-    return record->number < study->history.n_trials &&
-           study->history.trials[record->number]->revision == record->revision;
-}
-
-static qn_status keep_trial(void *context, const qn_stored_trial *trial, qn_error *err)
-{
-    struct loading *loading = context;
-    if (is_known(loading->study, &trial->record)) return QN_OK;
-    if (loading->n == loading->room) {
-        const int64_t room = loading->room ? 2 * loading->room : 64;
-        qn_stored_trial *more = qn_realloc_array(loading->trials, room, sizeof *more);
-        if (!more) return no_memory(err);
-        loading->trials = more;
-        loading->room = room;
-    }
-    qn_stored_trial *copy = &loading->trials[loading->n];
-    if (!copy_trial(loading, trial, copy)) return no_memory(err);
-    if (loading->n > 0) loading->in_order &= by_number(copy - 1, copy) < 0;
-    loading->n++;
-    return QN_OK;
 }
 
 static qn_status read_changes(qn_study *study, bool force, qn_error *err)
@@ -354,13 +336,8 @@ static qn_status read_changes(qn_study *study, bool force, qn_error *err)
     struct loading loading = {.study = study, .in_order = true};
     qn_error failure = {0};
     qn_status status =
-        study->store.backend->changes(study->store.state, force, keep_trial, &loading, &failure);
-    if (status == QN_OK && !loading.in_order) {
-        qsort(loading.trials, (size_t)loading.n, sizeof *loading.trials, by_number);
-    }
-    if (status == QN_OK) status = restore(study, loading.trials, loading.n, &failure);
-    qn_free(loading.trials);
-    qn_arena_release(&loading.arena);
+        study->store.backend->changes(study->store.state, force, load_trial, &loading, &failure);
+    status = finish_loading(&loading, status, &failure);
     return keep_failure(study, status, &failure, err);
 }
 
