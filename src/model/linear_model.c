@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@ struct linear {
     const double *intercepts;
 };
 
-static const char *const link_names[] = {"identity", "logistic", "softmax"};
+static const char *const link_names[] = {"identity", "logistic", "softmax", "log"};
 
 qn_status qn_linear_create(qn_linear_link link, const double *coefficients,
                            const double *intercepts, int64_t n_dense, int64_t n_sparse,
@@ -49,6 +50,8 @@ static void link_row(const qn_estimator *estimator, double *row)
     const int32_t k = estimator->n_outputs;
     if (model->link == QN_LINEAR_LOGISTIC) {
         row[0] = 1 / (1 + exp(-row[0]));
+    } else if (model->link == QN_LINEAR_LOG) {
+        row[0] = fmin(exp(row[0]), DBL_MAX);
     } else if (model->link == QN_LINEAR_SOFTMAX) {
         double most = row[0], sum = 0;
         for (int32_t c = 1; c < k; c++) {
@@ -71,6 +74,7 @@ static void pull_back(const qn_estimator *estimator, const double *row_scores,
     double mean = 0;
     (void)row_scores;
     if (model->link == QN_LINEAR_LOGISTIC) gradient[0] *= predictions[0] * (1 - predictions[0]);
+    if (model->link == QN_LINEAR_LOG) gradient[0] *= predictions[0];
     if (model->link != QN_LINEAR_SOFTMAX) return;
     for (int32_t c = 0; c < k; c++) {
         mean += gradient[c] * predictions[c];
@@ -149,7 +153,7 @@ static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator 
     model->intercepts = qn_read_array(reader, sizeof *model->intercepts, &n_outputs);
     model->coefficients = qn_read_array(reader, sizeof *model->coefficients, &n);
     model->borrowed = true;
-    if (reader->failed || link < 0 || link > QN_LINEAR_SOFTMAX || n_outputs < 1 ||
+    if (reader->failed || link < 0 || link >= QN_N_LINEAR_LINKS || n_outputs < 1 ||
         n_outputs > QN_CLASSES_MAX || model->n_dense < 0 || model->n_sparse < 0 ||
         model->n_dense > n_features || model->n_sparse != n_features - model->n_dense ||
         n != n_features * n_outputs) {

@@ -7,10 +7,13 @@
 
 #include "model/estimator.h"
 
+/* Stored in bundles: never renumber. */
 typedef enum qn_linear_link {
     QN_LINEAR_IDENTITY,
     QN_LINEAR_LOGISTIC,
-    QN_LINEAR_SOFTMAX
+    QN_LINEAR_SOFTMAX,
+    QN_LINEAR_LOG, /* the sum is the logarithm of the prediction */
+    QN_N_LINEAR_LINKS
 } qn_linear_link;
 
 extern const qn_family qn_family_linear;

@@ -153,6 +153,22 @@ static inline int64_t real_n_dense(qn_json_value golden)
     return n;
 }
 
+/* Of mean 1, from the column "weight" when the case has one. */
+static inline void real_weights(real_table *t, qn_json_value golden)
+{
+    const char *name = qn_json_as_text(qn_json_get(golden, "weight"), NULL);
+    const int64_t n = t->data.train.n_rows;
+    double sum = 0;
+    if (!name) return;
+    t->data.train.weights = qn_alloc_array(n, sizeof(double));
+    for (int64_t i = 0; i < n; i++) {
+        sum += t->data.train.weights[i] = qn_column_number(real_column(t, name), i);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        t->data.train.weights[i] *= (double)n / sum;
+    }
+}
+
 /* The first "train" rows, and the "test" rows after them. */
 static inline void real_table_load(real_table *t, qn_json_value golden, const char *path)
 {
@@ -191,12 +207,14 @@ static inline void real_table_load(real_table *t, qn_json_value golden, const ch
             d->n_classes > 0 ? (double)real_level(target, i, classes) : qn_column_number(target, i);
         CHECK(d->train.target[i] >= 0 || d->n_classes == 0);
     }
+    real_weights(t, golden);
 }
 
 static inline void real_table_release(real_table *t)
 {
     qn_matrix_release(&t->data.train.views[QN_VIEW_DENSE]);
     qn_free(t->data.train.target);
+    qn_free(t->data.train.weights);
     qn_free(t->features);
     qn_frame_free(t->frame);
     *t = (real_table){0};

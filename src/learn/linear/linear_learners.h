@@ -6,6 +6,7 @@
 #include "learn/learner.h"
 
 extern const qn_learner qn_learner_elastic_net;
+extern const qn_learner qn_learner_glm;
 extern const qn_learner qn_learner_logistic;
 extern const qn_learner qn_learner_ridge;
 

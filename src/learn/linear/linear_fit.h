@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the learners of generalised linear problems (glm.h) share: rows and weights made ready, the
+ * penalty given or chosen on the validation rows along a path from strong to weak (each fit starts
+ * where the last one ended), and the model in units of the data.
+ *
+ * Threads: one thread at a time per problem. */
+#ifndef QN_LEARN_LINEAR_LINEAR_FIT_H
+#define QN_LEARN_LINEAR_LINEAR_FIT_H
+
+#include "learn/learner.h"
+#include "learn/linear/glm.h"
+#include "model/linear_model.h"
+
+/* How the penalty of the mean loss follows from what the user gives, for a target of scale s. */
+typedef enum qn_penalty_unit {
+    QN_PENALTY_MEAN,       /* as it is */
+    QN_PENALTY_SUM,        /* for the sum of losses: over the sum of weights */
+    QN_PENALTY_SUM_SCALED, /* for the sum of losses that grow with s: times s over the sum */
+} qn_penalty_unit;
+
+typedef struct qn_linear_plan {
+    qn_glm_loss loss;
+    double shape; /* as in qn_glm; a width in units of the target is scaled with it */
+    qn_linear_link link;
+    int32_t n_outputs;
+    double penalty; /* 0: chosen */
+    qn_penalty_unit unit;
+    const double *path; /* to choose from, strong to weak, of the mean loss */
+    int n_path;
+    bool path_is_sum; /* the path is of the sum of losses */
+    bool balances;    /* classes weigh the same in total */
+    bool penalises_intercept;
+    int64_t max_iter;
+    double tol;
+} qn_linear_plan;
+
+typedef struct qn_linear_problem {
+    const qn_learn_request *request;
+    const qn_linear_plan *plan;
+    qn_design design;
+    qn_glm glm;
+    double mean, scale;   /* target = mean + scale × what is fitted */
+    int32_t positive;     /* one class against the rest; -1: all as they are */
+    double *target;       /* n: as fitted */
+    double *weights;      /* n, or NULL */
+    double *point, *best; /* n_outputs × design.n_cols: the last, the one to keep */
+} qn_linear_problem;      /* release with qn_linear_problem_release() */
+
+/* Fails with QN_ERR_NOMEM; QN_ERR_UNSUPPORTED: no dense view. */
+QN_MUST_CHECK
+qn_status qn_linear_problem_init(qn_linear_problem *problem, const qn_learn_request *request,
+                                 const qn_linear_plan *plan, qn_error *err);
+void qn_linear_problem_release(qn_linear_problem *problem);
+/* Makes class `positive` 1 and the others 0, and begins anew. */
+void qn_linear_problem_set_class(qn_linear_problem *problem, int32_t positive);
+/* Leaves the minimum in `best`, with the penalty given or chosen. Adds to the rounds. */
+QN_MUST_CHECK
+qn_status qn_linear_problem_solve(qn_linear_problem *problem, qn_learn_result *result,
+                                  qn_error *err);
+
+/* All of it: problem, solution, model. */
+QN_MUST_CHECK
+qn_status qn_linear_fit(const qn_learn_request *request, const qn_linear_plan *plan,
+                        qn_learn_result *result, qn_error *err);
+
+#endif
