@@ -11,11 +11,22 @@
 
 #include <string.h>
 
+/* clang-format off: one a line */
 const qn_learner *const qn_learners[] = {
-    &qn_learner_gbdt,  &qn_learner_extra_trees, &qn_learner_random_forest, &qn_learner_logistic,
-    &qn_learner_ridge, &qn_learner_mlp,         &qn_learner_elastic_net,   &qn_learner_glm,
-    &qn_learner_knn,   &qn_learner_naive_bayes, &qn_learner_constant,      NULL,
+    &qn_learner_gbdt,
+    &qn_learner_extra_trees,
+    &qn_learner_random_forest,
+    &qn_learner_logistic,
+    &qn_learner_ridge,
+    &qn_learner_mlp,
+    &qn_learner_elastic_net,
+    &qn_learner_glm,
+    &qn_learner_knn,
+    &qn_learner_naive_bayes,
+    &qn_learner_constant,
+    NULL,
 };
+/* clang-format on */
 
 const qn_learner *qn_learner_find(const char *name)
 {
