@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-/* clang-format off: one a line */
+/* One a line. */
+/* clang-format off */
 const qn_learner *const qn_learners[] = {
     &qn_learner_gbdt,
     &qn_learner_extra_trees,
