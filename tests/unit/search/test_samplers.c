@@ -55,8 +55,9 @@ static double best_on_sphere(const char *sampler, int n)
 static void each_sampler_beats_random_draws_by_far(void **state)
 {
     (void)state;
-    static const char *const samplers[] = {"tpe", "tpe:multivariate=false", "evolution", "anneal",
-                                           "nsga2:population=20"};
+    static const char *const samplers[] = {
+        "tpe",   "tpe:multivariate=false",     "evolution", "anneal", "nsga2:population=20",
+        "cmaes", "cmaes:startup=30,restarts=1"};
     const double random = best_on_sphere("random", 200);
     for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++) {
         const double best = best_on_sphere(samplers[i], 200);
