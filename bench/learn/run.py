@@ -1,53 +1,80 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Every learner with its defaults against scikit-learn's counterpart with its defaults: five folds
-of real tables, one thread each, processor seconds. Prints one JSON line per figure; with --table,
-makes the table in bench/README.md, between its markers, of such lines.
-usage: run.py CROSS_VALIDATE DATA_FOLDER [TABLE …] > FIGURES
+of real tables (a sample of at most --rows), one thread each, processor seconds. Prints one JSON line
+per figure; with --table, makes the table in bench/README.md, between its markers, of such lines.
+usage: run.py [--rows 10000] [--learners a,b] CROSS_VALIDATE DATA_FOLDER [TABLE …] > FIGURES
        run.py --table < FIGURES"""
+import argparse
 import json
 import pathlib
 import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 
 import numpy as np
 import pandas as pd
-from sklearn import (compose, ensemble, impute, linear_model, metrics, model_selection,
-                     naive_bayes, neighbors, neural_network, pipeline, preprocessing)
+from sklearn import (calibration, compose, ensemble, feature_extraction, gaussian_process, impute,
+                     linear_model, metrics, model_selection, naive_bayes, neighbors, neural_network,
+                     pipeline, preprocessing, svm, tree)
 
 warnings.simplefilter("ignore")
 FOLDS = 5
+METRICS = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "rmse"}
 TABLES = {  # target, columns left out, task
-    "telco_churn": ("Churn", ["customerID"], "binary"),
+    "titanic": ("Survived", ["PassengerId", "Name", "Ticket", "Cabin"], "binary"),
     "german_credit": ("credit_risk", [], "binary"),
+    "telco_churn": ("Churn", ["customerID"], "binary"),
     "mammography": ("class", [], "binary"),
     "bank_marketing": ("y", [], "binary"),
     "adult_train": ("income", [], "binary"),
+    "electricity": ("class", [], "binary"),
+    "weather_aus": ("RainTomorrow", ["RISK_MM", "Date"], "binary"),
+    "sms_spam": ("label", [], "binary"),
+    "arcene_train": ("label", [], "binary"),
+    "letter": ("lettr", [], "multiclass"),
+    "covertype_20k": ("Cover_Type", [], "multiclass"),
+    "kddcup99_10pct": ("label", [], "multiclass"),
     "california_housing": ("median_house_value", [], "regression"),
     "ames": ("SalePrice", ["Id"], "regression"),
     "diamonds": ("price", [], "regression"),
+    "bike_sharing_hour": ("cnt", ["casual", "registered", "instant", "dteday"], "regression"),
+}
+TEXTS = {"sms_spam": "text"}
+CUBIC = {"svm": 10000, "gaussian_process": 1000}  # rows that the counterpart can bear
+CLASSIFIERS = {
+    "gbdt": ensemble.HistGradientBoostingClassifier,
+    "decision_tree": tree.DecisionTreeClassifier,
+    "extra_trees": ensemble.ExtraTreesClassifier,
+    "random_forest": ensemble.RandomForestClassifier,
+    "logistic": linear_model.LogisticRegression,
+    "elastic_net": lambda: linear_model.LogisticRegression(l1_ratio=0.5, solver="saga"),
+    "linear_svm": lambda: calibration.CalibratedClassifierCV(svm.LinearSVC()),
+    "svm": lambda: calibration.CalibratedClassifierCV(svm.SVC(), ensemble=False),
+    "gaussian_process": gaussian_process.GaussianProcessClassifier,
+    "mlp": neural_network.MLPClassifier,
+    "knn": neighbors.KNeighborsClassifier,
+    "naive_bayes": naive_bayes.GaussianNB,
 }
 PEERS = {
-    "binary": {
-        "gbdt": ensemble.HistGradientBoostingClassifier,
-        "extra_trees": ensemble.ExtraTreesClassifier,
-        "random_forest": ensemble.RandomForestClassifier,
-        "logistic": linear_model.LogisticRegression,
-        "elastic_net": lambda: linear_model.LogisticRegression(l1_ratio=0.5, solver="saga"),
-        "mlp": neural_network.MLPClassifier,
-        "knn": neighbors.KNeighborsClassifier,
-        "naive_bayes": naive_bayes.GaussianNB,
-    },
+    "binary": CLASSIFIERS,
+    "multiclass": CLASSIFIERS,
     "regression": {
         "gbdt": ensemble.HistGradientBoostingRegressor,
+        "decision_tree": tree.DecisionTreeRegressor,
         "extra_trees": ensemble.ExtraTreesRegressor,
         "random_forest": ensemble.RandomForestRegressor,
         "ridge": linear_model.Ridge,
         "elastic_net": linear_model.ElasticNetCV,
+        "linear_svm": svm.LinearSVR,
+        "svm": svm.SVR,
+        "gaussian_process": lambda: gaussian_process.GaussianProcessRegressor(
+            gaussian_process.kernels.RBF() + gaussian_process.kernels.WhiteKernel(),
+            normalize_y=True),
         "mlp": neural_network.MLPRegressor,
         "knn": neighbors.KNeighborsRegressor,
     },
@@ -55,37 +82,69 @@ PEERS = {
 BEGIN, END = "<!-- learners: begin -->", "<!-- learners: end -->"
 
 
-def peer_scores(frame, target, task, make):
-    y = frame[target]
-    y = y.to_numpy(float) if task == "regression" else (y.astype(str) == sorted(
-        y.astype(str).unique())[1]).to_numpy(int)
+def read_table(folder, name, most):
+    """The rows that both sides see: a sample, without rows of unknown target or rare classes."""
+    target, dropped, task = TABLES[name]
+    frame = pd.read_csv(folder / f"{name}.csv.gz", na_values=["?", " "], skipinitialspace=True)
+    frame = frame.drop(columns=dropped).dropna(subset=[target])
+    if len(frame) > most:
+        frame = frame.sample(most, random_state=1)
+    if task == "multiclass":
+        frame = frame[frame[target].map(frame[target].value_counts()) >= 4 * FOLDS]
+    return frame.reset_index(drop=True)
+
+
+def columns_of(frame, target, text):
     x = frame.drop(columns=target)
+    if text:
+        words = feature_extraction.text.TfidfVectorizer(max_features=1000)
+        dense = preprocessing.FunctionTransformer(lambda m: m.toarray())
+        return x, compose.ColumnTransformer([("t", pipeline.make_pipeline(words, dense), text)])
+    for column in x.select_dtypes(["object", "string"]):
+        as_number = pd.to_numeric(x[column], errors="coerce")
+        if as_number.notna().mean() > 0.9:
+            x[column] = as_number
     numbers = list(x.select_dtypes("number").columns)
     others = [c for c in x if c not in numbers]
-    prepare = compose.ColumnTransformer([
+    return x, compose.ColumnTransformer([
         ("n", pipeline.make_pipeline(impute.SimpleImputer(strategy="median"),
                                      preprocessing.StandardScaler()), numbers),
         ("c", pipeline.make_pipeline(impute.SimpleImputer(strategy="most_frequent"),
                                      preprocessing.OneHotEncoder(handle_unknown="ignore",
                                                                  sparse_output=False)), others)])
+
+
+def score(task, model, x, y):
+    if task == "regression":
+        return float(np.sqrt(np.mean((model.predict(x) - y) ** 2)))
+    if task == "multiclass":
+        return float(np.mean(model.predict(x) == y))
+    return float(metrics.roc_auc_score(y, model.predict_proba(x)[:, 1]))
+
+
+def peer_scores(frame, name, makers):
+    """For each counterpart: scores and processor seconds of the folds."""
+    target, _, task = TABLES[name]
+    y = frame[target]
+    y = y.to_numpy(float) if task == "regression" else np.unique(
+        y.astype(str).to_numpy(str), return_inverse=True)[1]
+    x, prepare = columns_of(frame, target, TEXTS.get(name))
     split = model_selection.KFold if task == "regression" else model_selection.StratifiedKFold
-    scores, seconds = [], []
+    results = {learner: ([], []) for learner in makers}
     for train, valid in split(FOLDS, shuffle=True, random_state=1).split(x, y):
         a = prepare.fit_transform(x.iloc[train])
         b = prepare.transform(x.iloc[valid])
-        model = make()
-        begun = time.process_time()
-        model.fit(a, y[train])
-        seconds.append(time.process_time() - begun)
-        if task == "regression":
-            scores.append(float(np.sqrt(np.mean((model.predict(b) - y[valid]) ** 2))))
-        else:
-            scores.append(float(metrics.roc_auc_score(y[valid], model.predict_proba(b)[:, 1])))
-    return scores, seconds
+        for learner, make in makers.items():
+            model = make()
+            begun = time.process_time()
+            model.fit(a, y[train])
+            results[learner][1].append(time.process_time() - begun)
+            results[learner][0].append(score(task, model, b, y[valid]))
+    return results
 
 
-def own_scores(program, path, target, dropped, names, metric):
-    command = [program, str(path), ",".join([target, *dropped]), str(FOLDS), str(FOLDS)]
+def own_scores(program, path, target, names, metric):
+    command = [program, str(path), target, str(FOLDS), str(FOLDS)]
     for name in names:
         command += [name, ""]
     out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -98,19 +157,20 @@ def error(scores):
     return statistics.stdev(scores) / len(scores) ** 0.5
 
 
-def compare(program, folder, table):
-    target, dropped, task = TABLES[table]
-    metric = "rmse" if task == "regression" else "roc_auc"
-    path = folder / f"{table}.csv.gz"
-    frame = pd.read_csv(path, na_values=["?", " "], skipinitialspace=True).drop(columns=dropped)
-    for column in frame.select_dtypes("object"):
-        as_number = pd.to_numeric(frame[column], errors="coerce")
-        if column != target and as_number.notna().mean() > 0.9:
-            frame[column] = as_number
-    own = own_scores(program, path, target, dropped, PEERS[task], metric)
-    for name, make in PEERS[task].items():
-        scores, seconds = peer_scores(frame, target, task, make)
-        mine, mine_s = own[name]
+def compare(asked, table):
+    target, _, task = TABLES[table]
+    metric = METRICS[task]
+    frame = read_table(asked.data, table, asked.rows)
+    makers = {name: make for name, make in PEERS[task].items()
+              if len(frame) <= CUBIC.get(name, asked.rows)
+              and (not asked.learners or name in asked.learners.split(","))}
+    with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
+        frame.to_csv(file, index=False)
+        file.flush()
+        own = own_scores(asked.program, file.name, target, makers, metric)
+    peers = peer_scores(frame, table, {name: makers[name] for name in own})
+    for name, (mine, mine_s) in own.items():
+        scores, seconds = peers[name]
         sign = -1 if task == "regression" else 1
         gap = sign * (statistics.mean(mine) - statistics.mean(scores))
         noise = max(error(mine), error(scores))
@@ -126,18 +186,30 @@ def write_table(lines):
     rows = []
     for f in map(json.loads, lines):
         table, name = f["figure"].split()
-        rows.append(f"| {table} | {name} | {f['value']:.5g} | {f['peer_value']:.5g} | "
+        rows.append(f"| {table} | {f['unit']} | {name} | {f['value']:.5g} | {f['peer_value']:.5g} | "
                     f"{f['fold_error']:.2g} | {'worse' if f['worse'] else ''} | "
                     f"{f['fit_s']:.2g} | {f['peer_fit_s']:.2g} | {f['ratio']:.1f} |")
-    head = ("| table | learner | Quern | scikit-learn | fold error | | fit s | its fit s | speed |\n"
-            "|---|---|---|---|---|---|---|---|---|\n")
+    head = ("| table | metric | learner | Quern | scikit-learn | fold error | | fit s | its fit s | "
+            "speed |\n|---|---|---|---|---|---|---|---|---|---|\n")
     readme = pathlib.Path(__file__).resolve().parents[1] / "README.md"
     body = f"{BEGIN}\n{head}" + "\n".join(rows) + f"\n{END}"
     readme.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: body, readme.read_text(), flags=re.S))
 
 
-if sys.argv[1] == "--table":
-    write_table(sys.stdin)
-else:
-    for asked in sys.argv[3:] or TABLES:
-        compare(sys.argv[1], pathlib.Path(sys.argv[2]), asked)
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--rows", type=int, default=10000)
+    parser.add_argument("--learners")
+    parser.add_argument("program", nargs="?")
+    parser.add_argument("data", nargs="?", type=pathlib.Path)
+    parser.add_argument("tables", nargs="*")
+    asked = parser.parse_args()
+    if asked.table:
+        write_table(sys.stdin)
+        return
+    for table in asked.tables or TABLES:
+        compare(asked, table)
+
+
+main()
