@@ -21,6 +21,13 @@ double qn_clock_cpu_s(void)
     return seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
+int64_t qn_clock_utc_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 bool qn_stop_interrupted(const qn_stop *stop)
 {
     return stop && stop->interrupted && *stop->interrupted;

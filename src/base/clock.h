@@ -8,9 +8,11 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
-double qn_clock_s(void);     /* monotonic seconds */
-double qn_clock_cpu_s(void); /* CPU seconds of the calling thread */
+double qn_clock_s(void);       /* monotonic seconds */
+int64_t qn_clock_utc_us(void); /* since 1970, by the wall clock: for what outlives the process */
+double qn_clock_cpu_s(void);   /* CPU seconds of the calling thread */
 
 typedef struct qn_stop {
     double deadline_s;                        /* on qn_clock_s(); 0 = none */

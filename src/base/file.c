@@ -109,27 +109,21 @@ static qn_status write_in_place(const char *path, const void *data, size_t bytes
     return status;
 }
 
-qn_status qn_file_write(const char *path, const void *data, size_t bytes, qn_error *err)
+static qn_status replace(const char *path, const void *data, size_t bytes, mode_t mode,
+                         qn_error *err)
 {
-    struct stat info;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
-        return write_in_place(path, data, bytes, err);
-    }
     qn_str temporary = {0};
     qn_str_addf(&temporary, "%s.XXXXXX", path);
     if (temporary.failed) return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to write it", path);
 
     qn_status status = QN_OK;
-    const mode_t mask = umask(0);
-    umask(mask);
     const int fd = mkostemp(temporary.text, O_CLOEXEC);
     if (fd < 0) {
         status = qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
         qn_str_release(&temporary);
         return status;
     }
-    bool written =
-        write_all(fd, data, bytes) == 0 && fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0;
+    bool written = write_all(fd, data, bytes) == 0 && fchmod(fd, mode) == 0 && fsync(fd) == 0;
     int saved = errno;
     if (close(fd) != 0 && written) {
         written = false;
@@ -145,4 +139,38 @@ qn_status qn_file_write(const char *path, const void *data, size_t bytes, qn_err
     }
     qn_str_release(&temporary);
     return status;
+}
+
+qn_status qn_file_write(const char *path, const void *data, size_t bytes, qn_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode)) {
+        return write_in_place(path, data, bytes, err);
+    }
+    const mode_t mask = umask(0);
+    umask(mask);
+    return replace(path, data, bytes, 0666 & ~mask, err);
+}
+
+qn_status qn_file_write_private(const char *path, const void *data, size_t bytes, qn_error *err)
+{
+    return replace(path, data, bytes, 0600, err);
+}
+
+qn_file_identity qn_file_identify(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0) return (qn_file_identity){0};
+    return (qn_file_identity){.device = info.st_dev,
+                              .inode = info.st_ino,
+                              .bytes = (uint64_t)info.st_size,
+                              .changed_s = info.st_mtim.tv_sec,
+                              .changed_ns = info.st_mtim.tv_nsec,
+                              .known = true};
+}
+
+bool qn_file_is_same(const qn_file_identity *a, const qn_file_identity *b)
+{
+    return a->known == b->known && a->device == b->device && a->inode == b->inode &&
+           a->bytes == b->bytes && a->changed_s == b->changed_s && a->changed_ns == b->changed_ns;
 }

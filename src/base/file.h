@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,9 +23,22 @@ qn_status qn_file_map_copy(const char *path, qn_file_map *out, qn_error *err);
 void qn_file_map_drop(const qn_file_map *map, const void *begin, const void *end);
 void qn_file_unmap(qn_file_map *map);
 
+/* Which bytes a path leads to, without reading them. */
+typedef struct qn_file_identity {
+    uint64_t device, inode, bytes;
+    int64_t changed_s, changed_ns;
+    bool known; /* false: there is no such file */
+} qn_file_identity;
+
+qn_file_identity qn_file_identify(const char *path);
+bool qn_file_is_same(const qn_file_identity *a, const qn_file_identity *b);
+
 /* Writes to a temporary file beside `path`, syncs, renames: readers see the old file or the whole
  * new one, and a full disk leaves the old one in place. */
 QN_MUST_CHECK
 qn_status qn_file_write(const char *path, const void *data, size_t bytes, qn_error *err);
+/* The same for secrets: whatever the umask, nobody but the owner may read the file. */
+QN_MUST_CHECK
+qn_status qn_file_write_private(const char *path, const void *data, size_t bytes, qn_error *err);
 
 #endif

@@ -71,6 +71,14 @@ size_t qn_timestamp_format(int64_t micros, char *text)
     return (size_t)bytes;
 }
 
+void qn_timestamp_format_utc(int64_t micros, char *text)
+{
+    qn_civil_time t;
+    qn_timestamp_civil(micros, &t);
+    snprintf(text, QN_VALUE_TEXT_BYTES, "%04d-%02d-%02dT%02d:%02d:%02dZ", t.year, t.month, t.day,
+             t.hour, t.minute, t.second);
+}
+
 /* Reads exactly `n` digits. */
 static bool digits(const char **at, const char *end, int n, int32_t *out)
 {

@@ -108,6 +108,9 @@ uint64_t qn_frame_hash(const qn_frame *frame);
 /* Days, ISO 8601 text and back (proleptic Gregorian, UTC). qn_timestamp_format() writes
  * "2011-01-01" for whole days and "2011-01-01T13:45:00[.ffffff]" otherwise. */
 size_t qn_timestamp_format(int64_t micros, char *text /* QN_VALUE_TEXT_BYTES */);
+/* "2026-03-01T00:00:00Z", whole seconds, terminated: for logs and files that other programs read.
+ */
+void qn_timestamp_format_utc(int64_t micros, char *text /* QN_VALUE_TEXT_BYTES */);
 typedef struct qn_civil_time {
     int32_t year, month, day, hour, minute, second, micros;
     int32_t weekday, day_of_year; /* 0 = Monday; 1 = January 1 */

@@ -2,28 +2,18 @@
 #include "serve/model_store.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/number.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { MODELS_MAX = 4096 };
 
-/* Which bytes a path led to, without reading them. */
-struct file_identity {
-    dev_t device;
-    ino_t inode;
-    off_t bytes;
-    struct timespec changed;
-    bool known;
-};
-
 struct model_spec {
     char *name, *version, *path;
-    struct file_identity opened;
+    qn_file_identity opened;
     qn_served_model *model; /* what the store's catalogs hold; NULL: none yet */
     char *problem;
     qn_model_counters *counters;
@@ -139,27 +129,13 @@ static bool publish(qn_model_store *store)
 
 /* Loading. */
 
-static struct file_identity identify(const char *path)
-{
-    struct stat info;
-    if (stat(path, &info) != 0) return (struct file_identity){0};
-    return (struct file_identity){info.st_dev, info.st_ino, info.st_size, info.st_mtim, true};
-}
-
-static bool same_file(const struct file_identity *a, const struct file_identity *b)
-{
-    return a->known == b->known && a->device == b->device && a->inode == b->inode &&
-           a->bytes == b->bytes && a->changed.tv_sec == b->changed.tv_sec &&
-           a->changed.tv_nsec == b->changed.tv_nsec;
-}
-
 /* Opens one file if it has changed. The identity is taken before the file is opened, so that a
  * change in between is seen the next time. Returns whether anything is to be told. */
 static bool reload_spec(struct model_spec *spec, qn_reload *reload)
 {
-    const struct file_identity now = identify(spec->path);
+    const qn_file_identity now = qn_file_identify(spec->path);
     const bool tried = spec->model || spec->problem;
-    if (tried && same_file(&now, &spec->opened)) return false;
+    if (tried && qn_file_is_same(&now, &spec->opened)) return false;
     qn_error err = {0};
     qn_served_model *model = NULL;
     spec->opened = now;
