@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One client: reads requests, has them handled, sends the replies, in the order of the requests. */
+/* One client: reads requests, has them pass the gate and handled, sends the replies, in the order
+ * of the requests. */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "serve/cross_origin.h"
+#include "serve/gate.h"
 #include "serve/loop.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -38,6 +39,9 @@ static void end_request(qn_exchange *x)
 {
     if (x->job && x->release) x->release(x->job);
     x->job = NULL;
+    x->admitted = false;
+    x->identity = (qn_identity){0};
+    x->peer = NULL;
     x->release = NULL;
     x->route = NULL;
     x->reply.status = 0;
@@ -94,31 +98,39 @@ static uint32_t interest_of(qn_stage stage)
     return stage == QN_STAGE_WORKING ? 0 : EPOLLIN;
 }
 
+static void set_interest(const qn_loop *loop, qn_connection *c, uint32_t interest)
+{
+    if (interest == c->interest) return;
+    struct epoll_event event = {.events = interest, .data.ptr = c};
+    c->interest = interest;
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, c->peer.fd, &event);
+}
+
 static void change_stage(qn_loop *loop, qn_connection *c, qn_stage stage)
 {
     leave_stage(loop, c);
     enter_stage(loop, c, stage);
-    const uint32_t interest = interest_of(stage);
-    if (interest == c->interest) return;
-    struct epoll_event event = {.events = interest, .data.ptr = c};
-    c->interest = interest;
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, c->fd, &event);
+    set_interest(loop, c, interest_of(stage));
 }
 
-void qn_connection_open(qn_loop *loop, int fd)
+void qn_connection_open(qn_loop *loop, int fd, const struct sockaddr_storage *address)
 {
     qn_connection *c = qn_alloc_array(1, sizeof *c);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-    if (!c || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+    if (!c || !qn_peer_open(&c->peer, fd, address, loop->worker.credentials->tls)) {
         qn_free(c);
         close(fd);
         return;
     }
-    c->fd = fd;
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
+        qn_peer_close(&c->peer);
+        qn_free(c);
+        return;
+    }
     c->interest = EPOLLIN;
     loop->n_connections++;
     qn_count_add(&loop->worker.counters->accepted, 1);
-    enter_stage(loop, c, QN_STAGE_IDLE);
+    enter_stage(loop, c, c->peer.shaken ? QN_STAGE_IDLE : QN_STAGE_SHAKING);
 }
 
 void qn_connection_close(qn_loop *loop, qn_connection *c)
@@ -127,8 +139,8 @@ void qn_connection_close(qn_loop *loop, qn_connection *c)
     if (c->exchange) give_exchange(loop, c->exchange);
     /* Closing is not enough where a process forked off just now still has the descriptor: epoll
      * would go on telling of it. */
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
-    close(c->fd);
+    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, c->peer.fd, NULL);
+    qn_peer_close(&c->peer);
     qn_free(c);
     loop->n_connections--;
     qn_count_add(&loop->worker.counters->closed, 1);
@@ -146,7 +158,7 @@ static void finish_sending(qn_loop *loop, qn_connection *c)
     if (!c->closing) return;
     c->exchange = NULL;
     give_exchange(loop, x);
-    shutdown(c->fd, SHUT_WR);
+    qn_peer_end(&c->peer);
     change_stage(loop, c, QN_STAGE_LINGERING);
 }
 
@@ -157,13 +169,14 @@ static sending send_out(qn_loop *loop, qn_connection *c)
 {
     qn_exchange *x = c->exchange;
     while (x->sent < x->out.bytes) {
-        const ssize_t n = send(c->fd, x->out.text + x->sent, x->out.bytes - x->sent, MSG_NOSIGNAL);
-        if (n > 0) {
-            x->sent += (size_t)n;
-        } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        size_t n = 0;
+        const qn_io io = qn_peer_write(&c->peer, x->out.text + x->sent, x->out.bytes - x->sent, &n);
+        x->sent += n;
+        if (io == QN_IO_WANTS_WRITE) {
             change_stage(loop, c, QN_STAGE_WRITING); /* the time is anew: some was sent */
             return SENDING;
-        } else if (errno != EINTR) {
+        }
+        if (io != QN_IO_DONE) { /* without renegotiation, writing never waits for reading */
             qn_connection_close(loop, c);
             return GONE;
         }
@@ -179,6 +192,8 @@ static void start_reply(qn_loop *loop, qn_exchange *x)
     const bool ending = qn_server_get_state(loop->worker.server) >= QN_SERVER_DRAINING;
     x->reply = (qn_reply){.out = &x->out,
                           .date = loop->worker.date,
+                          .common = loop->sources->common_lines,
+                          .origin = x->reader.head_done ? qn_cross_origin_lines(x) : NULL,
                           .http_1_1 = x->reader.http_1_1,
                           .keep_alive = x->reader.keep_alive && !ending,
                           .without_body = x->reader.method == QN_HTTP_HEAD};
@@ -220,17 +235,23 @@ static void refuse_route(qn_exchange *x, qn_http_method method, qn_str *allow)
     qn_str_release(&lines);
 }
 
-static void find_route(qn_exchange *x)
+/* Who sends it, and whether they may: told once, as soon as the head is there. False: the request
+ * is answered; if it is not `whole`, the connection ends. The route is found anew each time,
+ * because what it points to may have moved. */
+static bool admit(qn_loop *loop, qn_connection *c, bool whole, qn_str *allow)
 {
+    qn_exchange *x = c->exchange;
     const qn_http_method method = x->reader.method;
-    qn_str allow = {0};
+    start_reply(loop, x);
+    x->reply.keep_alive &= whole;
+    x->peer = &c->peer;
     if (!split_target(x)) {
         qn_reply_error(&x->reply, 400, "the target is no path", 0, NULL, NULL);
-        return;
+        return false;
     }
-    x->route = qn_route_find(x, method == QN_HTTP_HEAD ? QN_HTTP_GET : method, &allow);
-    if (!x->route) refuse_route(x, method, &allow);
-    qn_str_release(&allow);
+    x->route = qn_route_find(x, method == QN_HTTP_HEAD ? QN_HTTP_GET : method, allow);
+    if (!x->admitted) x->admitted = qn_gate_pass(x);
+    return x->admitted;
 }
 
 static void count_request(qn_loop *loop, const qn_exchange *x)
@@ -254,6 +275,7 @@ static void finish_request(qn_loop *loop, qn_connection *c)
         }
     }
     count_request(loop, x);
+    qn_gate_end(x);
     if (!x->reply.keep_alive) c->closing = true;
     end_request(x);
 }
@@ -262,7 +284,7 @@ static void finish_request(qn_loop *loop, qn_connection *c)
 static bool take_step(qn_loop *loop, qn_connection *c)
 {
     qn_exchange *x = c->exchange;
-    if (x->route && x->route->handle(x) == QN_STEP_MORE) {
+    if (x->route->handle(x) == QN_STEP_MORE) {
         change_stage(loop, c, QN_STAGE_WORKING);
         return false;
     }
@@ -273,10 +295,28 @@ static bool take_step(qn_loop *loop, qn_connection *c)
 static bool begin_request(qn_loop *loop, qn_connection *c)
 {
     qn_exchange *x = c->exchange;
+    qn_str allow = {0};
     x->begun_s = loop->now_s;
-    start_reply(loop, x);
-    find_route(x);
-    return take_step(loop, c);
+    const bool admitted = admit(loop, c, true, &allow);
+    if (admitted && !x->route) refuse_route(x, x->reader.method, &allow);
+    qn_str_release(&allow);
+    if (admitted && x->route) return take_step(loop, c);
+    finish_request(loop, c);
+    return true;
+}
+
+/* The head is there, the body is not: a body that will not be used is not waited for. */
+static void look_at_head(qn_loop *loop, qn_connection *c)
+{
+    qn_exchange *x = c->exchange;
+    qn_str allow = {0};
+    if (!x->reader.head_done || x->admitted) return;
+    if (admit(loop, c, false, &allow)) {
+        x->route = NULL; /* until the body is there */
+    } else {
+        finish_request(loop, c);
+    }
+    qn_str_release(&allow);
 }
 
 /* The message is bad: this is said, and the connection ends. */
@@ -289,13 +329,19 @@ static void refuse_message(qn_loop *loop, qn_connection *c, int status, const ch
     finish_request(loop, c);
 }
 
+/* Between requests a connection has no exchange. */
+static void lay_down(qn_loop *loop, qn_connection *c)
+{
+    give_exchange(loop, c->exchange);
+    c->exchange = NULL;
+}
+
 /* The end of what was read so far: waits for more. */
 static void wait_for_more(qn_loop *loop, qn_connection *c)
 {
     qn_exchange *x = c->exchange;
     if (!qn_http_reader_has_begun(&x->reader)) {
-        c->exchange = NULL;
-        give_exchange(loop, x);
+        lay_down(loop, c);
         change_stage(loop, c, QN_STAGE_IDLE);
         return;
     }
@@ -323,9 +369,11 @@ static void go_on(qn_loop *loop, qn_connection *c)
             refuse_message(loop, c, x->reader.status, x->reader.wrong);
             break;
         case QN_HTTP_CONTINUE:
-            qn_str_add(&x->out, "HTTP/1.1 100 Continue\r\n\r\n");
+            look_at_head(loop, c);
+            if (!c->closing) qn_str_add(&x->out, "HTTP/1.1 100 Continue\r\n\r\n");
             break;
         case QN_HTTP_MORE:
+            look_at_head(loop, c);
             more = false;
             break;
         }
@@ -355,6 +403,23 @@ static bool has_memory(qn_loop *loop, qn_connection *c, size_t room_before)
     return loop->buffered_bytes <= loop->buffered_bytes_max;
 }
 
+/* Reads once; *n grows by what came. */
+static qn_io read_some(qn_loop *loop, qn_connection *c, size_t *n)
+{
+    qn_http_reader *reader = &c->exchange->reader;
+    size_t room, got = 0;
+    const size_t room_before = reader->room;
+    char *space = qn_http_reader_space(reader, &room);
+    if (!space || !has_memory(loop, c, room_before)) {
+        refuse_message(loop, c, 503, "no memory for the request; send it again later");
+        return QN_IO_ENDED;
+    }
+    const qn_io io = qn_peer_read(&c->peer, space, room, &got);
+    qn_http_reader_add(reader, got);
+    *n += got;
+    return io;
+}
+
 static void read_in(qn_loop *loop, qn_connection *c)
 {
     if (!c->exchange) c->exchange = take_exchange(loop);
@@ -362,37 +427,54 @@ static void read_in(qn_loop *loop, qn_connection *c)
         qn_connection_close(loop, c);
         return;
     }
-    qn_http_reader *reader = &c->exchange->reader;
-    size_t room;
-    const size_t room_before = reader->room;
-    char *space = qn_http_reader_space(reader, &room);
-    if (!space || !has_memory(loop, c, room_before)) {
-        refuse_message(loop, c, 503, "no memory for the request; send it again later");
+    size_t n = 0;
+    qn_io io;
+    set_interest(loop, c, EPOLLIN);
+    do {
+        io = read_some(loop, c, &n);
+    } while (io == QN_IO_DONE && qn_peer_pending(&c->peer) > 0);
+    if (c->closing) {
         send_out(loop, c);
-        return;
-    }
-    const ssize_t n = recv(c->fd, space, room, 0);
-    if (n > 0) {
-        qn_http_reader_add(reader, (size_t)n);
+    } else if (n > 0) {
         go_on(loop, c);
-    } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+    } else if (io == QN_IO_ENDED) {
         qn_connection_close(loop, c);
+    } else {
+        if (io == QN_IO_WANTS_WRITE) set_interest(loop, c, EPOLLOUT);
+        if (c->stage == QN_STAGE_IDLE) lay_down(loop, c);
     }
 }
 
 /* What comes after the last reply is passed over. */
 static void pass_over(qn_loop *loop, qn_connection *c)
 {
-    char bytes[4096];
-    const ssize_t n = recv(c->fd, bytes, sizeof bytes, 0);
-    if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) return;
-    qn_connection_close(loop, c);
+    if (qn_peer_pass_over(&c->peer) == QN_IO_ENDED) qn_connection_close(loop, c);
+}
+
+static void shake_hands(qn_loop *loop, qn_connection *c)
+{
+    switch (qn_peer_handshake(&c->peer)) {
+    case QN_IO_DONE:
+        change_stage(loop, c, QN_STAGE_IDLE);
+        break;
+    case QN_IO_WANTS_READ:
+        set_interest(loop, c, EPOLLIN);
+        break;
+    case QN_IO_WANTS_WRITE:
+        set_interest(loop, c, EPOLLOUT);
+        break;
+    case QN_IO_ENDED:
+        qn_connection_close(loop, c);
+        break;
+    }
 }
 
 void qn_connection_event(qn_loop *loop, qn_connection *c, uint32_t events)
 {
     if ((events & (EPOLLERR | EPOLLHUP)) && !(events & EPOLLIN)) {
         qn_connection_close(loop, c);
+    } else if (c->stage == QN_STAGE_SHAKING) {
+        shake_hands(loop, c);
     } else if (c->stage == QN_STAGE_WRITING) {
         if (send_out(loop, c) == SENT && !c->closing) go_on(loop, c);
     } else if (c->stage == QN_STAGE_LINGERING) {

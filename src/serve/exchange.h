@@ -8,6 +8,8 @@
 #define QN_SERVE_EXCHANGE_H
 
 #include "serve/http_reader.h"
+#include "serve/identity.h"
+#include "serve/peer.h"
 #include "serve/reply.h"
 #include "serve/worker.h"
 
@@ -19,10 +21,21 @@ typedef struct qn_exchange qn_exchange;
 typedef enum qn_step { QN_STEP_DONE, QN_STEP_MORE } qn_step;
 typedef qn_step (*qn_handler)(qn_exchange *x);
 
+/* Which models a route is about, and so for which of them its client needs the role. */
+typedef enum qn_reach {
+    QN_REACH_SERVER, /* the server as a whole: the role must be for all models */
+    QN_REACH_MODEL,  /* the model that the first {} names */
+    QN_REACH_CHECKED /* the handler asks qn_gate_shows() or qn_gate_demand(): several models, or one
+                        not named */
+} qn_reach;
+
+/* Forgotten fields are safe: no role is nobody's, no reach is the widest. */
 typedef struct qn_route {
     const char *name; /* in metrics: "predict" */
     qn_http_method method;
     const char *pattern; /* a path, where {} stands for one or more bytes other than '/' and ':' */
+    qn_access role;
+    qn_reach reach;
     qn_handler handle;
     const char *summary; /* one line for people */
 } qn_route;
@@ -36,6 +49,9 @@ struct qn_exchange {
     qn_reply reply;
     qn_arena memory; /* lives as long as the request */
     qn_worker *worker;
+    const qn_peer *peer;   /* while it is handled */
+    bool admitted;         /* it has passed the gate */
+    qn_identity identity;  /* who sent it; grants are in `memory`, or static */
     const qn_route *route; /* NULL: none was found */
     qn_span path, query;
     qn_span params[QN_PARAMS_MAX]; /* what stood for {} */

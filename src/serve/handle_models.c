@@ -2,6 +2,7 @@
 /* GET /v1/models and below: what is served, and what a row must have. */
 #include "base/json.h"
 #include "base/number.h"
+#include "serve/gate.h"
 #include "serve/handlers.h"
 
 #include <string.h>
@@ -46,6 +47,10 @@ qn_step qn_handle_models(qn_exchange *x)
     qn_json_key(&json, "models");
     qn_json_begin_array(&json);
     for (int64_t i = 0; i < catalog->n_entries;) {
+        if (!qn_gate_shows(x, catalog->entries[i].name)) {
+            i++;
+            continue;
+        }
         qn_json_begin_object(&json);
         qn_json_put_text(&json, "name", catalog->entries[i].name);
         i = write_versions(catalog, i, &json);

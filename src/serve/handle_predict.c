@@ -3,6 +3,7 @@
  * one after another; between blocks the loop may turn to others. */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "serve/gate.h"
 #include "serve/handlers.h"
 #include "serve/predict_format.h"
 
@@ -204,6 +205,7 @@ static const qn_catalog_entry *find_only_model(qn_exchange *x)
 {
     const qn_catalog *catalog = x->worker->catalog;
     const char *name = catalog->entries[0].name;
+    if (!qn_gate_demand(x, name)) return NULL;
     if (strcmp(name, catalog->entries[catalog->n_entries - 1].name) != 0) {
         qn_reply_error(&x->reply, 404, "several models are served; name one: POST /v1/models/NAME",
                        0, NULL, NULL);

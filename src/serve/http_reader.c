@@ -103,21 +103,12 @@ static bool equals(qn_span span, const char *text)
     return span.text && strlen(text) == span.bytes && strncasecmp(span.text, text, span.bytes) == 0;
 }
 
-static int count_header(const qn_http_reader *reader, const char *name)
-{
-    int n = 0;
-    for (int i = 0; i < reader->n_headers; i++) {
-        n += equals(span_of(reader, reader->headers[i].name), name);
-    }
-    return n;
-}
-
 /* What RFC 9112 asks of a server and llhttp leaves to it. */
 static int check_head(qn_http_reader *reader, const llhttp_t *parser)
 {
     const qn_span encoding = qn_http_header(reader, "transfer-encoding");
     const qn_span expect = qn_http_header(reader, "expect");
-    const int n_hosts = count_header(reader, "host");
+    const int n_hosts = qn_http_count_headers(reader, "host");
     if (parser->http_major != 1 || parser->http_minor > 1) {
         return refuse(reader, 505, "this server speaks HTTP/1.1 and HTTP/1.0");
     }
@@ -127,7 +118,7 @@ static int check_head(qn_http_reader *reader, const llhttp_t *parser)
         return refuse(reader, 400, "HTTP/1.0 has no Transfer-Encoding");
     }
     if (encoding.text &&
-        (count_header(reader, "transfer-encoding") > 1 || !equals(encoding, "chunked"))) {
+        (qn_http_count_headers(reader, "transfer-encoding") > 1 || !equals(encoding, "chunked"))) {
         return refuse(reader, 501, "of transfer encodings only 'chunked' is known");
     }
     if (expect.text && !equals(expect, "100-continue")) {
@@ -159,6 +150,12 @@ static qn_http_method method_of(uint8_t method)
     default:
         return QN_HTTP_OTHER;
     }
+}
+
+const char *qn_http_method_name(qn_http_method method)
+{
+    static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "OTHER"};
+    return names[method];
 }
 
 static int on_headers_complete(llhttp_t *parser)
@@ -387,4 +384,13 @@ qn_span qn_http_header(const qn_http_reader *reader, const char *name)
         }
     }
     return (qn_span){0};
+}
+
+int qn_http_count_headers(const qn_http_reader *reader, const char *name)
+{
+    int n = 0;
+    for (int i = 0; i < reader->n_headers; i++) {
+        n += equals(span_of(reader, reader->headers[i].name), name);
+    }
+    return n;
 }

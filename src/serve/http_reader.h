@@ -28,6 +28,9 @@ typedef enum qn_http_method {
     QN_HTTP_OTHER
 } qn_http_method;
 
+/* "GET"; QN_HTTP_OTHER is "OTHER". */
+const char *qn_http_method_name(qn_http_method method);
+
 typedef enum qn_http_progress {
     QN_HTTP_MORE,     /* the message goes on */
     QN_HTTP_CONTINUE, /* the same, and its sender waits for "100 Continue"; told once */
@@ -85,6 +88,8 @@ void qn_http_reader_shrink(qn_http_reader *reader);
 qn_span qn_http_target(const qn_http_reader *reader);
 qn_span qn_http_body(const qn_http_reader *reader);
 qn_span qn_http_header(const qn_http_reader *reader, const char *name);
+/* How many headers of that name there are. */
+int qn_http_count_headers(const qn_http_reader *reader, const char *name);
 /* Whether a message has begun. */
 bool qn_http_reader_has_begun(const qn_http_reader *reader);
 

@@ -97,10 +97,10 @@ static qn_status cannot_listen(const char *address, qn_error *err)
     return qn_fail(err, QN_ERR_IO, "--listen %s: %s", address, strerror(errno));
 }
 
-static void write_url(const char *host, const struct sockaddr_storage *address, char *url)
+static void write_url(const char *host, bool tls, const struct sockaddr_storage *address, char *url)
 {
     const bool brackets = strchr(host, ':') != NULL;
-    snprintf(url, QN_URL_BYTES, "http://%s%.100s%s:%u", brackets ? "[" : "", host,
+    snprintf(url, QN_URL_BYTES, "http%s://%s%.100s%s:%u", tls ? "s" : "", brackets ? "[" : "", host,
              brackets ? "]" : "", (unsigned)ntohs(port_of(address)));
 }
 
@@ -129,7 +129,26 @@ static qn_status open_all(const char *text, struct sockaddr_storage *address, so
     return QN_OK;
 }
 
-qn_status qn_listen(const char *address, bool open_to_all, int n, int *fds, char *url,
+static qn_status check_exposure(const char *address, const qn_exposure *exposure, qn_error *err)
+{
+    if (!exposure->credentials && !exposure->open_to_all) {
+        return qn_fail(err, QN_ERR_ARG,
+                       "--listen %s: others could reach this address, and nothing asks them who "
+                       "they are; give --keys, --jwks or --tls-client-ca, listen on 127.0.0.1, or "
+                       "say --open-to-all",
+                       address);
+    }
+    if (exposure->credentials && !exposure->tls && !exposure->insecure_http) {
+        return qn_fail(err, QN_ERR_ARG,
+                       "--listen %s: keys and tokens could be overheard on the way here; give "
+                       "--tls-cert and --tls-key, or say --insecure-http if a proxy in front has "
+                       "TLS",
+                       address);
+    }
+    return QN_OK;
+}
+
+qn_status qn_listen(const char *address, const qn_exposure *exposure, int n, int *fds, char *url,
                     qn_error *err)
 {
     char host[HOST_BYTES];
@@ -150,13 +169,8 @@ qn_status qn_listen(const char *address, bool open_to_all, int n, int *fds, char
     memcpy(&chosen, found->ai_addr, bytes);
     const bool private = is_loopback(found->ai_addr);
     freeaddrinfo(found);
-    if (!private && !open_to_all) {
-        return qn_fail(err, QN_ERR_ARG,
-                       "--listen %s: others could reach this address, and nothing asks them who "
-                       "they are; listen on 127.0.0.1, or say --open-to-all",
-                       address);
-    }
+    if (!private) QN_TRY(check_exposure(address, exposure, err));
     QN_TRY(open_all(address, &chosen, bytes, n, fds, err));
-    write_url(host, &chosen, url);
+    write_url(host, exposure->tls, &chosen, url);
     return QN_OK;
 }

@@ -11,12 +11,22 @@
 
 enum { QN_URL_BYTES = 128 };
 
+/* What protects an address that others can reach. It must ask for credentials, and must not let
+ * them be overheard, unless told otherwise. */
+typedef struct qn_exposure {
+    bool credentials;   /* clients are asked who they are */
+    bool open_to_all;   /* … or need not be */
+    bool tls;           /* what they say cannot be overheard */
+    bool insecure_http; /* … or may be */
+} qn_exposure;
+
 /* Opens n sockets on "HOST:PORT" ("127.0.0.1:8080", "[::1]:0", "localhost:8080"; "*" for every
  * address), shared by SO_REUSEPORT. Port 0 becomes one that is free. An address that others can
- * reach is refused unless `open_to_all`. `url` (QN_URL_BYTES) becomes "http://…" with the port.
+ * reach is refused as `exposure` says. `url` (QN_URL_BYTES) becomes "http://…", or "https://…",
+ * with the port.
  * Fails with QN_ERR_ARG or QN_ERR_IO; no socket is left open then. */
 QN_MUST_CHECK
-qn_status qn_listen(const char *address, bool open_to_all, int n, int *fds, char *url,
+qn_status qn_listen(const char *address, const qn_exposure *exposure, int n, int *fds, char *url,
                     qn_error *err);
 
 #endif

@@ -27,19 +27,31 @@ static qn_status watch(const qn_loop *loop, int fd, const void *data, qn_error *
 }
 
 qn_status qn_loop_init(qn_loop *loop, qn_server *server, const qn_serve_options *options, int index,
-                       int listen_fd, qn_loop_counters *counters, qn_error *err)
+                       int listen_fd, const qn_loop_sources *sources, qn_loop_counters *counters,
+                       qn_error *err)
 {
-    *loop = (qn_loop){
-        .worker = {.index = index, .server = server, .options = options, .counters = counters},
-        .limits = {(size_t)options->head_bytes_max, (size_t)options->body_bytes_max},
-        .listen_fd = listen_fd,
-        .connections_max = options->connections_max / options->n_threads + 1,
-        .buffered_bytes_max = (size_t)(options->memory_bytes_max / options->n_threads)};
+    *loop =
+        (qn_loop){.worker = {.index = index,
+                             .server = server,
+                             .options = options,
+                             .rate = sources->rate,
+                             .failures = sources->failures,
+                             .counters = counters},
+                  .sources = sources,
+                  .limits = {(size_t)options->head_bytes_max, (size_t)options->body_bytes_max},
+                  .epoll_fd = -1,
+                  .wake_fd = -1,
+                  .listen_fd = listen_fd,
+                  .connections_max = options->connections_max / options->n_threads + 1,
+                  .buffered_bytes_max = (size_t)(options->memory_bytes_max / options->n_threads)};
+    loop->stage_s[QN_STAGE_SHAKING] = options->read_s;
     loop->stage_s[QN_STAGE_IDLE] = options->idle_s;
     loop->stage_s[QN_STAGE_HEAD] = loop->stage_s[QN_STAGE_BODY] = options->read_s;
     loop->stage_s[QN_STAGE_WORKING] = QN_INF; /* handlers look at the time themselves */
     loop->stage_s[QN_STAGE_WRITING] = options->write_s;
     loop->stage_s[QN_STAGE_LINGERING] = linger_s;
+    loop->worker.tokens = qn_token_cache_create();
+    if (!loop->worker.tokens) return qn_fail(err, QN_ERR_NOMEM, "no memory for the server");
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->wake_fd < 0 || loop->epoll_fd < 0) {
@@ -68,6 +80,10 @@ void qn_loop_release(qn_loop *loop)
     loop->listen_fd = loop->wake_fd = loop->epoll_fd = -1;
     qn_catalog_unref(loop->worker.catalog);
     loop->worker.catalog = NULL;
+    qn_credentials_unref(loop->worker.credentials);
+    loop->worker.credentials = NULL;
+    qn_token_cache_free(loop->worker.tokens);
+    loop->worker.tokens = NULL;
     qn_workspace_release(&loop->worker.workspace);
 }
 
@@ -105,10 +121,12 @@ static void pause_accepting(qn_loop *loop)
 /* One connection too many is told so, without anything of it being read. */
 static void refuse_connection(qn_loop *loop, int fd)
 {
-    static const char reply[] = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n"
-                                "content-type: application/json\r\ncontent-length: 34\r\n"
-                                "connection: close\r\n\r\n{\"error\": \"too many connections\"}\n";
-    (void)!send(fd, reply, sizeof reply - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n"
+                               "content-type: application/json\r\ncontent-length: 34\r\n"
+                               "connection: close\r\n\r\n{\"error\": \"too many connections\"}\n";
+    if (!loop->worker.credentials->tls) {
+        (void)!send(fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     shutdown(fd, SHUT_WR);
     close(fd);
     qn_count_add(&loop->worker.counters->refused, 1);
@@ -117,12 +135,15 @@ static void refuse_connection(qn_loop *loop, int fd)
 static void accept_all(qn_loop *loop)
 {
     for (int i = 0; i < ACCEPTS_MAX; i++) {
-        const int fd = accept4(loop->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage address = {0};
+        socklen_t bytes = sizeof address;
+        const int fd = accept4(loop->listen_fd, (struct sockaddr *)&address, &bytes,
+                               SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             if (loop->n_connections >= loop->connections_max) {
                 refuse_connection(loop, fd);
             } else {
-                qn_connection_open(loop, fd);
+                qn_connection_open(loop, fd, &address);
             }
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             pause_accepting(loop); /* else epoll would tell of it without end */
@@ -178,7 +199,10 @@ static bool look_after_closing(qn_loop *loop)
         begin_closing(loop);
         return false; /* what has arrived meanwhile is answered first */
     }
-    if (loop->now_s > loop->close_idle_at_s) close_all(loop, QN_STAGE_IDLE);
+    if (loop->now_s > loop->close_idle_at_s) {
+        close_all(loop, QN_STAGE_SHAKING);
+        close_all(loop, QN_STAGE_IDLE);
+    }
     if (loop->now_s > loop->close_by_s) cut_off(loop);
     return loop->n_connections == 0;
 }
@@ -225,15 +249,21 @@ static void handle_event(qn_loop *loop, const struct epoll_event *event)
     }
 }
 
-static void take_catalog(qn_loop *loop, qn_model_store *store)
+static void take_news(qn_loop *loop)
 {
-    qn_catalog **mine = &loop->worker.catalog;
-    if (!qn_model_store_is_newer(store, *mine)) return;
-    qn_catalog_unref(*mine);
-    *mine = qn_model_store_acquire(store);
+    const qn_loop_sources *sources = loop->sources;
+    qn_worker *worker = &loop->worker;
+    if (qn_model_store_is_newer(sources->models, worker->catalog)) {
+        qn_catalog_unref(worker->catalog);
+        worker->catalog = qn_model_store_acquire(sources->models);
+    }
+    if (qn_credential_store_is_newer(sources->credentials, worker->credentials)) {
+        qn_credentials_unref(worker->credentials);
+        worker->credentials = qn_credential_store_acquire(sources->credentials);
+    }
 }
 
-void qn_loop_run(qn_loop *loop, qn_model_store *store)
+void qn_loop_run(qn_loop *loop)
 {
     struct epoll_event events[EVENTS_MAX];
     time_t dated = 0;
@@ -243,7 +273,7 @@ void qn_loop_run(qn_loop *loop, qn_model_store *store)
         loop->now_s = qn_clock_s();
         if (second != dated) format_date(loop->worker.date, sizeof loop->worker.date);
         dated = second;
-        take_catalog(loop, store);
+        take_news(loop);
         for (int i = 0; i < n; i++) {
             handle_event(loop, &events[i]);
         }

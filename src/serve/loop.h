@@ -10,6 +10,7 @@
 #include "serve/exchange.h"
 
 typedef enum qn_stage {
+    QN_STAGE_SHAKING,   /* TLS is being agreed on */
     QN_STAGE_IDLE,      /* between requests */
     QN_STAGE_HEAD,      /* a request has begun */
     QN_STAGE_BODY,      /* its head is there */
@@ -20,7 +21,7 @@ typedef enum qn_stage {
 } qn_stage;
 
 typedef struct qn_connection {
-    int fd;
+    qn_peer peer;
     qn_stage stage;
     uint32_t interest; /* epoll's */
     bool closing;      /* once all is sent */
@@ -29,8 +30,17 @@ typedef struct qn_connection {
     qn_exchange *exchange;                 /* NULL while idle */
 } qn_connection;
 
+/* What loops share. */
+typedef struct qn_loop_sources {
+    qn_model_store *models;
+    qn_credential_store *credentials;
+    qn_rate_limit *rate, *failures; /* rate may be NULL */
+    const char *common_lines;       /* of every reply */
+} qn_loop_sources;
+
 typedef struct qn_loop {
     qn_worker worker;
+    const qn_loop_sources *sources;
     qn_http_limits limits;
     int epoll_fd, wake_fd, listen_fd; /* -1: none (any more) */
     bool accepting;                   /* listen_fd is in epoll */
@@ -48,18 +58,19 @@ typedef struct qn_loop {
     int64_t n_cut_off;
 } qn_loop;
 
-/* Takes the listening socket. */
+/* Takes the listening socket. `sources` must outlive the loop. */
 QN_MUST_CHECK
 qn_status qn_loop_init(qn_loop *loop, qn_server *server, const qn_serve_options *options, int index,
-                       int listen_fd, qn_loop_counters *counters, qn_error *err);
+                       int listen_fd, const qn_loop_sources *sources, qn_loop_counters *counters,
+                       qn_error *err);
 /* Runs until the server is closing and the last connection is gone. */
-void qn_loop_run(qn_loop *loop, qn_model_store *store);
+void qn_loop_run(qn_loop *loop);
 void qn_loop_release(qn_loop *loop);
 /* Makes the loop look at the server's state and catalog. */
 void qn_loop_wake(const qn_loop *loop);
 
 /* Connections, for loop.c. */
-void qn_connection_open(qn_loop *loop, int fd);
+void qn_connection_open(qn_loop *loop, int fd, const struct sockaddr_storage *address);
 void qn_connection_event(qn_loop *loop, qn_connection *connection, uint32_t events);
 /* The next step of a connection that is working. */
 void qn_connection_work(qn_loop *loop, qn_connection *connection);

@@ -17,6 +17,10 @@ static const char *reason(int status)
         return "No Content";
     case 400:
         return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
     case 404:
         return "Not Found";
     case 405:
@@ -33,6 +37,8 @@ static const char *reason(int status)
         return "Expectation Failed";
     case 422:
         return "Unprocessable Content";
+    case 429:
+        return "Too Many Requests";
     case 431:
         return "Request Header Fields Too Large";
     case 500:
@@ -73,12 +79,13 @@ void qn_reply_begin(qn_reply *reply, int status, const char *content_type, const
     qn_str_add_bytes(out, room, LENGTH_DIGITS);
     qn_str_add(out, "\r\n");
     add_line(out, "date: ", reply->date);
-    qn_str_add(out, "cache-control: no-store\r\nx-content-type-options: nosniff\r\n");
     if (!reply->keep_alive) {
         qn_str_add(out, "connection: close\r\n");
     } else if (!reply->http_1_1) {
         qn_str_add(out, "connection: keep-alive\r\n");
     }
+    if (reply->common) qn_str_add(out, reply->common);
+    if (reply->origin) qn_str_add(out, reply->origin);
     if (lines) qn_str_add(out, lines);
     qn_str_add(out, "\r\n");
     reply->body_at = out->bytes;

@@ -2,6 +2,7 @@
 #include "serve/server.h"
 
 #include "base/alloc.h"
+#include "serve/cross_origin.h"
 #include "serve/listener.h"
 #include "serve/loop.h"
 
@@ -14,24 +15,24 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LOOPS_MAX = 256, SPARE_DESCRIPTORS = 64 };
+enum { LOOPS_MAX = 256, SPARE_DESCRIPTORS = 64, FAILURES_BURST = 20 };
+
+/* Of one address, without good credentials, after a burst. */
+static const double failures_per_s = 1;
 
 struct qn_server {
     qn_serve_options options;
     _Atomic int state; /* qn_server_state */
     double started_s;
     char url[QN_URL_BYTES];
-    qn_model_store *store;
+    qn_loop_sources sources;
+    qn_str common_lines;
+    qn_audit *audit;
     qn_loop_counters *counters;
     int n_loops;   /* initialised */
     int n_threads; /* running */
     qn_loop *loops;
     pthread_t *threads;
-};
-
-struct thread_start {
-    qn_loop *loop;
-    qn_model_store *store;
 };
 
 static int available_threads(void)
@@ -66,6 +67,7 @@ static qn_serve_options with_defaults(const qn_serve_options *given)
     default_time(&options.write_s, 20);
     default_time(&options.idle_s, 75);
     default_time(&options.drain_s, 10);
+    default_time(&options.rate_burst, options.rate < 1 ? 1 : options.rate);
     if (options.n_threads > LOOPS_MAX) options.n_threads = LOOPS_MAX;
     return options;
 }
@@ -76,6 +78,11 @@ static qn_status check_options(const qn_serve_options *options, qn_error *err)
     const int64_t most = INT64_C(1) << 31;
     if (options->body_bytes_max > most || options->head_bytes_max > most) {
         return qn_fail(err, QN_ERR_ARG, "--body-max: a request is at most 2 GiB");
+    }
+    if (options->rate != 0 && !(options->rate >= 0.001 && options->rate <= 1e5 &&
+                                options->rate_burst >= 1 && options->rate_burst <= 1e6)) {
+        return qn_fail(err, QN_ERR_ARG,
+                       "--rate is 0.001 to 100000 requests a second, --rate-burst 1 to 1000000");
     }
     if (!options->models || !options->models[0]) {
         return qn_fail(err, QN_ERR_ARG, "there is no model to serve");
@@ -94,11 +101,9 @@ static void raise_descriptor_limit(int64_t connections_max)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static void *run_loop(void *argument)
+static void *run_loop(void *loop)
 {
-    struct thread_start *start = argument;
-    qn_loop_run(start->loop, start->store);
-    qn_free(start);
+    qn_loop_run(loop);
     return NULL;
 }
 
@@ -110,12 +115,7 @@ static qn_status start_threads(qn_server *server, qn_error *err)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int code = 0;
     for (int i = 0; code == 0 && i < server->n_loops; i++) {
-        struct thread_start *start = qn_alloc_array(1, sizeof *start);
-        code = start ? 0 : ENOMEM;
-        if (!start) break;
-        *start = (struct thread_start){&server->loops[i], server->store};
-        code = pthread_create(&server->threads[i], NULL, run_loop, start);
-        if (code != 0) qn_free(start);
+        code = pthread_create(&server->threads[i], NULL, run_loop, &server->loops[i]);
         server->n_threads += code == 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -134,10 +134,50 @@ static qn_status make_loops(qn_server *server, const int *fds, qn_error *err)
             continue;
         }
         status = qn_loop_init(&server->loops[i], server, &server->options, i, fds[i],
-                              &server->counters[i], err);
+                              &server->sources, &server->counters[i], err);
         server->n_loops++;
     }
     return status;
+}
+
+/* Lines of every reply: browsers must neither guess its type nor run or frame any of it, and once
+ * they came by TLS, must not come without. */
+static qn_status write_common_lines(qn_server *server, qn_error *err)
+{
+    qn_str *lines = &server->common_lines;
+    qn_str_add(lines, "cache-control: no-store\r\nx-content-type-options: nosniff\r\n");
+    if (server->options.credentials.tls.certificate) {
+        qn_str_add(lines, "strict-transport-security: max-age=31536000\r\n");
+    }
+    server->sources.common_lines = lines->text;
+    return lines->failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the server") : QN_OK;
+}
+
+/* Everything that tells who may do what. */
+static qn_status make_guards(qn_server *server, qn_error *err)
+{
+    const qn_serve_options *options = &server->options;
+    qn_loop_sources *sources = &server->sources;
+    QN_TRY(qn_cross_origin_check(options->cors_origins, err));
+    QN_TRY(qn_credential_store_create(&options->credentials, &sources->credentials, err));
+    if (options->audit) QN_TRY(qn_audit_open(options->audit, &server->audit, err));
+    sources->failures = qn_rate_limit_create(failures_per_s, FAILURES_BURST);
+    if (options->rate > 0) sources->rate = qn_rate_limit_create(options->rate, options->rate_burst);
+    if (!sources->failures || (options->rate > 0 && !sources->rate)) {
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for the server");
+    }
+    return write_common_lines(server, err);
+}
+
+static qn_status listen_on(qn_server *server, int n, int *fds, qn_error *err)
+{
+    const qn_serve_options *options = &server->options;
+    const qn_credential_files *files = &options->credentials;
+    const qn_exposure exposure = {.credentials = files->keys || files->jwks || files->tls.client_ca,
+                                  .open_to_all = options->open_to_all,
+                                  .tls = files->tls.certificate != NULL,
+                                  .insecure_http = options->insecure_http};
+    return qn_listen(options->listen, &exposure, n, fds, server->url, err);
 }
 
 static qn_status start(qn_server *server, qn_error *err)
@@ -145,7 +185,8 @@ static qn_status start(qn_server *server, qn_error *err)
     int fds[LOOPS_MAX];
     const int n = (int)server->options.n_threads;
     QN_TRY(check_options(&server->options, err));
-    QN_TRY(qn_model_store_create(server->options.models, n, &server->store, err));
+    QN_TRY(make_guards(server, err));
+    QN_TRY(qn_model_store_create(server->options.models, n, &server->sources.models, err));
     server->loops = qn_alloc_aligned(n, sizeof *server->loops);
     server->threads = qn_alloc_array(n, sizeof *server->threads);
     server->counters = qn_alloc_aligned(n, sizeof *server->counters);
@@ -154,8 +195,7 @@ static qn_status start(qn_server *server, qn_error *err)
     }
     memset(server->counters, 0, (size_t)n * sizeof *server->counters);
     raise_descriptor_limit(server->options.connections_max);
-    QN_TRY(
-        qn_listen(server->options.listen, server->options.open_to_all, n, fds, server->url, err));
+    QN_TRY(listen_on(server, n, fds, err));
     QN_TRY(make_loops(server, fds, err));
     return start_threads(server, err);
 }
@@ -190,18 +230,37 @@ static void set_state(qn_server *server, qn_server_state state)
     wake_all(server);
 }
 
+/* Credentials and the audit log; returns how many of them could not be read. */
+static int64_t reload_guards(qn_server *server, qn_str *messages, bool *changed)
+{
+    qn_error err = {0};
+    int64_t n_failed = 0;
+    if (!qn_credential_store_reload(server->sources.credentials, messages, changed)) n_failed++;
+    if (server->audit && qn_audit_reopen(server->audit, &err) != QN_OK) {
+        if (messages) qn_str_addf(messages, "%s; the log goes on in the old file\n", err.message);
+        n_failed++;
+    }
+    return n_failed;
+}
+
 int64_t qn_server_load(qn_server *server, qn_str *messages)
 {
     qn_reload reload;
-    qn_model_store_reload(server->store, &reload);
+    bool changed = false;
+    qn_model_store_reload(server->sources.models, &reload);
     if (messages && reload.messages.text) {
         qn_str_add_bytes(messages, reload.messages.text, reload.messages.bytes);
     }
     qn_str_release(&reload.messages);
-    if (reload.n_failed == 0 && atomic_load(&server->state) == QN_SERVER_STARTING) {
+    if (atomic_load(&server->state) != QN_SERVER_STARTING) {
+        reload.n_failed += reload_guards(server, messages, &changed);
+    } else if (reload.n_failed == 0) {
         set_state(server, QN_SERVER_READY);
-    } else if (reload.n_loaded > 0) {
+    }
+    changed |= reload.n_loaded > 0;
+    if (changed) {
         wake_all(server); /* idle loops let go of what was replaced */
+        qn_audit_write(server->audit, &(qn_audit_event){.who = "server", .action = "load"});
     }
     return reload.n_failed;
 }
@@ -244,7 +303,12 @@ void qn_server_free(qn_server *server)
     qn_free(server->loops);
     qn_free(server->threads);
     qn_free(server->counters);
-    qn_model_store_free(server->store);
+    qn_model_store_free(server->sources.models);
+    qn_credential_store_free(server->sources.credentials);
+    qn_rate_limit_free(server->sources.rate);
+    qn_rate_limit_free(server->sources.failures);
+    qn_audit_close(server->audit);
+    qn_str_release(&server->common_lines);
     qn_free(server);
 }
 
@@ -256,6 +320,11 @@ int qn_server_n_loops(const qn_server *server)
 const qn_loop_counters *qn_server_counters(const qn_server *server, int loop)
 {
     return &server->counters[loop];
+}
+
+qn_audit *qn_server_audit(const qn_server *server)
+{
+    return server->audit;
 }
 
 double qn_server_started_s(const qn_server *server)

@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "serve/audit.h"
+#include "serve/credentials.h"
 #include "serve/telemetry.h"
 
 #include <stdbool.h>
@@ -19,17 +21,22 @@ typedef struct qn_serve_options {
     const char *const *models; /* "[NAME[@VERSION]=]PATH", ended by NULL */
     const char *listen;        /* "HOST:PORT"; default 127.0.0.1:8080; port 0: any that is free */
     bool open_to_all;          /* listen on other addresses than loopback without credentials */
-    int64_t n_threads;         /* loops; default: as many as the process may use */
-    int64_t connections_max;   /* in all; default 16,384 */
-    int64_t head_bytes_max;    /* of a request line and its headers; default 32 KB */
-    int64_t body_bytes_max;    /* default 64 MiB */
-    int64_t memory_bytes_max;  /* of all requests being received; default 1 GiB */
-    int64_t rows_max;          /* of one request; default 1,000,000 */
-    double request_s;          /* from a request to its reply; default 30 */
-    double read_s;             /* to send a request's head, and again its body; default 20 */
-    double write_s;            /* for a reply to get on; default 20 */
-    double idle_s;             /* between requests; default 75 */
-    double drain_s;            /* for requests under way when the server ends; default 10 */
+    bool insecure_http;        /* … or with credentials that go there without TLS */
+    qn_credential_files credentials; /* what clients are checked against; none by default */
+    const char *audit;               /* the audit log's path, "-": standard error; default none */
+    double rate, rate_burst;         /* requests a second of a client; at once; default no limit */
+    const char *const *cors_origins; /* ended by NULL: whose pages may ask; default nobody's */
+    int64_t n_threads;               /* loops; default: as many as the process may use */
+    int64_t connections_max;         /* in all; default 16,384 */
+    int64_t head_bytes_max;          /* of a request line and its headers; default 32 KB */
+    int64_t body_bytes_max;          /* default 64 MiB */
+    int64_t memory_bytes_max;        /* of all requests being received; default 1 GiB */
+    int64_t rows_max;                /* of one request; default 1,000,000 */
+    double request_s;                /* from a request to its reply; default 30 */
+    double read_s;                   /* to send a request's head, and again its body; default 20 */
+    double write_s;                  /* for a reply to get on; default 20 */
+    double idle_s;                   /* between requests; default 75 */
+    double drain_s;                  /* for requests under way when the server ends; default 10 */
 } qn_serve_options;
 
 typedef enum qn_server_state {
@@ -46,9 +53,9 @@ typedef struct qn_server qn_server; /* destroy with qn_server_free() */
  * (the address cannot be had), QN_ERR_NOMEM. `options` must outlive the server. */
 QN_MUST_CHECK
 qn_status qn_server_start(const qn_serve_options *options, qn_server **out, qn_error *err);
-/* Loads the models whose files are new or changed, and puts them in place; says what it did, a line
- * each, in *messages (may be NULL). Returns how many could not be loaded. The first call that loads
- * all makes the server ready. */
+/* Loads the models whose files are new or changed, and puts them in place; the same for credentials
+ * and the audit log. Says what it did, a line each, in *messages (may be NULL). Returns how many
+ * could not be loaded. The first call that loads all makes the server ready. */
 int64_t qn_server_load(qn_server *server, qn_str *messages);
 /* "http://127.0.0.1:8080", with the port that is really used. */
 const char *qn_server_url(const qn_server *server);
@@ -64,6 +71,7 @@ void qn_server_free(qn_server *server); /* accepts NULL; closes first */
 /* For handlers. */
 int qn_server_n_loops(const qn_server *server);
 const qn_loop_counters *qn_server_counters(const qn_server *server, int loop);
+qn_audit *qn_server_audit(const qn_server *server);  /* NULL: none is kept */
 double qn_server_started_s(const qn_server *server); /* seconds since 1970 */
 
 #endif

@@ -6,8 +6,11 @@
 #ifndef QN_SERVE_WORKER_H
 #define QN_SERVE_WORKER_H
 
+#include "serve/credentials.h"
 #include "serve/model_store.h"
+#include "serve/rate_limit.h"
 #include "serve/server.h"
+#include "serve/token_cache.h"
 
 /* Memory for one block of rows of the widest model so far; its contents last for one step. */
 typedef struct qn_workspace {
@@ -27,6 +30,10 @@ typedef struct qn_worker {
     qn_server *server;
     const qn_serve_options *options; /* with defaults filled in */
     qn_catalog *catalog;
+    qn_credentials *credentials;
+    qn_token_cache *tokens;
+    qn_rate_limit *rate;     /* of requests; shared by the loops; NULL: none */
+    qn_rate_limit *failures; /* of requests without good credentials; shared */
     qn_loop_counters *counters;
     qn_workspace workspace;
     char date[64];
