@@ -10,7 +10,7 @@ LAYERS = ["base", "crypto", "linalg", "database", "frame", "source", "stats", "v
           "explain", "bundle", "store", "report", "monitor", "serve", "learn", "evaluate", "search",
           "analysis", "automl", "pipeline", "cli"]
 OWNERS = {"jansson.h": "base", "xxhash.h": "base", "yaml.h": "base", "cblas.h": "linalg", "lapacke.h": "linalg",
-          "zlib.h": "source", "zstd.h": "source", "sqlite3.h": "database", "llhttp.h": "serve", "sodium.h": "crypto", "openssl": "crypto"}
+          "zlib.h": "source", "zstd.h": "source", "sqlite3.h": "database", "libpq-fe.h": "database", "llhttp.h": "serve", "sodium.h": "crypto", "openssl": "crypto"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 
 root = pathlib.Path(__file__).resolve().parent.parent

@@ -47,13 +47,13 @@ typedef struct qn_study_request {
     int64_t seed;        /* default 1 */
     int64_t n_trials;    /* planned; 0: unknown. Only 'auto' looks at it */
     int64_t n_workers;   /* how many trials run at a time; default 1. Only 'auto' looks at it */
-    const char *store;   /* "sqlite:FILE": keeps the study there, or takes it up again with what was
-                            given then wherever nothing is given now; NULL: memory */
-    const char *name;    /* of the study in the store; default "study" */
-    bool keep_running;   /* trials begun here outlive this process, to be told by number from
-                            another one; otherwise they are asked for again when it dies */
-    bool read_only;      /* looks only */
-    bool must_exist;     /* does not make a study that the store does not have */
+    const char *store; /* "sqlite:FILE", "postgres://…": keeps the study there, or takes it up again
+                          with what was given then wherever nothing is given now; NULL: memory */
+    const char *name;  /* of the study in the store; default "study" */
+    bool keep_running; /* trials begun here outlive this process, to be told by number from
+                          another one; otherwise they are asked for again when it dies */
+    bool read_only;    /* looks only */
+    bool must_exist;   /* does not make a study that the store does not have */
 } qn_study_request;
 
 /* Fails with QN_ERR_ARG (unknown sampler or setting, another space than the store's …), QN_ERR_DATA

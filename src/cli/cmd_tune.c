@@ -41,7 +41,7 @@ static const cli_option options[] = {
     {"enqueue", CLI_LIST, AT(enqueue), "JSON", "try these parameters first (repeatable)", NULL,
      false},
     {"store", CLI_TEXT, AT(study.store), "URL",
-     "keep the study in sqlite:FILE; the same command goes on with it", "store", false},
+     "sqlite:FILE or postgres://…: keep the study; many may work on it", "store", false},
     {"study", CLI_TEXT, AT(study.name), "NAME", "name of the study in the store (default study)",
      NULL, false},
     {"workers", CLI_COUNT, AT(tuner.n_workers), "N", "programs at a time (default 1)", "programs",

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const qn_store_backend *const qn_store_backends[] = {&qn_store_sqlite, NULL};
+const qn_store_backend *const qn_store_backends[] = {&qn_store_sqlite, &qn_store_postgres, NULL};
 
 static qn_status find(const char *url, const qn_store_backend **out, qn_error *err)
 {

@@ -420,7 +420,7 @@ qn_status qn_study_enqueue(qn_study *study, const char *json, qn_error *err)
 qn_status qn_study_refresh(qn_study *study, qn_error *err)
 {
     qn_study_lock(study);
-    return qn_study_settle(study, qn_study_sync(study, false, err), err);
+    return qn_study_settle(study, qn_study_sync(study, true, err), err);
 }
 
 int qn_study_descriptor(const qn_study *study)

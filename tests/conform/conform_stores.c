@@ -514,6 +514,7 @@ static void who_only_looks_changes_nothing(void **state)
     ask(study);
     CHECK_FAILS(QN_ERR_ARG, qn_study_ask(looking, &trial, &err));
     CHECK_CONTAINS(err.message, "opened for reading");
+    CHECK_OK(qn_study_refresh(looking, &err));
     CHECK_INT(qn_study_history(looking)->n_trials, 1);
     qn_study_close(looking);
     qn_study_close(study);
