@@ -4,7 +4,7 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 PACKAGES = gcc meson ninja-build pkg-config libjansson-dev libyaml-dev libxxhash-dev zlib1g-dev \
-	libzstd-dev libsqlite3-dev libssl-dev libsodium-dev libcmocka-dev node-llhttp python3
+	libzstd-dev libsqlite3-dev libssl-dev libsodium-dev libcmocka-dev node-llhttp python3 curl openssl
 
 .PHONY: all deps build demo test check check-all coverage valgrind lint format install clean
 
