@@ -182,7 +182,7 @@ static int learners_run(int argc, char **argv)
         return CLI_OK;
     }
     for (int i = 0; qn_learners[i]; i++) {
-        printf("%-16s%s\n", qn_learners[i]->name, qn_learners[i]->help);
+        printf("%-18s%s\n", qn_learners[i]->name, qn_learners[i]->help);
     }
     return CLI_OK;
 }

@@ -4,7 +4,7 @@
 #include "learn/simple_learners.h"
 
 #include "base/alloc.h"
-#include "base/rng.h"
+#include "learn/row_sample.h"
 #include "model/knn_model.h"
 
 #include <math.h>
@@ -33,29 +33,6 @@ static const qn_param params_table[] = {
 
 static const int32_t choices[] = {5, 10, 20, 40, 80, 160};
 enum { N_CHOICES = sizeof choices / sizeof *choices, WITHOUT_CHOICE = 15 };
-
-/* The first max_rows of a shuffle, in order of the table; NULL with *n all rows when they are few
- * enough. */
-static qn_status sample_rows(const qn_learn_request *request, int64_t max_rows, int32_t **rows,
-                             int64_t *n, qn_error *err)
-{
-    const int64_t n_rows = request->data->train.n_rows;
-    *rows = NULL;
-    *n = n_rows;
-    if (n_rows <= max_rows) return QN_OK;
-    *rows = qn_alloc_array(max_rows, sizeof **rows);
-    if (!*rows) return qn_fail(err, QN_ERR_NOMEM, "no memory for neighbours");
-    qn_rng rng;
-    qn_rng_init(&rng, request->seed, 0x6b6e6e);
-    int64_t n_chosen = 0;
-    for (int64_t i = 0; i < n_rows; i++) { /* Knuth's selection sampling */
-        if (qn_rng_below(&rng, n_rows - i) < max_rows - n_chosen) {
-            (*rows)[n_chosen++] = (int32_t)i;
-        }
-    }
-    *n = n_chosen;
-    return QN_OK;
-}
 
 static double loss_of(const qn_dataset *data, const double *predicted)
 {
@@ -120,7 +97,8 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
                             .rows = x,
                             .target = data->train.target,
                             .weights = data->train.weights};
-    QN_TRY(sample_rows(request, params->max_rows, &rows, &model.n_rows, err));
+    QN_TRY(qn_row_sample(data->train.n_rows, params->max_rows, request->seed, 0x6b6e6e, &rows,
+                         &model.n_rows, err));
     model.chosen = rows;
     qn_status status = qn_knn_create(&model, &result->estimator, err);
     if (status == QN_OK && params->n_neighbors == 0 && data->valid.n_rows > 0) {

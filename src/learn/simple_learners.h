@@ -5,6 +5,7 @@
 
 #include "learn/learner.h"
 
+extern const qn_learner qn_learner_gaussian_process;
 extern const qn_learner qn_learner_knn;
 extern const qn_learner qn_learner_naive_bayes;
 

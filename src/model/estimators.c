@@ -2,6 +2,7 @@
 /* The table of families, and what all of them share. */
 #include "model/bayes_model.h"
 #include "model/constant_model.h"
+#include "model/gaussian_process_model.h"
 #include "model/knn_model.h"
 #include "model/linear_model.h"
 #include "model/mlp_model.h"
@@ -13,6 +14,7 @@
 
 const qn_family *const qn_families[] = {&qn_family_constant,
                                         &qn_family_bayes,
+                                        &qn_family_gaussian_process,
                                         &qn_family_knn,
                                         &qn_family_linear,
                                         &qn_family_mlp,

@@ -13,6 +13,8 @@ import sys
 import numpy as np
 import pandas as pd
 from sklearn import linear_model, naive_bayes, neighbors
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, Matern, WhiteKernel
 
 TRAIN, TEST = 1500, 200
 cases = []
@@ -95,6 +97,20 @@ add("churn, logistic lasso", linear_model.LogisticRegression(
 add("churn, logistic elastic net", linear_model.LogisticRegression(
     C=1 / (0.01 * TRAIN), l1_ratio=0.3, solver="saga", tol=1e-10, max_iter=100000), "elastic_net",
     "alpha=0.01,l1_ratio=0.3,tol=1e-18", *churn, categories=levels, tolerance=1e-5)
+
+
+def process(kernel, noise):
+    return GaussianProcessRegressor(kernel + WhiteKernel(noise), alpha=0, optimizer=None,
+                                    normalize_y=True)
+
+
+diamonds = ("diamonds.csv.gz", "price", "regression", ["carat", "depth", "table", "x", "y", "z"])
+add("housing, process", process(Matern(1.7, nu=2.5), 0.1), "gaussian_process",
+    "length_scale=1.7,noise=0.1", *housing)
+add("ames, rough process", process(Matern(9, nu=1.5), 0.05), "gaussian_process",
+    "kernel=matern32,length_scale=9,noise=0.05", *ames, rows=1200)
+add("diamonds, smooth process", process(RBF(2.5), 0.02), "gaussian_process",
+    "kernel=rbf,length_scale=2.5,noise=0.02", *diamonds)
 
 pathlib.Path(__file__).with_name("cases.json").write_text(
     "[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
