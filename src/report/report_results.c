@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sections about how good the model is. */
 #include "report/html.h"
+#include "report/page.h"
 #include "report/report_sections.h"
 #include "report/svg.h"
 
@@ -26,17 +27,6 @@ static const qn_metric_value *find_value(const qn_evaluation *evaluation, const 
         if (strcmp(evaluation->values[i].metric->name, name) == 0) return &evaluation->values[i];
     }
     return NULL;
-}
-
-static void tile(qn_str *out, const char *label, double value, const char *below)
-{
-    qn_str_add(out, "<div class=\"tile\"><span>");
-    qn_html_text(out, label);
-    qn_str_add(out, "</span><b>");
-    qn_html_number(out, value);
-    qn_str_add(out, "</b><small>");
-    qn_html_text(out, below);
-    qn_str_add(out, "</small></div>");
 }
 
 void qn_report_headline(const qn_report_request *request, qn_str *out)
@@ -71,12 +61,12 @@ void qn_report_headline(const qn_report_request *request, qn_str *out)
         qn_str_add(out, ".");
     }
     qn_str_add(out, "</p></header><div class=\"tiles\">");
-    tile(out, "training rows", (double)r->n_rows_train, r->split_reason);
-    tile(out, evaluation == r->cv ? "validated rows" : "evaluated rows",
-         evaluation ? (double)evaluation->n_rows : QN_NA, what);
-    tile(out, "candidates tried", (double)r->n_trials, r->folds_reason);
-    tile(out, "cross-validation", r->cv_score, r->metric);
-    if (isfinite(r->seconds)) tile(out, "seconds", r->seconds, "reading to writing");
+    qn_page_tile(out, "training rows", (double)r->n_rows_train, r->split_reason);
+    qn_page_tile(out, evaluation == r->cv ? "validated rows" : "evaluated rows",
+                 evaluation ? (double)evaluation->n_rows : QN_NA, what);
+    qn_page_tile(out, "candidates tried", (double)r->n_trials, r->folds_reason);
+    qn_page_tile(out, "cross-validation", r->cv_score, r->metric);
+    if (isfinite(r->seconds)) qn_page_tile(out, "seconds", r->seconds, "reading to writing");
     qn_str_add(out, "</div>");
 }
 

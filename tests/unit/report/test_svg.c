@@ -90,9 +90,9 @@ static void points_stand_where_their_numbers_say(void **state)
 {
     (void)state;
     qn_str out = plot_of((const double[]){0, 1, 0.5}, (const double[]){0, 1, 0.25}, 3, true);
-    CHECK_CONTAINS(out.text, "cx=\"52.0\" cy=\"220.0\"");  /* the lower left corner */
-    CHECK_CONTAINS(out.text, "cx=\"350.0\" cy=\"10.0\"");  /* the upper right one */
-    CHECK_CONTAINS(out.text, "cx=\"201.0\" cy=\"167.5\""); /* half across, a quarter up */
+    CHECK_CONTAINS(out.text, "M52 220h0");    /* the lower left corner */
+    CHECK_CONTAINS(out.text, "M350 10h0");    /* the upper right one */
+    CHECK_CONTAINS(out.text, "M201 167.5h0"); /* half across, a quarter up */
     qn_str_release(&out);
 }
 
