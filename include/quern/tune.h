@@ -136,6 +136,12 @@ QN_API QN_MUST_CHECK qn_status qn_study_importances(qn_study *study, const char 
                                                     qn_error *err);
 QN_API void qn_importances_free(qn_parameter_importance *importances); /* accepts NULL */
 
+/* Writes what the study has found as one HTML page that needs nothing else, whole or not at all.
+ * `title`: its headline, default "study". The study is locked meanwhile. Fails with QN_ERR_IO (the
+ * file) or QN_ERR_NOMEM. */
+QN_API QN_MUST_CHECK qn_status qn_study_report(qn_study *study, const char *title, const char *path,
+                                               qn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

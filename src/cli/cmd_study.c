@@ -16,6 +16,7 @@ struct study_request {
     const char *violation;
     bool fail;
     cli_importance_request importance;
+    const char *report; /* path */
 };
 
 #define AT(member) offsetof(struct study_request, member)
@@ -29,6 +30,7 @@ struct study_request {
 
 static const cli_option study_options[] = {
     STORE_OPTIONS,
+    {"o", CLI_TEXT, AT(report), "FILE", "report: page to write (default: NAME.html)", NULL, false},
     {"method", CLI_TEXT, AT(importance.method), "NAME",
      "importance: fanova (default) or ped_anova, see 'quern tune --methods'", NULL, false},
     {"objective", CLI_TEXT, AT(importance.objective), "NAME",
@@ -135,14 +137,18 @@ static int show_importance(const struct study_request *request, qn_study *study)
     return cli_study_importance(study, &request->importance);
 }
 
+static int write_report(const struct study_request *request, qn_study *study)
+{
+    return cli_study_report(study, request->study.name ? request->study.name : "study",
+                            request->report);
+}
+
 static const struct study_action {
     const char *name;
     int (*run)(const struct study_request *request, qn_study *study);
-} study_actions[] = {{"show", show_study},
-                     {"best", show_best},
-                     {"export", export_trials},
-                     {"importance", show_importance},
-                     {NULL, NULL}};
+} study_actions[] = {{"show", show_study},      {"best", show_best},
+                     {"export", export_trials}, {"importance", show_importance},
+                     {"report", write_report},  {NULL, NULL}};
 
 static int study_run(int argc, char **argv)
 {
@@ -162,7 +168,8 @@ static int study_run(int argc, char **argv)
         action++;
     }
     if (!action->name) {
-        fprintf(stderr, "quern study: expected list, show, best, export or importance, not '%s'\n",
+        fprintf(stderr,
+                "quern study: expected list, show, best, export, importance or report, not '%s'\n",
                 name);
         return CLI_USAGE;
     }
@@ -250,21 +257,23 @@ static int tell_run(int argc, char **argv)
     return status == QN_OK ? CLI_OK : cli_fail(&cmd_tell, &err);
 }
 
-const cli_command cmd_study = {.name = "study",
-                               .summary = "look at the studies in a store",
-                               .synopsis = "list|show|best|export|importance --store URL [options]",
-                               .details =
-                                   "list: names of the studies. show: what one is and how far. "
-                                   "best: its best\ntrial, or those that none dominates. "
-                                   "export: every trial, a line of JSON each. "
-                                   "importance: how much\neach parameter accounts for.",
-                               .examples = "    quern study best --store sqlite:s.db\n"
-                                           "    quern study importance --store sqlite:s.db --json",
-                               .options = study_options,
-                               .n_arguments_min = 1,
-                               .n_arguments_max = 1,
-                               .arguments_offset = AT(arguments),
-                               .run = study_run};
+const cli_command cmd_study = {
+    .name = "study",
+    .summary = "look at the studies in a store",
+    .synopsis = "list|show|best|export|importance|report --store URL [options]",
+    .details = "list: names of the studies. show: what one is and how far. "
+               "best: its best\ntrial, or those that none dominates. "
+               "export: every trial, a line of JSON each. "
+               "importance: how much\neach parameter accounts for. report: all of it as a page of "
+               "charts.",
+    .examples = "    quern study best --store sqlite:s.db\n"
+                "    quern study importance --store sqlite:s.db --json\n"
+                "    quern study report --store sqlite:s.db -o s.html",
+    .options = study_options,
+    .n_arguments_min = 1,
+    .n_arguments_max = 1,
+    .arguments_offset = AT(arguments),
+    .run = study_run};
 
 const cli_command cmd_ask = {
     .name = "ask",

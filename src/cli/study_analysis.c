@@ -50,3 +50,16 @@ int cli_study_importance(qn_study *study, const cli_importance_request *request)
     return failed ? cli_fail(&cmd_study, &(qn_error){QN_ERR_NOMEM, "no memory to print it"})
                   : CLI_OK;
 }
+
+int cli_study_report(qn_study *study, const char *name, const char *path)
+{
+    qn_error err = {0};
+    qn_str place = {0};
+    qn_str_add(&place, path ? path : name);
+    if (!path) qn_str_add(&place, ".html");
+    qn_status status = place.failed ? qn_fail(&err, QN_ERR_NOMEM, "no memory for a file name")
+                                    : qn_study_report(study, name, place.text, &err);
+    if (status == QN_OK) printf("report %s\n", place.text);
+    qn_str_release(&place);
+    return status == QN_OK ? CLI_OK : cli_fail(&cmd_study, &err);
+}

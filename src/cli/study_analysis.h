@@ -13,5 +13,7 @@ typedef struct cli_importance_request {
 
 /* A line for each parameter, or one JSON object; the exit code. */
 int cli_study_importance(qn_study *study, const cli_importance_request *request);
+/* Writes the HTML report to `path`, or to the study's name with .html; says where. */
+int cli_study_report(qn_study *study, const char *name, const char *path);
 
 #endif

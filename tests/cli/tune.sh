@@ -34,6 +34,9 @@ try quern study show --store sqlite:s.db
 try quern study importance --store sqlite:s.db --method ped_anova
 try quern study importance --store sqlite:s.db --objective value --json
 try quern study importance --store sqlite:s.db --method anova
+try quern study report --store sqlite:s.db
+grep -o '<svg' study.html | wc -l
+try quern study report --store sqlite:s.db -o none/study.html
 try quern study show --store sqlite:s.db --study other
 try quern study look --store sqlite:s.db
 try quern study show
