@@ -22,6 +22,8 @@ const qn_learner *const qn_learners[] = {
     &qn_learner_mlp,
     &qn_learner_elastic_net,
     &qn_learner_glm,
+    &qn_learner_linear,
+    &qn_learner_linear_svm,
     &qn_learner_gaussian_process,
     &qn_learner_knn,
     &qn_learner_naive_bayes,

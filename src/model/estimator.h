@@ -36,6 +36,9 @@ typedef struct qn_family {
                       const double *predictions, double *gradient);
     void (*describe)(const qn_estimator *estimator,
                      qn_json_writer *json); /* members of an object */
+    /* More members that need the names of the view's features; NULL: none. */
+    void (*describe_features)(const qn_estimator *estimator, const qn_feature *features,
+                              qn_json_writer *json);
     void (*free)(qn_estimator *estimator);
 } qn_family;
 

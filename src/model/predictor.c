@@ -344,6 +344,14 @@ void qn_predictor_describe(const qn_predictor *predictor, qn_json_writer *json)
         qn_json_put_int(json, "recipe", member->recipe);
         qn_json_put_double(json, "weight", member->weight);
         member->estimator->family->describe(member->estimator, json);
+        if (member->estimator->family->describe_features) {
+            int64_t n, n_dense;
+            member->estimator->family->describe_features(
+                member->estimator,
+                qn_recipe_features(predictor->recipes[member->recipe], member->estimator->view, &n,
+                                   &n_dense),
+                json);
+        }
         qn_json_end_object(json);
     }
     qn_json_end_array(json);

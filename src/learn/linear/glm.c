@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "learn/linear/dual.h"
 #include "learn/linear/interior.h"
 #include "linalg/kernels.h"
 #include "linalg/semidefinite.h"
@@ -298,9 +299,21 @@ static qn_status minimise_smooth(qn_glm *glm, double *point, int64_t *n_iteratio
     return status;
 }
 
+/* Coordinate descent in the dual is for hinges that penalise the intercept. */
+static bool takes_dual(const qn_glm *glm)
+{
+    const bool squared =
+        glm->loss == QN_GLM_SQUARED_HINGE || glm->loss == QN_GLM_SQUARED_INSENSITIVE;
+    const bool hinge = glm->loss == QN_GLM_HINGE || glm->loss == QN_GLM_INSENSITIVE;
+    const int64_t few = squared ? NEWTON_COLS_MAX : QN_INTERIOR_COLS_MAX;
+    return (squared || hinge) && glm->penalises_intercept &&
+           (glm->dual || glm->design->n_cols > few);
+}
+
 qn_status qn_glm_minimise(qn_glm *glm, double *point, int64_t *n_iterations, qn_error *err)
 {
     *n_iterations = 0;
+    if (takes_dual(glm)) return qn_dual_minimise(glm, point, n_iterations, err);
     if (glm->loss < QN_GLM_QUANTILE) return minimise_smooth(glm, point, n_iterations, err);
     if (glm->design->n_cols <= QN_INTERIOR_COLS_MAX) {
         return qn_interior_minimise(glm, point, n_iterations, err);

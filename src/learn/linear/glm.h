@@ -43,6 +43,7 @@ typedef struct qn_glm {
     int32_t n_outputs;
     double penalty; /* >= 0 */
     bool penalises_intercept;
+    bool dual; /* hinges by dual coordinate descent, however few the columns */
     int64_t max_iter;
     double tol; /* relative: of what the next step would gain */
     uint64_t seed;

@@ -11,7 +11,9 @@
 
 /* Shares: of the way to the boundary that a step goes; of the diagonal added before factoring, lest
  * columns that depend on one another stop it; of the target's size that residuals may have. */
-static const double step_share = 0.9995, ridge_share = 1e-12, residual_share = 1e-10;
+static const double step_share = 0.9995, ridge_share = 1e-12, residual_share = 1e-9;
+/* A gap of this share of the objective is rounding: it cannot be made smaller. */
+static const double rounding = 1e-13;
 
 enum { N_PIECE_ARRAYS = 11 };
 
@@ -214,13 +216,16 @@ static qn_status iterate(struct interior *in, int64_t *n_iterations, qn_error *e
     QN_TRY(set_dual(in, &lack, err));
     while (*n_iterations < in->glm->max_iter && !qn_stop_requested(in->glm->stop)) {
         const double gap = gap_after(in, 0), mean = gap / (double)(2 * in->n_pieces);
-        if (gap <= in->glm->tol * primal_of(in) && lack <= residual_share) break;
+        const double primal = primal_of(in);
+        if (gap <= in->glm->tol * primal && lack <= residual_share) break;
+        if (!(gap > rounding * primal)) break;
         QN_TRY(factor(in, err));
         QN_TRY(find_step(in, 0, false, err));
         const double share = gap_after(in, room_of(in)) / gap;
         QN_TRY(find_step(in, mean * share * share * share, true, err));
         const double length = room_of(in);
-        if (!(length > 1e-10)) break; /* at the limit of arithmetic */
+        if (!(length > 1e-10) || !isfinite(gap_after(in, length)))
+            break; /* at the limit of arithmetic */
         take_step(in, length);
         ++*n_iterations;
         QN_TRY(set_dual(in, &lack, err));

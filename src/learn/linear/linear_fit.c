@@ -53,6 +53,7 @@ static void scale_target(qn_linear_problem *p)
         squares += part_weight(train, i) * d * d;
     }
     if (squares > 0) p->scale = sqrt(squares / total);
+    if (p->plan->penalises_intercept && p->plan->penalty > 0) p->mean = 0;
 }
 
 /* Weights of the rows, such that the classes weigh the same in total when asked for. */
@@ -119,6 +120,7 @@ qn_status qn_linear_problem_init(qn_linear_problem *p, const qn_learn_request *r
                       .shape = plan->shape / (has_width_of_target(plan->loss) ? p->scale : 1),
                       .n_outputs = plan->n_outputs,
                       .penalises_intercept = plan->penalises_intercept,
+                      .dual = plan->dual,
                       .max_iter = plan->max_iter,
                       .tol = plan->tol,
                       .seed = request->seed,
@@ -166,15 +168,15 @@ static int penalties_of(const qn_linear_problem *p, double *out)
     return chooses ? plan->n_path : 1;
 }
 
-/* margins[c * n_rows + i] = point_c . x_i, for any matrix of the view. */
-static void multiply(const qn_linear_problem *p, const qn_matrix *x, double *margins)
+void qn_linear_problem_margins(const qn_linear_problem *p, const double *point, const qn_matrix *x,
+                               double *margins)
 {
     const qn_design *d = &p->design;
     memset(margins, 0, (size_t)(x->n_rows * p->glm.n_outputs) * sizeof *margins);
     for (int64_t c = 0; c < d->n_cols * p->glm.n_outputs; c++) {
         const int32_t feature = d->features[c % d->n_cols];
         double *out = margins + c / d->n_cols * x->n_rows;
-        const double b = p->point[c];
+        const double b = point[c];
         if (b == 0 || feature >= x->n_dense) continue;
         for (int64_t i = 0; i < x->n_rows; i++) {
             out[i] += feature < 0 ? b : b * x->dense[feature * x->stride + i];
@@ -183,7 +185,7 @@ static void multiply(const qn_linear_problem *p, const qn_matrix *x, double *mar
     if (x->n_sparse == 0) return;
     /* Sparse columns of the view stand last, in its order. */
     for (int32_t k = 0; k < p->glm.n_outputs; k++) {
-        const double *sparse = p->point + (k + 1) * d->n_cols - x->n_sparse;
+        const double *sparse = point + (k + 1) * d->n_cols - x->n_sparse;
         for (int64_t i = 0; i < x->n_rows; i++) {
             for (int64_t j = x->sparse_starts[i]; j < x->sparse_starts[i + 1]; j++) {
                 margins[k * x->n_rows + i] +=
@@ -197,7 +199,7 @@ static double validation_loss(const qn_linear_problem *p, double *margins)
 {
     const qn_dataset_part *valid = &p->request->data->valid;
     double sum = 0;
-    multiply(p, &valid->views[QN_VIEW_DENSE], margins);
+    qn_linear_problem_margins(p, p->point, &valid->views[QN_VIEW_DENSE], margins);
     for (int64_t i = 0; i < valid->n_rows; i++) {
         sum += qn_glm_row(&p->glm, fitted_target(p, valid->target[i]), part_weight(valid, i),
                           margins + i, valid->n_rows);

@@ -27,9 +27,10 @@ typedef struct qn_linear_plan {
     qn_penalty_unit unit;
     const double *path; /* to choose from, strong to weak, of the mean loss */
     int n_path;
-    bool path_is_sum; /* the path is of the sum of losses */
-    bool balances;    /* classes weigh the same in total */
-    bool penalises_intercept;
+    bool path_is_sum;         /* the path is of the sum of losses */
+    bool balances;            /* classes weigh the same in total */
+    bool penalises_intercept; /* a penalty given is then for a target as it is, not centred */
+    bool dual;                /* as in qn_glm */
     int64_t max_iter;
     double tol;
 } qn_linear_plan;
@@ -53,6 +54,9 @@ qn_status qn_linear_problem_init(qn_linear_problem *problem, const qn_learn_requ
 void qn_linear_problem_release(qn_linear_problem *problem);
 /* Makes class `positive` 1 and the others 0, and begins anew. */
 void qn_linear_problem_set_class(qn_linear_problem *problem, int32_t positive);
+/* margins[c * n_rows + i] = point_c . x_i, for any matrix of the view. */
+void qn_linear_problem_margins(const qn_linear_problem *problem, const double *point,
+                               const qn_matrix *x, double *margins);
 /* Leaves the minimum in `best`, with the penalty given or chosen. Adds to the rounds. */
 QN_MUST_CHECK
 qn_status qn_linear_problem_solve(qn_linear_problem *problem, qn_learn_result *result,

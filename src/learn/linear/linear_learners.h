@@ -7,6 +7,8 @@
 
 extern const qn_learner qn_learner_elastic_net;
 extern const qn_learner qn_learner_glm;
+extern const qn_learner qn_learner_linear;
+extern const qn_learner qn_learner_linear_svm;
 extern const qn_learner qn_learner_logistic;
 extern const qn_learner qn_learner_ridge;
 

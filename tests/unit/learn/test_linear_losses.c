@@ -2,6 +2,7 @@
 /* Linear learners on real tables: the objective, computed here in plain loops from the model's
  * coefficients, is no worse than scikit-learn's, and predictions agree: tests/golden/losses. */
 #include "learn/learner.h"
+#include "learn/linear/glm.h"
 #include "model/linear_model.h"
 
 #include "real_tables.h"
@@ -22,11 +23,11 @@ static double row_loss(const char *loss, double shape, double y, double m)
 {
     const double r = y - m, sense = y == 1 ? 1 : -1;
     if (strcmp(loss, "quantile") == 0) return r > 0 ? shape * r : (shape - 1) * r;
+    if (strcmp(loss, "squared") == 0) return 0.5 * r * r;
     if (strcmp(loss, "hinge") == 0) return fmax(0, 1 - sense * m);
     if (strcmp(loss, "squared_hinge") == 0) return pow(fmax(0, 1 - sense * m), 2);
     if (strcmp(loss, "insensitive") == 0) return fmax(0, fabs(r) - shape);
     if (strcmp(loss, "squared_insensitive") == 0) return pow(fmax(0, fabs(r) - shape), 2);
-    if (strcmp(loss, "logistic") == 0) return log1p(exp(-sense * m));
     return tweedie(shape, y, m);
 }
 
@@ -114,25 +115,80 @@ static void check_predictions(const real_table *t, const qn_estimator *model, qn
     qn_free(out);
 }
 
+static void check_objective(const real_table *t, const qn_linear_terms *terms, qn_json_value golden)
+{
+    const double wanted = qn_json_as_double(qn_json_get(golden, "objective"), 0);
+    const double given = objective(t, terms, golden);
+    if (given <= wanted + objective_slack * fabs(wanted)) return;
+    fail_msg("%s: the objective is %.12g, scikit-learn's %.12g", case_text(golden, "name"), given,
+             wanted);
+}
+
+static void check_errors(const qn_linear_terms *terms, qn_json_value golden)
+{
+    const qn_json_value errors = qn_json_get(golden, "std_errors");
+    CHECK_INT(terms->std_errors != NULL, qn_json_size(errors) > 0);
+    for (int64_t f = 0; f < qn_json_size(errors); f++) {
+        const double wanted = qn_json_as_double(qn_json_at(errors, f), QN_NA);
+        CHECK_NEAR(terms->std_errors[f] / wanted, 1, 1e-8);
+    }
+}
+
+/* Hinges by the solvers themselves: Newton's method or interior points, and dual descent. */
+static void check_solvers(const real_table *t, qn_json_value golden)
+{
+    qn_error err = {0};
+    const double cost = qn_json_as_double(qn_json_get(golden, "factor"), 0);
+    qn_design design;
+    CHECK_OK(qn_design_init(&design, &t->data.train.views[QN_VIEW_DENSE], &err));
+    for (int dual = 0; dual < 2; dual++) {
+        qn_glm glm = {.design = &design,
+                      .target = t->data.train.target,
+                      .total = (double)design.n_rows,
+                      .loss = strcmp(case_text(golden, "loss"), "hinge") == 0
+                                  ? QN_GLM_HINGE
+                                  : QN_GLM_SQUARED_HINGE,
+                      .n_outputs = 1,
+                      .penalty = 1 / (cost * (double)design.n_rows),
+                      .penalises_intercept = true,
+                      .dual = dual,
+                      .max_iter = 100000,
+                      .tol = 1e-7,
+                      .seed = 1};
+        double *point = qn_alloc_array(design.n_cols, sizeof *point), intercept;
+        double *coefficients = qn_alloc_array(t->data.n_features[QN_VIEW_DENSE], sizeof(double));
+        int64_t n_iterations;
+        CHECK_OK(qn_glm_minimise(&glm, point, &n_iterations, &err));
+        qn_design_unpack(&design, point, coefficients, &intercept);
+        const qn_linear_terms terms = {.n_dense = t->data.n_dense[QN_VIEW_DENSE],
+                                       .coefficients = coefficients,
+                                       .intercepts = &intercept};
+        check_objective(t, &terms, golden);
+        qn_free(point);
+        qn_free(coefficients);
+    }
+    qn_design_release(&design);
+}
+
 static void check_case(const real_table *t, qn_json_value golden)
 {
+    if (!*case_text(golden, "learner")) {
+        check_solvers(t, golden);
+        return;
+    }
     qn_error err = {0};
     qn_learn_result result = {0};
     qn_linear_terms terms;
     const qn_learner *learner = qn_learner_find(case_text(golden, "learner"));
     CHECK(learner != NULL);
-    void *params = qn_alloc_array(1, learner->params_bytes);
+    void *params = qn_alloc_array(1, learner->params_bytes + 1);
     qn_params_init(learner, params);
     CHECK_OK(qn_params_set(learner, params, case_text(golden, "params"), &err));
     const qn_learn_request request = {.data = &t->data, .params = params, .seed = 1};
     CHECK_OK(learner->fit(&request, &result, &err));
     CHECK(qn_linear_terms_of(result.estimator, &terms));
-    const double wanted = qn_json_as_double(qn_json_get(golden, "objective"), 0);
-    const double given = objective(t, &terms, golden);
-    if (!(given <= wanted + objective_slack * fabs(wanted))) {
-        fail_msg("%s: the objective is %.12g, scikit-learn's %.12g", case_text(golden, "name"),
-                 given, wanted);
-    }
+    check_objective(t, &terms, golden);
+    check_errors(&terms, golden);
     check_predictions(t, result.estimator, golden);
     qn_free(params);
     qn_free(result.importance);
