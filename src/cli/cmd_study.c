@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "cli/ask_pipe.h"
 #include "cli/commands.h"
 #include "cli/study_analysis.h"
 #include "search/study.h"
@@ -14,7 +15,7 @@ struct study_request {
     const char *arguments[18]; /* ask: the space; tell: number and values; study: action */
     qn_study_request study;
     const char *violation;
-    bool fail;
+    bool fail, pipe;
     cli_importance_request importance;
     const char *report; /* path */
 };
@@ -22,7 +23,7 @@ struct study_request {
 #define AT(member) offsetof(struct study_request, member)
 
 #define STORE_OPTIONS                                                                         \
-    {"store", CLI_TEXT, AT(study.store), "URL", "sqlite:FILE", NULL, false},                  \
+    {"store", CLI_TEXT, AT(study.store), "URL", "sqlite:FILE or postgres://…", NULL, false},  \
     {                                                                                         \
         "study", CLI_TEXT, AT(study.name), "NAME", "name of the study (default study)", NULL, \
             false                                                                             \
@@ -44,7 +45,11 @@ static const cli_option ask_options[] = {
      "minimize (default), maximize, or loss:minimize,auc:maximize", NULL, false},
     {"sampler", CLI_TEXT, AT(study.sampler), "NAME", "how to search, see 'quern tune --methods'",
      NULL, false},
+    {"pruner", CLI_TEXT, AT(study.pruner), "NAME", "when to give a trial up, such as median", NULL,
+     false},
     {"seed", CLI_INT, AT(study.seed), "N", "seed of every random choice (default 1)", NULL, false},
+    {"pipe", CLI_FLAG, AT(pipe), NULL,
+     "stay: read requests from standard input, a line of JSON each (docs/tune.md)", NULL, false},
     {0}};
 
 static const cli_option tell_options[] = {
@@ -59,8 +64,9 @@ static int begin(const cli_command *command, int argc, char **argv, struct study
     *request = (struct study_request){.study.keep_running = true};
     const int parsed = cli_parse(command, argc, argv, request);
     if (parsed != CLI_OK) return parsed;
-    if (request->study.store) return CLI_OK;
-    fprintf(stderr, "quern %s: --store sqlite:FILE is needed\n", command->name);
+    request->study.keep_running = !request->pipe;
+    if (request->study.store || request->pipe) return CLI_OK;
+    fprintf(stderr, "quern %s: --store URL is needed, such as sqlite:FILE\n", command->name);
     return CLI_USAGE;
 }
 
@@ -214,8 +220,13 @@ static int ask_run(int argc, char **argv)
     status = text ? qn_study_open(&request.study, &study, &err)
                   : qn_fail(&err, QN_ERR_NOMEM, "no memory for the space");
     qn_free(text);
-    if (status == QN_OK) status = qn_study_ask(study, &trial, &err);
-    const int result = status == QN_OK ? print_asked(study, trial) : cli_fail(&cmd_ask, &err);
+    int result = CLI_OK;
+    if (status == QN_OK && request.pipe) {
+        result = cli_ask_pipe(&cmd_ask, study);
+    } else {
+        if (status == QN_OK) status = qn_study_ask(study, &trial, &err);
+        result = status == QN_OK ? print_asked(study, trial) : cli_fail(&cmd_ask, &err);
+    }
     qn_study_close(study);
     return result;
 }
@@ -278,10 +289,12 @@ const cli_command cmd_study = {
 const cli_command cmd_ask = {
     .name = "ask",
     .summary = "start a trial of a study: print its parameters",
-    .synopsis = "SPACE.yaml --store URL [options]",
+    .synopsis = "SPACE.yaml --store URL|--pipe [options]",
     .details =
         "Prints {\"trial\": 0, \"params\": {...}}. Evaluate them, then 'quern tell'. The study\n"
-        "is made when the store has none of that name.",
+        "is made when the store has none of that name. With --pipe one process asks and tells "
+        "many\n"
+        "trials: {\"op\": \"ask\"}, {\"op\": \"tell\", \"trial\": 0, \"value\": 0.25} and others.",
     .examples =
         "    quern ask space.yaml --store sqlite:s.db\n    quern tell 0 0.25 --store sqlite:s.db",
     .options = ask_options,
