@@ -3,9 +3,11 @@
  * Tibshirani 2010), with the sequential strong rules (Tibshirani et al. 2012):
  *     minimise  1 / sum(w) sum_i w_i loss(y_i, b + x_i . beta)
  *               + alpha (l1_ratio |beta|_1 + (1 - l1_ratio) / 2 |beta|_2^2)
- * with half the squared error, or the log-loss of two classes by reweighted least squares. Columns
+ * with half the squared error, or the log-loss of classes by reweighted least squares, of several
+ * classes one after the other until none moves (section 4 of the first). Columns
  * are centred without being touched: residuals are r_i + shift, and a step d along column j adds
  * d mean_j to the shift, so that only the column's own entries are visited. */
+#include "learn/linear/elastic_net.h"
 #include "learn/linear/linear_learners.h"
 
 #include "base/alloc.h"
@@ -15,15 +17,9 @@
 #include <math.h>
 #include <string.h>
 
-struct net_params {
-    double alpha, l1_ratio;
-    int64_t n_alphas;
-    double eps;
-    int64_t max_iter;
-    double tol;
-};
+#define AT(member) offsetof(qn_elastic_net_params, member)
 
-#define AT(member) offsetof(struct net_params, member)
+static const char *const class_weights[] = {"none", "balanced", NULL};
 
 static const qn_param params_table[] = {
     {"alpha", QN_PARAM_FLOAT, AT(alpha), 0, 1e12, 0, 0, true, 0, NULL,
@@ -35,6 +31,8 @@ static const qn_param params_table[] = {
      "penalties on the path"},
     {"eps", QN_PARAM_FLOAT, AT(eps), 1e-9, 0.9, 0, 0, true, 1e-4, NULL,
      "least penalty of the path, as a share of the largest, which leaves no coefficient"},
+    {"class_weight", QN_PARAM_CHOICE, AT(class_weight), 0, 1, 0, 0, false, 0, class_weights,
+     "balanced: every class weighs the same in total"},
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 1e9, 0, 0, false, 2000, NULL,
      "passes over the columns per penalty"},
     {"tol", QN_PARAM_FLOAT, AT(tol), 0, 1, 0, 0, false, 1e-8, NULL,
@@ -43,27 +41,37 @@ static const qn_param params_table[] = {
 
 enum { REWEIGHTINGS_MAX = 50, WORSE_MAX = 5 };
 
+struct net_output {
+    double intercept;
+    double *beta;        /* n_features */
+    double *slopes;      /* n_features: of the loss at the last penalty's solution */
+    bool *is_candidate;  /* n_features: may be other than zero */
+    int32_t *candidates; /* those that are */
+    int64_t n_candidates;
+};
+
 struct net {
     const qn_dataset *data;
-    const struct net_params *params;
+    const qn_elastic_net_params *params;
     const qn_stop *stop;
     bool logistic;
+    int32_t n_outputs; /* classes beyond two have one each */
     qn_columns columns;
     int64_t n, n_features;
-    double total, spread; /* sum of weights; variance of the target */
-    double unit;          /* of the target, to which the path is relative */
-    double l1, l2;        /* of the present penalty */
-    double *weights;      /* n: of the rows */
-    double *omega;        /* n: of the squared errors */
-    double *residuals;    /* n: without the shift */
-    double *margins;      /* n: b + x . beta; logistic only */
-    double shift, intercept;
-    double *beta;            /* n_features */
+    double total, spread;    /* sum of weights; variance of the target */
+    double unit;             /* of the target, to which the path is relative */
+    double l1, l2;           /* of the present penalty */
+    double *weights;         /* n: of the rows */
+    double *omega;           /* n: of the squared errors */
+    double *residuals;       /* n: without the shift */
+    double *margins;         /* n_outputs × n: b + x . beta; logistic only */
     double *means, *squares; /* n_features, weighted by omega: mean; sum of (x - mean)^2 */
-    double *slopes;          /* n_features: of the loss at the last penalty's solution */
-    bool *is_candidate;      /* n_features: may be other than zero */
-    int32_t *candidates;     /* those that are */
-    int64_t n_candidates;
+    double shift;
+    struct net_output *outputs;    /* n_outputs */
+    struct net_output *at;         /* the one that is worked on */
+    double *all_beta, *all_slopes; /* what the outputs point into */
+    bool *all_flags;
+    int32_t *all_candidates;
 };
 
 static double soft(double value, double threshold)
@@ -78,8 +86,8 @@ static void measure_columns(struct net *net)
     for (int64_t i = 0; i < net->n; i++) {
         total += net->omega[i];
     }
-    for (int64_t c = 0; c < net->n_candidates; c++) {
-        const int64_t f = net->candidates[c];
+    for (int64_t c = 0; c < net->at->n_candidates; c++) {
+        const int64_t f = net->at->candidates[c];
         double sum, squares;
         qn_columns_moments(&net->columns, f, net->omega, &sum, &squares);
         net->means[f] = sum / total;
@@ -90,7 +98,7 @@ static void measure_columns(struct net *net)
 /* Minimises along one column; returns by how much the weighted squared error may have changed. */
 static double step_along(struct net *net, int64_t f)
 {
-    const double before = net->beta[f], squares = net->squares[f];
+    const double before = net->at->beta[f], squares = net->squares[f];
     if (squares <= 0) return 0;
     /* The residuals sum to zero by omega, so that the column's mean does not matter here. */
     const double slope = qn_columns_dot(&net->columns, f, net->omega, net->residuals, net->shift);
@@ -98,10 +106,10 @@ static double step_along(struct net *net, int64_t f)
         soft(slope + squares * before, net->l1 * net->total) / (squares + net->l2 * net->total);
     const double d = now - before;
     if (d == 0) return 0;
-    net->beta[f] = now;
+    net->at->beta[f] = now;
     qn_columns_add(&net->columns, f, -d, net->residuals);
     net->shift += d * net->means[f];
-    net->intercept -= d * net->means[f];
+    net->at->intercept -= d * net->means[f];
     return squares * d * d;
 }
 
@@ -113,16 +121,16 @@ static void centre(struct net *net)
         sum += net->omega[i] * (net->residuals[i] + net->shift);
         total += net->omega[i];
     }
-    net->intercept += sum / total;
+    net->at->intercept += sum / total;
     net->shift -= sum / total;
 }
 
 static double sweep(struct net *net, bool only_active)
 {
     double most = 0;
-    for (int64_t c = 0; c < net->n_candidates; c++) {
-        const int64_t f = net->candidates[c];
-        if (only_active && net->beta[f] == 0) continue;
+    for (int64_t c = 0; c < net->at->n_candidates; c++) {
+        const int64_t f = net->at->candidates[c];
+        if (only_active && net->at->beta[f] == 0) continue;
         most = fmax(most, step_along(net, f));
     }
     return most / net->total;
@@ -132,37 +140,61 @@ static double sweep(struct net *net, bool only_active)
 static void descend(struct net *net, int64_t *n_sweeps)
 {
     const double enough = net->params->tol * net->spread;
-    while (*n_sweeps < net->params->max_iter && !qn_stop_requested(net->stop)) {
+    while (*n_sweeps < net->params->max_iter * net->n_outputs && !qn_stop_requested(net->stop)) {
         ++*n_sweeps;
         centre(net);
         if (sweep(net, false) <= enough) return;
-        while (*n_sweeps < net->params->max_iter && !qn_stop_requested(net->stop)) {
+        while (*n_sweeps < net->params->max_iter * net->n_outputs &&
+               !qn_stop_requested(net->stop)) {
             ++*n_sweeps;
             if (sweep(net, true) <= enough) break;
         }
     }
 }
 
+static int64_t output_of(const struct net *net)
+{
+    return net->at - net->outputs;
+}
+
+/* 1 for rows of the present output's class; the number in regression. */
+static double target_of(const struct net *net, int64_t i)
+{
+    const double y = net->data->train.target[i];
+    return net->n_outputs > 1 ? y == (double)output_of(net) : y;
+}
+
+/* Of the present output's class in row i. */
+static double probability(const struct net *net, int64_t i)
+{
+    const double own = net->margins[output_of(net) * net->n + i];
+    double sum = 0;
+    if (net->n_outputs == 1) return 1 / (1 + exp(-own));
+    for (int32_t c = 0; c < net->n_outputs; c++) {
+        sum += exp(net->margins[c * net->n + i] - own);
+    }
+    return 1 / sum;
+}
+
 /* Squared errors that agree with the log-loss at the present margins to second order: omega =
  * w p (1 - p), residual = (y - p) / (p (1 - p)). */
 static void reweight(struct net *net)
 {
-    const double *target = net->data->train.target;
     net->shift = 0;
     for (int64_t i = 0; i < net->n; i++) {
-        const double p = fmin(fmax(1 / (1 + exp(-net->margins[i])), 1e-5), 1 - 1e-5);
+        const double p = fmin(fmax(probability(net, i), 1e-5), 1 - 1e-5);
         net->omega[i] = net->weights[i] * p * (1 - p);
-        net->residuals[i] = (target[i] - p) / (p * (1 - p));
+        net->residuals[i] = (target_of(net, i) - p) / (p * (1 - p));
     }
 }
 
 /* How far the margins moved: the largest step, by its effect on the weighted squared error. */
 static double move_margins(struct net *net, const double *before)
 {
-    double change = 0;
+    double change = 0, *margins = net->margins + output_of(net) * net->n;
     for (int64_t i = 0; i < net->n; i++) {
         const double d = before[i] - (net->residuals[i] + net->shift);
-        net->margins[i] += d;
+        margins[i] += d;
         change += net->omega[i] * d * d;
     }
     return change / net->total;
@@ -176,34 +208,63 @@ static void solve(struct net *net, double *scratch, int64_t *n_sweeps)
         return;
     }
     for (int k = 0; k < REWEIGHTINGS_MAX && !qn_stop_requested(net->stop); k++) {
-        reweight(net);
-        memcpy(scratch, net->residuals, (size_t)net->n * sizeof *scratch);
-        measure_columns(net);
-        descend(net, n_sweeps);
-        if (move_margins(net, scratch) <= net->params->tol * net->spread) return;
+        double change = 0;
+        for (int32_t c = 0; c < net->n_outputs; c++) {
+            net->at = &net->outputs[c];
+            reweight(net);
+            memcpy(scratch, net->residuals, (size_t)net->n * sizeof *scratch);
+            measure_columns(net);
+            descend(net, n_sweeps);
+            change = fmax(change, move_margins(net, scratch));
+        }
+        if (change <= net->params->tol * net->spread) return;
     }
 }
 
 /* slopes[f] = sum_i w_i x_if (y_i - prediction_i) / sum(w). */
 static void find_slopes(struct net *net, double *scratch)
 {
-    const double *target = net->data->train.target;
     double sum = 0;
     for (int64_t i = 0; i < net->n; i++) {
-        scratch[i] = net->logistic ? target[i] - 1 / (1 + exp(-net->margins[i]))
+        scratch[i] = net->logistic ? target_of(net, i) - probability(net, i)
                                    : net->residuals[i] + net->shift;
         sum += net->weights[i] * scratch[i];
     }
     for (int64_t f = 0; f < net->n_features; f++) {
-        net->slopes[f] =
+        net->at->slopes[f] =
             qn_columns_dot(&net->columns, f, net->weights, scratch, -sum / net->total) / net->total;
     }
 }
 
-static void add_candidate(struct net *net, int64_t f)
+static void find_all_slopes(struct net *net, double *scratch)
 {
-    net->is_candidate[f] = true;
-    net->candidates[net->n_candidates++] = (int32_t)f;
+    for (int32_t c = 0; c < net->n_outputs; c++) {
+        net->at = &net->outputs[c];
+        find_slopes(net, scratch);
+    }
+    net->at = net->outputs;
+}
+
+static void add_candidate(struct net_output *output, int64_t f)
+{
+    output->is_candidate[f] = true;
+    output->candidates[output->n_candidates++] = (int32_t)f;
+}
+
+/* Columns with a slope of more than `threshold` become candidates; returns whether there were any.
+ */
+static bool add_candidates(struct net *net, double threshold)
+{
+    bool any = false;
+    for (int32_t c = 0; c < net->n_outputs; c++) {
+        struct net_output *output = &net->outputs[c];
+        for (int64_t f = 0; f < net->n_features; f++) {
+            if (output->is_candidate[f] || fabs(output->slopes[f]) <= threshold) continue;
+            add_candidate(output, f);
+            any = true;
+        }
+    }
+    return any;
 }
 
 /* A column whose slope was below l1 (2 alpha - the last alpha) will hardly enter; those that do all
@@ -214,102 +275,137 @@ static void solve_penalty(struct net *net, double alpha, double last_alpha, doub
     const double ratio = net->params->l1_ratio;
     net->l1 = alpha * ratio;
     net->l2 = alpha * (1 - ratio) / net->unit;
-    for (int64_t f = 0; f < net->n_features; f++) {
-        if (!net->is_candidate[f] && fabs(net->slopes[f]) >= ratio * (2 * alpha - last_alpha)) {
-            add_candidate(net, f);
-        }
-    }
-    for (bool complete = false; !complete && !qn_stop_requested(net->stop);) {
+    add_candidates(net, ratio * (2 * alpha - last_alpha) * (1 - 1e-12));
+    do {
         solve(net, scratch, n_sweeps);
-        find_slopes(net, scratch);
-        complete = true;
-        for (int64_t f = 0; f < net->n_features; f++) {
-            if (net->is_candidate[f] || fabs(net->slopes[f]) <= net->l1 * (1 + 1e-9)) continue;
-            add_candidate(net, f);
-            complete = false;
+        find_all_slopes(net, scratch);
+    } while (!qn_stop_requested(net->stop) && add_candidates(net, net->l1 * (1 + 1e-9)));
+}
+
+static void set_weights(struct net *net)
+{
+    const qn_dataset_part *train = &net->data->train;
+    double totals[QN_CLASSES_MAX] = {0}, sum = 0;
+    const bool balanced = net->params->class_weight == 1 && net->logistic;
+    for (int64_t i = 0; i < net->n; i++) {
+        net->weights[i] = train->weights ? train->weights[i] : 1;
+        sum += net->weights[i];
+        if (balanced) totals[(int64_t)train->target[i]] += net->weights[i];
+    }
+    for (int64_t i = 0; i < net->n; i++) {
+        if (balanced) {
+            net->weights[i] *= sum / (net->data->n_classes * totals[(int64_t)train->target[i]]);
         }
+        net->total += net->weights[i];
     }
 }
 
-/* The constant model. */
-static void begin(struct net *net, double *scratch)
+/* The constant model of the present output; returns the sum of squares about it. */
+static double begin_output(struct net *net)
 {
-    const double *target = net->data->train.target;
-    double sum = 0, squares = 0;
+    double sum = 0, squares = 0, *margins = net->margins + output_of(net) * net->n;
     for (int64_t i = 0; i < net->n; i++) {
-        net->weights[i] = net->data->train.weights ? net->data->train.weights[i] : 1;
         net->omega[i] = net->weights[i];
-        net->total += net->weights[i];
-        sum += net->weights[i] * target[i];
+        sum += net->weights[i] * target_of(net, i);
     }
-    const double mean = sum / net->total;
-    const double p = fmin(fmax(mean, 1e-5), 1 - 1e-5);
-    net->intercept = net->logistic ? log(p / (1 - p)) : mean;
+    const double mean = sum / net->total, p = fmin(fmax(mean, 1e-5), 1 - 1e-5);
+    net->at->intercept = !net->logistic ? mean : net->n_outputs == 1 ? log(p / (1 - p)) : log(p);
     for (int64_t i = 0; i < net->n; i++) {
-        const double d = target[i] - mean;
+        const double d = target_of(net, i) - mean;
         squares += net->weights[i] * d * d;
         net->residuals[i] = d;
-        net->margins[i] = net->intercept;
+        margins[i] = net->at->intercept;
+    }
+    return squares;
+}
+
+static void begin(struct net *net, double *scratch)
+{
+    double squares = 0;
+    set_weights(net);
+    for (int32_t c = 0; c < net->n_outputs; c++) {
+        net->at = &net->outputs[c];
+        squares += begin_output(net) / net->n_outputs;
     }
     net->spread = squares / net->total;
     /* With a penalty of the user's, the objective is as stated above. One that is chosen is chosen
      * for a target of variance one, lest the quadratic part depend on the target's unit. */
     net->unit = net->logistic || net->params->alpha > 0 || squares == 0 ? 1 : sqrt(net->spread);
-    find_slopes(net, scratch);
+    find_all_slopes(net, scratch);
 }
 
-static qn_status make_model(const struct net *net, const double *beta, double intercept,
-                            qn_estimator **out, qn_error *err)
+/* ---- the path ---- */
+
+struct best {
+    double loss;
+    double *beta, *intercepts; /* n_outputs × n_features; n_outputs */
+};
+
+static qn_status make_model(const struct net *net, const struct best *best, qn_estimator **out,
+                            qn_error *err)
 {
     const int64_t n_dense = net->data->n_dense[QN_VIEW_DENSE];
-    return qn_linear_create(net->logistic ? QN_LINEAR_LOGISTIC : QN_LINEAR_IDENTITY, beta,
-                            &intercept, n_dense, net->n_features - n_dense, 1, out, err);
+    const qn_linear_link link = !net->logistic        ? QN_LINEAR_IDENTITY
+                                : net->n_outputs == 1 ? QN_LINEAR_LOGISTIC
+                                                      : QN_LINEAR_SOFTMAX;
+    return qn_linear_create(link, best->beta, best->intercepts, n_dense, net->n_features - n_dense,
+                            net->n_outputs, out, err);
 }
 
-/* Loss of the present coefficients on the validation rows. */
-static qn_status validate(const struct net *net, double *predicted, double *loss, qn_error *err)
+static void keep(const struct net *net, double loss, struct best *best)
+{
+    best->loss = loss;
+    memcpy(best->beta, net->all_beta,
+           (size_t)(net->n_features * net->n_outputs) * sizeof *best->beta);
+    for (int32_t c = 0; c < net->n_outputs; c++) {
+        best->intercepts[c] = net->outputs[c].intercept;
+    }
+}
+
+/* Loss of the present coefficients on the validation rows; `last` is room for them. */
+static qn_status validate(const struct net *net, double *predicted, struct best *last,
+                          qn_error *err)
 {
     const qn_dataset_part *valid = &net->data->valid;
+    const int32_t k = net->n_outputs;
     qn_estimator *model = NULL;
-    QN_TRY(make_model(net, net->beta, net->intercept, &model, err));
+    keep(net, 0, last);
+    QN_TRY(make_model(net, last, &model, err));
     const qn_status status =
         qn_estimator_predict(model, &valid->views[QN_VIEW_DENSE], NULL, predicted, err);
-    *loss = 0;
     for (int64_t i = 0; i < valid->n_rows && status == QN_OK; i++) {
         const double w = valid->weights ? valid->weights[i] : 1, y = valid->target[i];
-        *loss += net->logistic ? -w * log(fmax(y == 1 ? predicted[i] : 1 - predicted[i], 1e-15))
-                               : w * (y - predicted[i]) * (y - predicted[i]);
+        const double p = k > 1    ? predicted[i * k + (int64_t)y]
+                         : y == 1 ? predicted[i]
+                                  : 1 - predicted[i];
+        last->loss +=
+            net->logistic ? -w * log(fmax(p, 1e-15)) : w * (y - predicted[i]) * (y - predicted[i]);
     }
     qn_estimator_free(model);
     return status;
 }
 
-struct best {
-    double loss, intercept;
-    double *beta;
-};
-
-static void keep(const struct net *net, double loss, struct best *best)
+/* The least penalty that leaves no coefficient. */
+static double largest_alpha(const struct net *net)
 {
-    best->loss = loss;
-    best->intercept = net->intercept;
-    memcpy(best->beta, net->beta, (size_t)net->n_features * sizeof *best->beta);
+    double largest = 0;
+    for (int64_t at = 0; at < net->n_features * net->n_outputs; at++) {
+        largest = fmax(largest, fabs(net->all_slopes[at]) / net->params->l1_ratio);
+    }
+    return largest;
 }
 
 /* From the largest penalty down to the one asked for, or as long as validation gains. */
 static qn_status follow_path(struct net *net, double *scratch, double *predicted, struct best *best,
-                             int64_t *n_sweeps, qn_error *err)
+                             struct best *last_fit, int64_t *n_sweeps, qn_error *err)
 {
-    const struct net_params *params = net->params;
+    const qn_elastic_net_params *params = net->params;
     const bool choose = params->alpha == 0 && net->data->valid.n_rows > 0;
-    double largest = 0;
-    int n_worse = 0;
-    for (int64_t f = 0; f < net->n_features; f++) {
-        largest = fmax(largest, fabs(net->slopes[f]) / params->l1_ratio);
-    }
-    const double least =
-        params->alpha > 0 ? params->alpha : largest * (choose ? params->eps : 0.01);
+    const double largest = largest_alpha(net);
+    const double asked = params->alpha_is_sum ? params->alpha / net->total : params->alpha;
+    const double least = asked > 0 ? asked : largest * (choose ? params->eps : 0.01);
     const double factor = pow(params->eps, 1.0 / (double)(params->n_alphas - 1));
+    int n_worse = 0;
     keep(net, QN_INF, best);
     for (double last = largest, alpha = largest; n_worse < WORSE_MAX; last = alpha) {
         alpha = fmax(least, alpha * factor);
@@ -317,34 +413,59 @@ static qn_status follow_path(struct net *net, double *scratch, double *predicted
         int64_t n_here = 0;
         solve_penalty(net, alpha, last, scratch, &n_here);
         *n_sweeps += n_here;
-        double loss = 0;
-        if (choose) QN_TRY(validate(net, predicted, &loss, err));
-        n_worse = loss < best->loss || !choose ? 0 : n_worse + 1;
-        if (n_worse == 0) keep(net, loss, best);
+        last_fit->loss = 0;
+        if (choose) QN_TRY(validate(net, predicted, last_fit, err));
+        n_worse = last_fit->loss < best->loss || !choose ? 0 : n_worse + 1;
+        if (n_worse == 0) keep(net, last_fit->loss, best);
         if (alpha <= least * (1 + 1e-12) || qn_stop_requested(net->stop)) break;
     }
     return QN_OK;
 }
 
-static bool allocate(struct net *net, double **scratch, double **predicted, double **beta)
+/* ---- */
+
+static void point_outputs(struct net *net)
 {
-    const int64_t n = net->n, k = net->n_features;
-    net->weights = qn_alloc_array(n, sizeof(double));
-    net->omega = qn_alloc_array(n, sizeof(double));
-    net->residuals = qn_alloc_array(n, sizeof(double));
-    net->margins = qn_alloc_array(n, sizeof(double));
-    net->beta = qn_alloc_array(k, sizeof(double));
-    net->means = qn_alloc_array(k, sizeof(double));
-    net->squares = qn_alloc_array(k, sizeof(double));
-    net->slopes = qn_alloc_array(k, sizeof(double));
-    net->is_candidate = qn_alloc_array(k, sizeof(bool));
-    net->candidates = qn_alloc_array(k, sizeof(int32_t));
-    *scratch = qn_alloc_array(n, sizeof(double));
-    *predicted = qn_alloc_array(net->data->valid.n_rows, sizeof(double));
-    *beta = qn_alloc_array(k, sizeof(double));
-    return net->weights && net->omega && net->residuals && net->margins && net->beta &&
-           net->means && net->squares && net->slopes && net->is_candidate && net->candidates &&
-           *scratch && *predicted && *beta;
+    for (int32_t c = 0; c < net->n_outputs; c++) {
+        const int64_t first = c * net->n_features;
+        net->outputs[c] = (struct net_output){.beta = net->all_beta + first,
+                                              .slopes = net->all_slopes + first,
+                                              .is_candidate = net->all_flags + first,
+                                              .candidates = net->all_candidates + first};
+    }
+    net->at = net->outputs;
+}
+
+static bool allocate_best(const struct net *net, struct best *best)
+{
+    best->beta = qn_alloc_array(net->n_features * net->n_outputs, sizeof *best->beta);
+    best->intercepts = qn_alloc_array(net->n_outputs, sizeof *best->intercepts);
+    return best->beta && best->intercepts;
+}
+
+static void release_best(struct best *best)
+{
+    qn_free(best->beta);
+    qn_free(best->intercepts);
+}
+
+static bool allocate(struct net *net)
+{
+    const int64_t n = net->n, p = net->n_features, k = net->n_outputs;
+    net->weights = qn_alloc_array(n, sizeof *net->weights);
+    net->omega = qn_alloc_array(n, sizeof *net->omega);
+    net->residuals = qn_alloc_array(n, sizeof *net->residuals);
+    net->margins = qn_alloc_array(n * k, sizeof *net->margins);
+    net->means = qn_alloc_array(p, sizeof *net->means);
+    net->squares = qn_alloc_array(p, sizeof *net->squares);
+    net->outputs = qn_alloc_array(k, sizeof *net->outputs);
+    net->all_beta = qn_alloc_array(p * k, sizeof *net->all_beta);
+    net->all_slopes = qn_alloc_array(p * k, sizeof *net->all_slopes);
+    net->all_flags = qn_alloc_array(p * k, sizeof *net->all_flags);
+    net->all_candidates = qn_alloc_array(p * k, sizeof *net->all_candidates);
+    return net->weights && net->omega && net->residuals && net->margins && net->means &&
+           net->squares && net->outputs && net->all_beta && net->all_slopes && net->all_flags &&
+           net->all_candidates;
 }
 
 static void release(struct net *net)
@@ -354,57 +475,69 @@ static void release(struct net *net)
     qn_free(net->omega);
     qn_free(net->residuals);
     qn_free(net->margins);
-    qn_free(net->beta);
     qn_free(net->means);
     qn_free(net->squares);
-    qn_free(net->slopes);
-    qn_free(net->is_candidate);
-    qn_free(net->candidates);
+    qn_free(net->outputs);
+    qn_free(net->all_beta);
+    qn_free(net->all_slopes);
+    qn_free(net->all_flags);
+    qn_free(net->all_candidates);
 }
 
-static qn_status fit(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
+qn_status qn_elastic_net_fit(const qn_learn_request *request, const qn_elastic_net_params *params,
+                             qn_learn_result *result, qn_error *err)
 {
     const qn_dataset *data = request->data;
     const qn_matrix *x = &data->train.views[QN_VIEW_DENSE];
     struct net net = {.data = data,
-                      .params = request->params,
+                      .params = params,
                       .stop = request->stop,
-                      .logistic = data->task == QN_TASK_BINARY,
+                      .logistic = data->task == QN_TASK_BINARY || data->task == QN_TASK_MULTICLASS,
+                      .n_outputs = data->n_outputs,
                       .n = data->train.n_rows,
                       .n_features = data->n_features[QN_VIEW_DENSE]};
-    struct best best = {0};
-    double *scratch = NULL, *predicted = NULL;
+    struct best best = {0}, last = {0};
     *result = (qn_learn_result){0};
     if (net.n_features == 0 || !x->dense) {
         return qn_fail(err, QN_ERR_UNSUPPORTED, "there is no dense view to fit on");
     }
+    double *scratch = qn_alloc_array(net.n, sizeof *scratch);
+    double *predicted = qn_alloc_array(data->valid.n_rows * net.n_outputs, sizeof *predicted);
     qn_status status = qn_columns_init(&net.columns, x, err);
-    if (status == QN_OK && !allocate(&net, &scratch, &predicted, &best.beta)) {
+    if (status == QN_OK && (!allocate(&net) || !allocate_best(&net, &best) ||
+                            !allocate_best(&net, &last) || !scratch || !predicted)) {
         status = qn_fail(err, QN_ERR_NOMEM, "no memory for a linear model");
     }
     if (status == QN_OK) {
+        point_outputs(&net);
         begin(&net, scratch);
-        status = follow_path(&net, scratch, predicted, &best, &result->n_rounds, err);
+        status = follow_path(&net, scratch, predicted, &best, &last, &result->n_rounds, err);
         result->stopped = qn_stop_requested(request->stop);
     }
-    if (status == QN_OK) {
-        status = make_model(&net, best.beta, best.intercept, &result->estimator, err);
-    }
+    if (status == QN_OK) status = make_model(&net, &best, &result->estimator, err);
     release(&net);
+    release_best(&best);
+    release_best(&last);
     qn_free(scratch);
     qn_free(predicted);
-    qn_free(best.beta);
     return status;
+}
+
+static qn_status fit(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
+{
+    return qn_elastic_net_fit(request, request->params, result, err);
 }
 
 const qn_learner qn_learner_elastic_net = {
     .name = "elastic_net",
-    .help = "linear and logistic regression with L1 and L2 penalties, by coordinate descent",
+    .help = "linear, logistic and multinomial regression with L1 and L2 penalties, by coordinate "
+            "descent",
     .source = "Friedman, Hastie & Tibshirani 2010, Tibshirani et al. 2012",
-    .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_REGRESSION | 1u << QN_TASK_RANKING,
+    .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION |
+             1u << QN_TASK_RANKING,
     .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL,
     .view = QN_VIEW_DENSE,
     .params = params_table,
-    .params_bytes = sizeof(struct net_params),
+    .params_bytes = sizeof(qn_elastic_net_params),
     .fit = fit,
 };

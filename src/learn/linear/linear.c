@@ -3,11 +3,13 @@
  *     minimise  sum_i w_i loss(y_i, b + x_i . w)  +  penalty / 2 |w|^2
  * with squared loss / 2 (penalty = alpha), log-loss or softmax (penalty = 1 / C), as scikit-learn
  * states them. With validation rows the penalty is chosen on a path from strong to weak. */
+#include "learn/linear/elastic_net.h"
 #include "learn/linear/linear_fit.h"
 #include "learn/linear/linear_learners.h"
 
 struct linear_params {
     double strength; /* alpha or C; 0: chosen on the path */
+    double l1_ratio;
     int32_t class_weight;
     int64_t max_iter;
     double tol;
@@ -20,6 +22,8 @@ static const char *const class_weights[] = {"none", "balanced", NULL};
 static const qn_param logistic_params[] = {
     {"C", QN_PARAM_FLOAT, AT(strength), 0, 1e9, 0, 0, true, 0, NULL,
      "inverse of the penalty; 0: chosen on the validation rows"},
+    {"l1_ratio", QN_PARAM_FLOAT, AT(l1_ratio), 0, 1, 0, 0, false, 0, NULL,
+     "share of the absolute values in the penalty: (1 - l1_ratio) / 2 |w|^2 + l1_ratio |w|_1"},
     {"class_weight", QN_PARAM_CHOICE, AT(class_weight), 0, 1, 0, 0, false, 0, class_weights,
      "balanced: every class weighs the same in total"},
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 100000, 0, 0, false, 200, NULL,
@@ -56,11 +60,27 @@ static qn_status fit_ridge(const qn_learn_request *request, qn_learn_result *res
     return qn_linear_fit(request, &plan, result, err);
 }
 
+/* Absolute values in the penalty need coordinate descent. */
+static qn_status fit_net(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
+{
+    const struct linear_params *params = request->params;
+    const qn_elastic_net_params net = {.alpha = params->strength > 0 ? 1 / params->strength : 0,
+                                       .l1_ratio = params->l1_ratio,
+                                       .alpha_is_sum = true,
+                                       .n_alphas = 60,
+                                       .eps = 1e-4,
+                                       .class_weight = params->class_weight,
+                                       .max_iter = 10 * params->max_iter,
+                                       .tol = params->tol};
+    return qn_elastic_net_fit(request, &net, result, err);
+}
+
 static qn_status fit_logistic(const qn_learn_request *request, qn_learn_result *result,
                               qn_error *err)
 {
     const struct linear_params *params = request->params;
     const bool binary = request->data->task == QN_TASK_BINARY;
+    if (params->l1_ratio > 0) return fit_net(request, result, err);
     const qn_linear_plan plan = {.loss = binary ? QN_GLM_LOGISTIC : QN_GLM_SOFTMAX,
                                  .link = binary ? QN_LINEAR_LOGISTIC : QN_LINEAR_SOFTMAX,
                                  .n_outputs = request->data->n_outputs,
@@ -77,7 +97,7 @@ static qn_status fit_logistic(const qn_learn_request *request, qn_learn_result *
 
 const qn_learner qn_learner_logistic = {
     .name = "logistic",
-    .help = "logistic and multinomial regression with L2 penalty",
+    .help = "logistic and multinomial regression with L2 or elastic-net penalty",
     .source = "Liu & Nocedal 1989; Boyd & Vandenberghe 2004, section 9.5",
     .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS,
     .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,

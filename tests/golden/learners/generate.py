@@ -112,5 +112,19 @@ add("ames, rough process", process(Matern(9, nu=1.5), 0.05), "gaussian_process",
 add("diamonds, smooth process", process(RBF(2.5), 0.02), "gaussian_process",
     "kernel=rbf,length_scale=2.5,noise=0.02", *diamonds)
 
+cuts = ("diamonds.csv.gz", "cut", "multiclass", ["carat", "depth", "table", "price"])
+for name, table, cost, ratio in (("cover", cover, 0.05, 1), ("letters", (letter, "lettr", "multiclass",
+                                 letters[:8]), 0.02, 1), ("diamonds", cuts, 0.1, 0.4)):
+    add(f"{name}, multinomial, l1_ratio={ratio}", linear_model.LogisticRegression(
+        C=cost, l1_ratio=ratio, solver="saga", tol=1e-9, max_iter=20000), "logistic",
+        f"C={cost},l1_ratio={ratio},tol=1e-14", *table, tolerance=2e-5, rows=800)
+add("churn, balanced lasso", linear_model.LogisticRegression(
+    C=0.02, l1_ratio=1, class_weight="balanced", solver="saga", tol=1e-10, max_iter=100000),
+    "logistic", "C=0.02,l1_ratio=1,class_weight=balanced,tol=1e-14", *churn, categories=levels,
+    tolerance=1e-5)
+add("churn, balanced", linear_model.LogisticRegression(
+    C=0.02, class_weight="balanced", solver="newton-cholesky", tol=1e-10), "logistic",
+    "C=0.02,class_weight=balanced,tol=1e-14", *churn, categories=levels, tolerance=1e-6)
+
 pathlib.Path(__file__).with_name("cases.json").write_text(
     "[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
