@@ -92,8 +92,9 @@ void qn_report_columns(const qn_report_request *request, qn_str *out)
         qn_str_addf(out, " The first %d columns are shown.", COLUMNS_SHOWN);
     }
     qn_str_add(out, "</p><div class=\"scroll\"><table class=\"columns\"><thead><tr>"
-                    "<th scope=\"col\">column</th><th scope=\"col\">kind</th>"
-                    "<th scope=\"col\">values</th><th scope=\"col\">min … median … max, or most "
+                    "<th scope=\"col\">column</th><th scope=\"col\" class=\"text\">kind</th>"
+                    "<th scope=\"col\" class=\"text\">values</th><th scope=\"col\" "
+                    "class=\"text\">min … median … max, or most "
                     "frequent</th><th scope=\"col\">missing</th><th scope=\"col\">distinct</th>"
                     "<th scope=\"col\" title=\"share of the target explained by this column alone, "
                     "out of sample\">target</th></tr></thead>");
