@@ -4,7 +4,8 @@
  *
  *     cross_validate TABLE TARGET N_FOLDS N_RUN LEARNER PARAMS [LEARNER PARAMS …]
  *
- * Only the first N_RUN of the folds are fitted. PARAMS: "name=value,…" or "". TARGET may be
+ * Only the first N_RUN of the folds are fitted; N_FOLDS may be followed by the seed they are drawn
+ * by: 5:2. PARAMS: "name=value,…" or "". TARGET may be
  * followed by columns to leave out: "y,a,b". */
 #include "automl/fold.h"
 #include "base/alloc.h"
@@ -34,7 +35,7 @@ struct world {
     qn_fold_set folds;
 };
 
-static qn_status load(const char *path, char *target, int64_t n_folds, struct world *world,
+static qn_status load(const char *path, char *target, const char *folding, struct world *world,
                       qn_error *err)
 {
     char *dropped = strchr(target, ',');
@@ -52,14 +53,15 @@ static qn_status load(const char *path, char *target, int64_t n_folds, struct wo
     for (int64_t i = 0; i < n; i++) {
         world->rows[i] = (int32_t)i;
     }
+    const char *seed = strchr(folding, ':');
     const qn_fold_request folds = {.frame = world->frame,
                                    .schema = world->schema,
                                    .target = world->target,
                                    .rows = world->rows,
                                    .n_rows = n,
-                                   .n_folds = n_folds,
+                                   .n_folds = atoi(folding),
                                    .n_rounds = 1,
-                                   .seed = 1};
+                                   .seed = seed ? (uint64_t)atoi(seed + 1) : 1};
     return qn_fold_set_create(&folds, &world->folds, err);
 }
 
@@ -106,7 +108,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: cross_validate TABLE TARGET N_FOLDS N_RUN LEARNER PARAMS …\n");
         return 2;
     }
-    if (load(argv[1], argv[2], atoi(argv[3]), &world, &err) != QN_OK) return fail(&err);
+    if (load(argv[1], argv[2], argv[3], &world, &err) != QN_OK) return fail(&err);
     for (int at = 5; at + 1 < argc; at += 2) {
         const qn_learner *learner = qn_learner_find(argv[at]);
         if (!learner || !(learner->tasks & 1u << world.schema->task)) continue;

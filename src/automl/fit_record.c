@@ -22,8 +22,10 @@ static bool trial_entry(qn_arena *arena, const qn_trial *trial, double weight, i
                         bool with_times, qn_leaderboard_entry *out)
 {
     int64_t n_rounds = 0;
+    double oob_score = 0; /* QN_NA where a fold has none */
     for (int32_t f = 0; f < n_folds; f++) {
         n_rounds += trial->n_rounds[f];
+        oob_score += trial->oob_scores[f] / n_folds;
     }
     *out =
         (qn_leaderboard_entry){.name = qn_arena_strdup(arena, trial->candidate->name),
@@ -31,6 +33,7 @@ static bool trial_entry(qn_arena *arena, const qn_trial *trial, double weight, i
                                .params = params_json(arena, trial->candidate),
                                .cv_score = trial->score,
                                .std_error = trial->std_error,
+                               .oob_score = oob_score,
                                .fit_seconds = with_times ? trial->fit_seconds : QN_NA,
                                .predict_us_per_row = with_times ? trial->predict_us_per_row : QN_NA,
                                .weight = weight,
@@ -51,6 +54,7 @@ static bool ensemble_entry(qn_arena *arena, const qn_fit_outcome *outcome, bool 
                                   .learner = qn_arena_strdup(arena, "ensemble"),
                                   .params = qn_arena_strdup(arena, "{}"),
                                   .cv_score = outcome->ensemble_score,
+                                  .oob_score = QN_NA,
                                   .std_error = outcome->ensemble_std_error,
                                   .fit_seconds = with_times ? fit_seconds : QN_NA,
                                   .predict_us_per_row = with_times ? predict_us : QN_NA,
@@ -212,6 +216,7 @@ static void write_leaderboard(const qn_record *record, qn_json_writer *json)
         qn_json_put_text(json, "learner", entry->learner);
         qn_json_put_double(json, "cv_score", entry->cv_score);
         qn_json_put_double(json, "std_error", entry->std_error);
+        if (!isnan(entry->oob_score)) qn_json_put_double(json, "oob_score", entry->oob_score);
         qn_json_put_double(json, "fit_seconds", entry->fit_seconds);
         qn_json_put_double(json, "predict_us_per_row", entry->predict_us_per_row);
         qn_json_put_double(json, "weight", entry->weight);

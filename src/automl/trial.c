@@ -262,11 +262,14 @@ static qn_status fit_and_predict(struct run *run, int64_t c, int32_t f, const qn
         .data = &fold->data,
         .params = candidate->params,
         .seed = qn_seed_child(qn_seed_child(run->request->seed, (uint64_t)c), (uint64_t)f),
+        .oob_metric = run->request->data->metric,
         .stop = stop,
         .pool = run->request->pool};
     QN_TRY(candidate->learner->fit(&request, result, err));
+    if (!result->oob) result->oob_score = QN_NA;
     qn_free(result->importance);
-    result->importance = NULL;
+    qn_free(result->oob);
+    result->importance = result->oob = NULL;
 
     *predictions =
         qn_alloc_array(fold->n_valid * run->request->data->n_outputs, sizeof **predictions);
@@ -319,6 +322,7 @@ static void run_one(void *context, int64_t index)
         const double us = predict_s * 1e6 / (double)request->data->folds->folds[f].n_valid;
         trial->estimators[f] = result.estimator;
         trial->fold_scores[f] = score;
+        trial->oob_scores[f] = result.oob_score;
         trial->n_rounds[f] = result.n_rounds;
         trial->fit_seconds += seconds;
         trial->predict_us_per_row += us; /* a prediction asks the models of all folds */
@@ -344,9 +348,11 @@ static qn_status allocate(const qn_trials_request *request, int32_t n_folds, qn_
         trial->value = trial->score = trial->std_error = QN_NA;
         trial->estimators = qn_alloc_array(n_folds, sizeof(qn_estimator *));
         trial->fold_scores = qn_alloc_array(n_folds, sizeof *trial->fold_scores);
+        trial->oob_scores = qn_alloc_array(n_folds, sizeof *trial->oob_scores);
         trial->n_rounds = qn_alloc_array(n_folds, sizeof *trial->n_rounds);
         parts[c] = qn_alloc_array(n_folds, sizeof *parts[c]);
-        if (!trial->estimators || !trial->fold_scores || !trial->n_rounds || !parts[c]) {
+        if (!trial->estimators || !trial->fold_scores || !trial->oob_scores || !trial->n_rounds ||
+            !parts[c]) {
             return qn_fail(err, QN_ERR_NOMEM, "no memory for the trials");
         }
     }
@@ -404,6 +410,7 @@ void qn_trials_release(qn_trial *trials, int64_t n_trials, int32_t n_folds)
         }
         qn_free(trials[c].estimators);
         qn_free(trials[c].fold_scores);
+        qn_free(trials[c].oob_scores);
         qn_free(trials[c].n_rounds);
         qn_free(trials[c].predictions);
     }

@@ -18,6 +18,7 @@ typedef struct qn_trial {
     const qn_candidate *candidate;
     qn_estimator **estimators; /* one per fold; NULL where the fit did not happen */
     double *fold_scores; /* the metric on each fold's validation rows; QN_NA where undefined */
+    double *oob_scores;  /* the same out of bag; QN_NA where not asked for */
     int64_t *n_rounds;   /* per fold */
     int32_t n_done;
     bool complete;       /* every fold is done: fit for the ensemble */

@@ -28,6 +28,7 @@ static void write_leaderboard(const qn_record *record, qn_json_writer *json)
         qn_json_put_text(json, "params", entry->params);
         qn_json_put_double(json, "cv_score", entry->cv_score);
         qn_json_put_double(json, "std_error", entry->std_error);
+        if (!isnan(entry->oob_score)) qn_json_put_double(json, "oob_score", entry->oob_score);
         qn_json_put_double(json, "fit_seconds", entry->fit_seconds);
         qn_json_put_double(json, "predict_us_per_row", entry->predict_us_per_row);
         qn_json_put_double(json, "weight", entry->weight);
@@ -174,6 +175,7 @@ static void read_leaderboard(struct reading *r, qn_json_value list)
                                    .params = text_at(r, entry, "params"),
                                    .cv_score = number(entry, "cv_score"),
                                    .std_error = number(entry, "std_error"),
+                                   .oob_score = number(entry, "oob_score"),
                                    .fit_seconds = number(entry, "fit_seconds"),
                                    .predict_us_per_row = number(entry, "predict_us_per_row"),
                                    .weight = number(entry, "weight"),

@@ -17,6 +17,7 @@ typedef struct qn_leaderboard_entry {
     const char *params;  /* JSON object */
     double cv_score;     /* of the metric, its own sign */
     double std_error;    /* over folds; QN_NA for one fold */
+    double oob_score;    /* of the rows each tree left out, mean over folds; QN_NA: not asked for */
     double fit_seconds;  /* wall time of all folds; the one thing here that differs by run */
     double predict_us_per_row;
     double weight;    /* in the ensemble */

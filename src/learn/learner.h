@@ -45,9 +45,10 @@ typedef struct qn_learn_request {
     const qn_dataset *data;
     const void *params; /* the learner's struct; set by qn_params_init() and qn_params_set() */
     uint64_t seed;
-    double fidelity;          /* share of rounds or epochs, (0, 1]; 0 means 1 */
-    const qn_estimator *from; /* go on from here; NULL: afresh */
-    const qn_metric *metric;  /* what early stopping goes by; NULL: the learner's own loss */
+    double fidelity;             /* share of rounds or epochs, (0, 1]; 0 means 1 */
+    const qn_estimator *from;    /* go on from here; NULL: afresh */
+    const qn_metric *metric;     /* what early stopping goes by; NULL: the learner's own loss */
+    const qn_metric *oob_metric; /* what oob_score is of; NULL: the task's default */
     const qn_stop *stop;
     qn_pool *pool; /* NULL: this thread alone. Never changes the result */
 } qn_learn_request;
@@ -58,6 +59,9 @@ typedef struct qn_learn_result {
     bool stopped;            /* by `stop`: fewer rounds than asked */
     double *importance;      /* per feature of the view: total gain or |coefficient| × sd, summing
                                 to 1; the caller frees it; NULL when not offered */
+    double *oob; /* out-of-bag predictions, n_train × n_outputs, QN_NA for rows that every round has
+                    seen; the caller frees it; NULL unless asked for by a parameter */
+    double oob_score; /* the value of oob_metric on them; only with `oob` */
 } qn_learn_result;
 
 typedef struct qn_learner {

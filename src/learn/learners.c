@@ -27,6 +27,7 @@ const qn_learner *const qn_learners[] = {
     &qn_learner_gaussian_process,
     &qn_learner_knn,
     &qn_learner_naive_bayes,
+    &qn_learner_decision_tree,
     &qn_learner_constant,
     NULL,
 };

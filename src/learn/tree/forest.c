@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Forests on binned rows: random forests (Breiman 2001: bootstrap, best of all cuts) and extremely
- * randomised trees (Geurts et al. 2006: every row, one random cut per feature). Each node looks at
- * max_features features; leaves hold class frequencies or a mean. Bins of categories are taken in
- * the order of their codes (frequency).
- *
- * Gini: a cut's score is the sum over both sides of (sum over classes of squared weight) / weight,
- * which is to be large; for numbers the same with one "class" whose weight is the sum of targets.
- */
+/* The learners of forests and single trees, all of them means of trees of cart.h. */
 #include "learn/tree/tree_learners.h"
 
 #include "base/alloc.h"
-#include "base/rng.h"
-#include "learn/tree/bins.h"
+#include "learn/tree/cart.h"
 #include "model/tree_prune.h"
 
 #include <math.h>
@@ -19,630 +11,441 @@
 
 struct forest_params {
     int64_t n_estimators, max_depth, min_data_in_leaf;
-    double max_features, ccp_alpha;
-    bool bootstrap, random_cuts;
+    double max_features, ccp_alpha, leaf_smoothing;
+    int32_t criterion;
+    bool bootstrap, random_cuts, balanced, oob_score;
 };
+
+enum { AUTO = 0 };
+
+static const char *const criteria[] = {"auto", "gini", "entropy", "squared_error", NULL};
 
 #define AT(member) offsetof(struct forest_params, member)
-
-enum { AUTO_TREES = 0, STOP_CHECK_ROWS = 50000 };
-
-#define COMMON_PARAMS                                                                             \
-    {"n_estimators",                                                                              \
-     QN_PARAM_INT,                                                                                \
-     AT(n_estimators),                                                                            \
-     0,                                                                                           \
-     10000,                                                                                       \
-     0,                                                                                           \
-     0,                                                                                           \
-     false,                                                                                       \
-     AUTO_TREES,                                                                                  \
-     NULL,                                                                                        \
-     "trees; 0: from 200 for small tables to 50 for very long ones"},                             \
-        {"max_features",                                                                          \
-         QN_PARAM_FLOAT,                                                                          \
-         AT(max_features),                                                                        \
-         0,                                                                                       \
-         1,                                                                                       \
-         0.1,                                                                                     \
-         1,                                                                                       \
-         false,                                                                                   \
-         0,                                                                                       \
-         NULL,                                                                                    \
-         "share of features looked at in a node; 0: the square root of their number, or a third " \
-         "for numbers"},                                                                          \
-        {"max_depth",                                                                             \
-         QN_PARAM_INT,                                                                            \
-         AT(max_depth),                                                                           \
-         0,                                                                                       \
-         1000,                                                                                    \
-         0,                                                                                       \
-         0,                                                                                       \
-         false,                                                                                   \
-         0,                                                                                       \
-         NULL,                                                                                    \
-         "depth of a tree; 0: no limit"},                                                         \
-        {"ccp_alpha",                                                                             \
-         QN_PARAM_FLOAT,                                                                          \
-         AT(ccp_alpha),                                                                           \
-         0,                                                                                       \
-         1e300,                                                                                   \
-         0,                                                                                       \
-         0,                                                                                       \
-         false,                                                                                   \
-         0,                                                                                       \
-         NULL,                                                                                    \
-         "cost of a leaf in pruning: impurity a split must take away; 0: trees are not pruned"},  \
-    {                                                                                             \
-        "min_data_in_leaf", QN_PARAM_INT, AT(min_data_in_leaf), 0, 1e9, 1, 20, true, 0, NULL,     \
-            "rows in a leaf; 0: 1, and more for long tables"                                      \
+#define FLAG(name, member, fallback, help)                                       \
+    {                                                                            \
+        name, QN_PARAM_BOOL, AT(member), 0, 1, 0, 0, false, fallback, NULL, help \
     }
+#define CRITERION                                                                       \
+    {                                                                                   \
+        "criterion", QN_PARAM_CHOICE, AT(criterion), 0, QN_N_CRITERIA - 1, 0, 0, false, \
+            QN_CRITERION_AUTO, criteria,                                                \
+            "what splits make small; auto: gini for classes, squared_error for numbers" \
+    }
+#define MAX_DEPTH                                                                \
+    {                                                                            \
+        "max_depth", QN_PARAM_INT, AT(max_depth), 0, 1000, 0, 0, false, 0, NULL, \
+            "depth of a tree; 0: no limit"                                       \
+    }
+#define CCP_ALPHA(most)                                                                            \
+    {                                                                                              \
+        "ccp_alpha", QN_PARAM_FLOAT, AT(ccp_alpha), 0, 1e300, most > 0 ? 1e-5 : 0, most, most > 0, \
+            0, NULL,                                                                               \
+            "cost of a leaf in pruning: impurity a split must take away; 0: trees are not "        \
+            "pruned"                                                                               \
+    }
+#define LEAF_SMOOTHING(fallback)                                                                   \
+    {                                                                                              \
+        "leaf_smoothing", QN_PARAM_FLOAT, AT(leaf_smoothing), 0, 1e6, 0, 0, false, fallback, NULL, \
+            "rows' worth of the overall mean in each leaf, which calibrates the "                  \
+            "probabilities of small ones (the m-estimate, Cestnik 1990)"                           \
+    }
+#define BALANCED                               \
+    FLAG("class_weight_balanced", balanced, 0, \
+         "weigh classes so that all count the same: changes the probabilities")
+#define FOREST_PARAMS(drawn, cuts)                                                                 \
+    {"n_estimators",                                                                               \
+     QN_PARAM_INT,                                                                                 \
+     AT(n_estimators),                                                                             \
+     0,                                                                                            \
+     10000,                                                                                        \
+     0,                                                                                            \
+     0,                                                                                            \
+     false,                                                                                        \
+     AUTO,                                                                                         \
+     NULL,                                                                                         \
+     "trees; 0: from 200 for small tables to 50 for very long ones"},                              \
+        {"max_features",                                                                           \
+         QN_PARAM_FLOAT,                                                                           \
+         AT(max_features),                                                                         \
+         0,                                                                                        \
+         1,                                                                                        \
+         0.1,                                                                                      \
+         1,                                                                                        \
+         false,                                                                                    \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         "share of features looked at in a node; 0: the square root of their number, or half "     \
+         "of them for numbers"},                                                                   \
+        MAX_DEPTH, CCP_ALPHA(0),                                                                   \
+        {"min_data_in_leaf",                                                                       \
+         QN_PARAM_INT,                                                                             \
+         AT(min_data_in_leaf),                                                                     \
+         0,                                                                                        \
+         1e9,                                                                                      \
+         1,                                                                                        \
+         20,                                                                                       \
+         true,                                                                                     \
+         AUTO,                                                                                     \
+         NULL,                                                                                     \
+         "rows in a leaf; 0: 3 of two classes, 1 of more, 2 of numbers; up to 5 for long tables"}, \
+        CRITERION, LEAF_SMOOTHING(0), BALANCED,                                                    \
+        FLAG("bootstrap", bootstrap, drawn, "draw rows with replacement for each tree"),           \
+        FLAG("random_cuts", random_cuts, cuts, "one random cut per feature"),                      \
+        FLAG("oob_score", oob_score, 0,                                                            \
+             "with bootstrap: predict each training row by the trees that have not seen it "       \
+             "(Breiman 1996)")
 
-static const qn_param extra_params[] = {COMMON_PARAMS,
-                                        {"bootstrap", QN_PARAM_BOOL, AT(bootstrap), 0, 1, 0, 0,
-                                         false, 0, NULL,
-                                         "draw rows with replacement for each tree"},
-                                        {"random_cuts", QN_PARAM_BOOL, AT(random_cuts), 0, 1, 0, 0,
-                                         false, 1, NULL, "one random cut per feature"},
-                                        {0}};
-static const qn_param random_params[] = {COMMON_PARAMS,
-                                         {"bootstrap", QN_PARAM_BOOL, AT(bootstrap), 0, 1, 0, 0,
-                                          false, 1, NULL,
-                                          "draw rows with replacement for each tree"},
-                                         {"random_cuts", QN_PARAM_BOOL, AT(random_cuts), 0, 1, 0, 0,
-                                          false, 0, NULL, "one random cut per feature"},
+static const qn_param extra_params[] = {FOREST_PARAMS(0, 1), {0}};
+static const qn_param random_params[] = {FOREST_PARAMS(1, 0), {0}};
+static const qn_param single_params[] = {CRITERION,
+                                         MAX_DEPTH,
+                                         {"min_data_in_leaf", QN_PARAM_INT, AT(min_data_in_leaf), 1,
+                                          1e9, 2, 100, true, 10, NULL,
+                                          "rows in a leaf; 1 grows until leaves are pure"},
+                                         CCP_ALPHA(0.02),
+                                         LEAF_SMOOTHING(1),
+                                         BALANCED,
                                          {0}};
 
+/* A fit. */
 struct forest {
     const qn_learn_request *request;
-    const qn_dataset *data;
-    const qn_bins *bins;
+    const qn_cart_plan *plan;
     struct forest_params params; /* with the automatic values filled in */
-    int32_t k;                   /* 1: a sum of targets; else classes */
-    int64_t n_tried;             /* features a node looks at */
+    qn_tree_builder model;
+    double *gain;       /* per feature of the view */
+    double *oob;        /* per training row and output: sums of the trees; NULL: not asked for */
+    int32_t *oob_trees; /* per training row */
+    int64_t n_grown;
+    bool stopped;
 };
 
-struct pending {
-    int64_t begin, n;
-    int32_t parent, depth;
-    bool is_left;
-};
+static int64_t n_tried(const qn_dataset *data, double max_features)
+{
+    const double n = (double)data->bins->n_features;
+    double tried = max_features * n;
+    if (max_features == 0) tried = data->n_classes > 0 ? sqrt(n) + 1 : n * 0.5;
+    return tried < 1 ? 1 : (int64_t)(tried + 0.5);
+}
 
-/* One tree in the making; memory is made once per tree. */
-struct tree {
+static void fill_automatic(const qn_dataset *data, struct forest_params *params)
+{
+    const int64_t n = data->train.n_rows;
+    if (params->n_estimators == AUTO) {
+        params->n_estimators = n <= 5000 ? 200 : n <= 30000 ? 120 : n <= 100000 ? 80 : 50;
+    }
+    if (params->min_data_in_leaf == AUTO) {
+        /* Measured on the tables of bench/learn: single rows make poor means and poor shares of two
+         * classes; among many classes they tell best. */
+        const int64_t least = n <= 30000 ? 1 : n <= 100000 ? 2 : 4;
+        const int64_t noisy = data->n_classes == 0 ? least + 1 : least < 3 ? 3 : least;
+        params->min_data_in_leaf = data->n_classes > 2 ? least : noisy;
+    }
+}
+
+/* Weights by which all classes count the same and the sum stays; those of no rows stay 1. */
+static void balance(const qn_dataset *data, double *class_weights)
+{
+    double counts[QN_CLASSES_MAX] = {0}, all = 0;
+    for (int64_t row = 0; row < data->train.n_rows; row++) {
+        const double w = data->train.weights ? data->train.weights[row] : 1;
+        counts[(int32_t)data->train.target[row]] += w;
+        all += w;
+    }
+    for (int32_t c = 0; c < data->n_classes; c++) {
+        class_weights[c] = counts[c] > 0 ? all / (data->n_classes * counts[c]) : 1;
+    }
+}
+
+struct batch {
     const struct forest *forest;
-    qn_rng rng;
-    int32_t *rows, *spare;
-    int64_t n_rows;
-    int32_t *features;
-    struct pending *stack;
-    int64_t n_stack, stack_room;
-    double *all, *left; /* class weights of the node, and of its left part */
-    double *leaf;       /* what a leaf holds */
-    int64_t *pure;      /* leaf index of each pure class, -1 */
-    qn_tree_builder builder;
-    double *gain;
-};
-
-struct cut {
-    double score, gain;
-    double left_weight;
-    int32_t feature, bin;
-};
-
-static double weight_of(const struct forest *f, int32_t row)
-{
-    return f->data->train.weights ? f->data->train.weights[row] : 1;
-}
-
-static bool is_classes(const struct forest *f)
-{
-    return f->data->n_classes > 0;
-}
-
-static void add_row(const struct forest *f, int32_t row, double *sums, double *weight)
-{
-    const double w = weight_of(f, row), y = f->data->train.target[row];
-    *weight += w;
-    if (is_classes(f)) {
-        sums[(int32_t)y] += w;
-    } else {
-        sums[0] += w * y;
-    }
-}
-
-static double side_score(const double *sums, int32_t k, double weight)
-{
-    double squares = 0;
-    for (int32_t c = 0; c < k; c++) {
-        squares += sums[c] * sums[c];
-    }
-    return weight > 0 ? squares / weight : 0;
-}
-
-/* A random bin between the least and the greatest that occur, and what it would part. */
-static void try_random_cut(struct tree *t, const struct pending *node, int32_t feature,
-                           double all_weight, struct cut *best)
-{
-    const struct forest *f = t->forest;
-    const qn_bin_feature *described = &f->bins->features[feature];
-    const uint8_t *codes = f->bins->columns + described->group * f->bins->n_rows,
-                  *decode = described->decode;
-    const int32_t *rows = t->rows + node->begin;
-    int32_t least = 255, most = 0;
-    for (int64_t i = 0; i < node->n; i++) {
-        const uint8_t code = decode[codes[rows[i]]];
-        least = code < least ? code : least;
-        most = code > most ? code : most;
-    }
-    if (least == most) return;
-    const int32_t bin = least + (int32_t)qn_rng_below(&t->rng, most - least);
-    double weight = 0;
-    int64_t n_left = 0;
-    memset(t->left, 0, (size_t)f->k * sizeof *t->left);
-    for (int64_t i = 0; i < node->n; i++) {
-        if (decode[codes[rows[i]]] > bin) continue;
-        add_row(f, rows[i], t->left, &weight);
-        n_left++;
-    }
-    if (n_left < f->params.min_data_in_leaf || node->n - n_left < f->params.min_data_in_leaf)
-        return;
-    double score = side_score(t->left, f->k, weight), squares = 0;
-    for (int32_t c = 0; c < f->k; c++) {
-        const double rest = t->all[c] - t->left[c];
-        squares += rest * rest;
-    }
-    if (all_weight - weight > 0) score += squares / (all_weight - weight);
-    if (score > best->score) *best = (struct cut){score, 0, weight, feature, bin};
-}
-
-/* Every cut of one feature: rows in the order of their bins, squares kept up row by row. */
-static void try_all_cuts(struct tree *t, const struct pending *node, int32_t feature,
-                         double all_weight, struct cut *best)
-{
-    const struct forest *f = t->forest;
-    const qn_bin_feature *described = &f->bins->features[feature];
-    const uint8_t *codes = f->bins->columns + described->group * f->bins->n_rows,
-                  *decode = described->decode;
-    const int32_t *rows = t->rows + node->begin;
-    int32_t starts[257] = {0};
-    for (int64_t i = 0; i < node->n; i++) {
-        starts[decode[codes[rows[i]]] + 1]++;
-    }
-    int32_t ends[256];
-    for (int b = 0; b < 256; b++) {
-        starts[b + 1] += starts[b];
-        ends[b] = starts[b];
-    }
-    for (int64_t i = 0; i < node->n; i++) {
-        t->spare[ends[decode[codes[rows[i]]]]++] = rows[i];
-    }
-    double weight = 0, left_squares = 0, right_squares = 0;
-    memset(t->left, 0, (size_t)f->k * sizeof *t->left);
-    for (int32_t c = 0; c < f->k; c++) {
-        right_squares += t->all[c] * t->all[c];
-    }
-    const bool classes = is_classes(f);
-    const double *target = f->data->train.target;
-    for (int b = 0; b < 255; b++) {
-        if (starts[b] == starts[b + 1]) continue;
-        for (int32_t i = starts[b]; i < starts[b + 1]; i++) {
-            const double w = weight_of(f, t->spare[i]), y = target[t->spare[i]];
-            const int32_t c = classes ? (int32_t)y : 0;
-            const double add = classes ? w : w * y, right = t->all[c] - t->left[c];
-            left_squares += add * (2 * t->left[c] + add);
-            right_squares += add * (add - 2 * right);
-            t->left[c] += add;
-            weight += w;
-        }
-        const int64_t n_left = starts[b + 1];
-        if (n_left == node->n) break;
-        if (n_left < f->params.min_data_in_leaf || node->n - n_left < f->params.min_data_in_leaf) {
-            continue;
-        }
-        const double score = (weight > 0 ? left_squares / weight : 0) +
-                             (all_weight - weight > 0 ? right_squares / (all_weight - weight) : 0);
-        if (score > best->score) *best = (struct cut){score, 0, weight, feature, b};
-    }
-}
-
-/* The best cut of max_features random features. */
-static struct cut find_cut(struct tree *t, const struct pending *node, double all_weight)
-{
-    const struct forest *f = t->forest;
-    const double base = side_score(t->all, f->k, all_weight);
-    struct cut best = {.score = base * (1 + 1e-12) + 1e-300, .feature = -1};
-    const int64_t n = f->bins->n_features;
-    for (int64_t i = 0, tried = 0; i < n && tried < f->n_tried; i++) {
-        const int64_t j = i + qn_rng_below(&t->rng, n - i);
-        const int32_t feature = t->features[j];
-        t->features[j] = t->features[i];
-        t->features[i] = feature;
-        if (f->bins->features[feature].n_bins < 2) continue;
-        if (f->params.random_cuts) {
-            try_random_cut(t, node, feature, all_weight, &best);
-        } else {
-            try_all_cuts(t, node, feature, all_weight, &best);
-        }
-        tried++;
-    }
-    best.gain = best.score - base;
-    if (best.feature >= 0) t->gain[best.feature] += best.gain;
-    return best;
-}
-
-static int64_t add_leaf(struct tree *t, double weight)
-{
-    const struct forest *f = t->forest;
-    int32_t n_present = 0, only = 0;
-    for (int32_t c = 0; c < f->k; c++) {
-        t->leaf[c] = weight > 0 ? t->all[c] / weight : 0;
-        if (t->all[c] != 0) {
-            n_present++;
-            only = c;
-        }
-    }
-    if (!is_classes(f)) return qn_tree_builder_add_values(&t->builder, t->leaf, 1);
-    /* Most leaves of deep trees are pure: they share one vector per class. */
-    if (f->data->n_outputs == 1) { /* binary: p of class 1 */
-        return qn_tree_builder_add_values(&t->builder, &t->leaf[1], 1);
-    }
-    if (n_present == 1 && t->pure[only] >= 0) return t->pure[only];
-    const int64_t leaf = qn_tree_builder_add_values(&t->builder, t->leaf, f->k);
-    if (n_present == 1) t->pure[only] = leaf;
-    return leaf;
-}
-
-static double threshold_of(const qn_bin_feature *feature, int32_t bin)
-{
-    if (feature->categorical) return bin - 0.5; /* code = bin - 1 */
-    if (bin == 0) return -QN_INF;
-    return bin - 1 < feature->n_bins - 2 ? feature->edges[bin - 1] : QN_INF;
-}
-
-static void link_parent(struct tree *t, const struct pending *node, int32_t child)
-{
-    if (node->parent < 0 || t->builder.failed) return;
-    qn_tree_node *parent = &t->builder.nodes[node->parent];
-    if (node->is_left) {
-        parent->left = child;
-    } else {
-        parent->right = child;
-    }
-}
-
-static bool push(struct tree *t, struct pending node)
-{
-    if (t->n_stack == t->stack_room) {
-        const int64_t room = t->stack_room ? t->stack_room * 2 : 64;
-        struct pending *stack = qn_realloc_array(t->stack, room, sizeof *stack);
-        if (!stack) return false;
-        t->stack = stack;
-        t->stack_room = room;
-    }
-    t->stack[t->n_stack++] = node;
-    return true;
-}
-
-static int64_t partition(struct tree *t, const struct pending *node, const struct cut *cut)
-{
-    const struct forest *f = t->forest;
-    const qn_bin_feature *described = &f->bins->features[cut->feature];
-    const uint8_t *codes = f->bins->columns + described->group * f->bins->n_rows;
-    int32_t *rows = t->rows + node->begin;
-    int64_t n_left = 0, n_right = 0;
-    for (int64_t i = 0; i < node->n; i++) {
-        const int32_t row = rows[i];
-        if (described->decode[codes[row]] <= cut->bin) {
-            rows[n_left++] = row;
-        } else {
-            t->spare[n_right++] = row;
-        }
-    }
-    memcpy(rows + n_left, t->spare, (size_t)n_right * sizeof *rows);
-    return n_left;
-}
-
-/* Handles one node: a leaf, or a cut and two more nodes to do. Returns its index or ~leaf. */
-static int32_t grow_node(struct tree *t, const struct pending *node)
-{
-    const struct forest *f = t->forest;
-    double weight = 0;
-    memset(t->all, 0, (size_t)f->k * sizeof *t->all);
-    for (int64_t i = 0; i < node->n; i++) {
-        add_row(f, t->rows[node->begin + i], t->all, &weight);
-    }
-    struct cut cut = {.feature = -1};
-    const bool deep = f->params.max_depth > 0 && node->depth >= f->params.max_depth;
-    if (!deep && node->n >= 2 * f->params.min_data_in_leaf && node->n > 1) {
-        cut = find_cut(t, node, weight);
-    }
-    if (cut.feature < 0) {
-        const int32_t leaf = ~(int32_t)add_leaf(t, weight);
-        link_parent(t, node, leaf);
-        return leaf;
-    }
-    const qn_bin_feature *feature = &f->bins->features[cut.feature];
-    const qn_tree_node out = {.threshold = threshold_of(feature, cut.bin),
-                              .feature = cut.feature,
-                              .flags =
-                                  QN_NODE_DEFAULT_LEFT | (feature->categorical ? QN_NODE_CODE : 0),
-                              .left_cover = (float)cut.left_weight,
-                              .right_cover = (float)fmax(weight - cut.left_weight, 0),
-                              .gain = qn_tree_gain(cut.gain)};
-    const int32_t index = (int32_t)qn_tree_builder_add_node(&t->builder, &out);
-    link_parent(t, node, index);
-    const int64_t n_left = partition(t, node, &cut);
-    const struct pending left = {node->begin, n_left, index, node->depth + 1, true};
-    const struct pending right = {node->begin + n_left, node->n - n_left, index, node->depth + 1,
-                                  false};
-    if (!push(t, right) || !push(t, left)) t->builder.failed = true;
-    return index;
-}
-
-static void draw_rows(struct tree *t)
-{
-    const int64_t n = t->n_rows;
-    if (!t->forest->params.bootstrap) {
-        for (int64_t i = 0; i < n; i++) {
-            t->rows[i] = (int32_t)i;
-        }
-        return;
-    }
-    /* Counts rather than draws, so that rows stand in increasing order. */
-    memset(t->spare, 0, (size_t)n * sizeof *t->spare);
-    for (int64_t i = 0; i < n; i++) {
-        t->spare[qn_rng_below(&t->rng, n)]++;
-    }
-    int64_t at = 0;
-    for (int64_t row = 0; row < n; row++) {
-        for (int32_t copies = t->spare[row]; copies > 0; copies--) {
-            t->rows[at++] = (int32_t)row;
-        }
-    }
-}
-
-static void release_tree(struct tree *t)
-{
-    qn_free(t->rows);
-    qn_free(t->spare);
-    qn_free(t->features);
-    qn_free(t->stack);
-    qn_free(t->all);
-    qn_free(t->left);
-    qn_free(t->leaf);
-    qn_free(t->pure);
-    qn_free(t->gain);
-    qn_tree_builder_release(&t->builder);
-}
-
-static bool create_tree(const struct forest *f, struct tree *t)
-{
-    const int64_t n = f->data->train.n_rows, n_features = f->bins->n_features;
-    *t = (struct tree){.forest = f,
-                       .n_rows = n,
-                       .rows = qn_alloc_aligned(n, sizeof *t->rows),
-                       .spare = qn_alloc_aligned(n, sizeof *t->spare),
-                       .features = qn_alloc_array(n_features, sizeof *t->features),
-                       .all = qn_alloc_array(f->k, sizeof *t->all),
-                       .left = qn_alloc_array(f->k, sizeof *t->left),
-                       .leaf = qn_alloc_array(f->k, sizeof *t->leaf),
-                       .pure = qn_alloc_array(f->k, sizeof *t->pure),
-                       .gain = qn_alloc_array(n_features, sizeof *t->gain)};
-    return t->rows && t->spare && t->features && t->all && t->left && t->leaf && t->pure && t->gain;
-}
-
-/* False when stopped: the unfinished tree is of no use. */
-static bool grow_tree(struct tree *t, uint64_t seed, int64_t number)
-{
-    const struct forest *f = t->forest;
-    qn_rng_init(&t->rng, seed, (uint64_t)number);
-    for (int64_t i = 0; i < f->bins->n_features; i++) {
-        t->features[i] = (int32_t)i;
-    }
-    for (int32_t c = 0; c < f->k; c++) {
-        t->pure[c] = -1;
-    }
-    draw_rows(t);
-    int32_t root = 0;
-    bool is_root = true;
-    int64_t work = 0;
-    if (!push(t, (struct pending){.n = t->n_rows, .parent = -1})) t->builder.failed = true;
-    while (t->n_stack > 0 && !t->builder.failed) {
-        const struct pending node = t->stack[--t->n_stack];
-        const int32_t index = grow_node(t, &node);
-        if (is_root) root = index;
-        is_root = false;
-        work += node.n;
-        if (work > STOP_CHECK_ROWS) {
-            if (qn_stop_requested(f->request->stop)) return false;
-            work = 0;
-        }
-    }
-    qn_tree_builder_add_tree(&t->builder, root);
-    return true;
-}
-
-/* Appends a finished tree, pruned. */
-static void append_pruned(const struct tree *t, double alpha, qn_tree_builder *forest,
-                          int32_t width)
-{
-    const qn_tree_builder *tree = &t->builder;
-    const qn_tree_span span = {.nodes = tree->nodes,
-                               .n_nodes = tree->n_nodes,
-                               .values = tree->values,
-                               .width = width,
-                               .root = tree->roots[0]};
-    if (qn_tree_prune_into(&span, alpha, forest, NULL) != QN_OK) forest->failed = true;
-}
-
-/* Appends a finished tree. */
-static void append(const struct tree *t, qn_tree_builder *forest, int32_t width)
-{
-    const qn_tree_builder *tree = &t->builder;
-    const int64_t first_node = forest->n_nodes, first_value = forest->n_values / width;
-    const int64_t n_leaves = tree->n_values / width;
-    for (int64_t i = 0; i < n_leaves; i++) {
-        qn_tree_builder_add_values(forest, tree->values + i * width, width);
-    }
-    for (int64_t i = 0; i < tree->n_nodes; i++) {
-        qn_tree_node node = tree->nodes[i];
-        node.left =
-            node.left >= 0 ? (int32_t)first_node + node.left : ~(int32_t)(first_value + ~node.left);
-        node.right = node.right >= 0 ? (int32_t)first_node + node.right
-                                     : ~(int32_t)(first_value + ~node.right);
-        qn_tree_builder_add_node(forest, &node);
-    }
-    const int32_t root = tree->roots ? tree->roots[0] : ~0;
-    qn_tree_builder_add_tree(forest, root >= 0 ? (int32_t)first_node + root
-                                               : ~(int32_t)(first_value + ~root));
-    forest->failed |= tree->failed;
-}
-
-static void fill_automatic(struct forest *f, const struct forest_params *given)
-{
-    const int64_t n = f->data->train.n_rows, n_features = f->bins->n_features;
-    f->params = *given;
-    if (f->params.n_estimators == AUTO_TREES) {
-        f->params.n_estimators = n <= 5000 ? 200 : n <= 30000 ? 120 : n <= 100000 ? 80 : 50;
-    }
-    if (f->params.min_data_in_leaf == 0) {
-        f->params.min_data_in_leaf = n <= 30000 ? 1 : n <= 100000 ? 2 : 4;
-        /* Numbers are noisier than classes: single rows make poor means. */
-        if (!is_classes(f)) f->params.min_data_in_leaf += 1;
-    }
-    double tried = given->max_features * (double)n_features;
-    if (given->max_features == 0) {
-        tried = is_classes(f) ? sqrt((double)n_features) + 1 : (double)n_features * 0.5;
-    }
-    f->n_tried = tried < 1 ? 1 : (int64_t)(tried + 0.5);
-}
-
-struct grove {
-    const struct forest *forest;
-    struct tree *trees; /* of this batch */
-    int64_t first;
+    qn_cart *trees;
     bool *grown;
 };
 
 static void grow_one(void *context, int64_t i)
 {
-    struct grove *grove = context;
-    struct tree *tree = &grove->trees[i];
-    if (!create_tree(grove->forest, tree)) tree->builder.failed = true;
-    grove->grown[i] =
-        !tree->builder.failed && grow_tree(tree, grove->forest->request->seed, grove->first + i);
+    struct batch *batch = context;
+    const struct forest *f = batch->forest;
+    batch->grown[i] = qn_cart_grow(f->plan, f->request->seed, f->n_grown + i, f->oob != NULL,
+                                   f->request->stop, &batch->trees[i]);
+}
+
+/* Appends a finished tree; sets keep their numbers. */
+static void append(const qn_tree_builder *tree, int32_t width, qn_tree_builder *model)
+{
+    const int64_t first_node = model->n_nodes, first_leaf = model->n_values / width;
+    const int64_t n_leaves = tree->n_values / width;
+    for (int64_t i = 0; i < n_leaves; i++) {
+        qn_tree_builder_add_values(model, tree->values + i * width, width);
+    }
+    for (int64_t i = 0; i < tree->n_nodes; i++) {
+        qn_tree_node node = tree->nodes[i];
+        node.left += (int32_t)(node.left >= 0 ? first_node : -first_leaf);
+        node.right += (int32_t)(node.right >= 0 ? first_node : -first_leaf);
+        qn_tree_builder_add_node(model, &node);
+    }
+    const int32_t root = tree->roots[0];
+    qn_tree_builder_add_tree(model, root + (int32_t)(root >= 0 ? first_node : -first_leaf));
+}
+
+static void append_pruned(const qn_tree_builder *tree, int32_t width, double alpha,
+                          qn_tree_builder *model)
+{
+    const qn_tree_span span = {.nodes = tree->nodes,
+                               .n_nodes = tree->n_nodes,
+                               .values = tree->values,
+                               .width = width,
+                               .root = tree->roots[0]};
+    if (qn_tree_prune_into(&span, alpha, model, NULL) != QN_OK) model->failed = true;
+}
+
+static void add_out_of_bag(const qn_cart *tree, struct forest *f)
+{
+    const int32_t k = f->request->data->n_outputs;
+    for (int64_t row = 0; tree->out_of_bag && row < f->request->data->train.n_rows; row++) {
+        if (tree->out_of_bag[row] < 0) continue;
+        const double *leaf = tree->builder.values + (int64_t)tree->out_of_bag[row] * k;
+        for (int32_t c = 0; c < k; c++) {
+            f->oob[row * k + c] += leaf[c];
+        }
+        f->oob_trees[row]++;
+    }
+}
+
+static void add_tree(const qn_cart *tree, struct forest *f)
+{
+    const int32_t width = f->request->data->n_outputs;
+    if (f->params.ccp_alpha > 0) {
+        append_pruned(&tree->builder, width, f->params.ccp_alpha, &f->model);
+    } else {
+        append(&tree->builder, width, &f->model);
+    }
+    for (int64_t j = 0; j < f->request->data->bins->n_features; j++) {
+        f->gain[j] += tree->gain[j];
+    }
+    add_out_of_bag(tree, f);
+    f->n_grown++;
 }
 
 enum { BATCH = 8 }; /* trees grown at a time when there are idle threads */
 
-static qn_status grow_all(const struct forest *f, qn_tree_builder *model, double *gain,
-                          int64_t *n_grown, bool *stopped, qn_error *err)
+static qn_status grow_all(struct forest *f, qn_error *err)
 {
-    struct tree trees[BATCH];
-    bool grown[BATCH];
-    struct grove grove = {f, trees, 0, grown};
     const int64_t wanted = f->params.n_estimators;
-    while (*n_grown < wanted && !*stopped) {
-        const int64_t n = wanted - *n_grown < BATCH ? wanted - *n_grown : BATCH;
-        grove.first = *n_grown;
-        qn_pool_run(f->request->pool, n, grow_one, &grove);
-        bool no_memory = false;
+    qn_cart_plan_add_sets(f->plan, &f->model);
+    while (f->n_grown < wanted && !f->stopped) {
+        qn_cart trees[BATCH];
+        bool grown[BATCH], no_memory = false;
+        struct batch batch = {f, trees, grown};
+        const int64_t n = wanted - f->n_grown < BATCH ? wanted - f->n_grown : BATCH;
+        qn_pool_run(f->request->pool, n, grow_one, &batch);
         for (int64_t i = 0; i < n; i++) {
             no_memory |= trees[i].builder.failed;
-            if (grown[i] && !*stopped && !no_memory) {
-                if (f->params.ccp_alpha > 0) {
-                    append_pruned(&trees[i], f->params.ccp_alpha, model, f->data->n_outputs);
-                } else {
-                    append(&trees[i], model, f->data->n_outputs);
-                }
-                for (int64_t j = 0; j < f->bins->n_features; j++) {
-                    gain[j] += trees[i].gain[j];
-                }
-                ++*n_grown;
-            }
-            *stopped |= !grown[i];
-            release_tree(&trees[i]);
+            f->stopped |= !grown[i];
+            if (!f->stopped && !no_memory) add_tree(&trees[i], f);
+            qn_cart_release(&trees[i]);
         }
-        if (no_memory || model->failed) {
-            return qn_fail(err, QN_ERR_NOMEM, "no memory to grow a forest");
+        if (no_memory || f->model.failed) {
+            return qn_fail(err, QN_ERR_NOMEM, "no memory to grow trees");
         }
-        *stopped |= qn_stop_requested(f->request->stop);
+        f->stopped |= qn_stop_requested(f->request->stop);
     }
-    return QN_OK;
+    return f->n_grown > 0
+               ? QN_OK
+               : qn_fail(err, QN_ERR_INTERRUPTED, "stopped before the first tree was done");
 }
 
-static qn_status fit(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
+/* The rows that some tree has not seen, their predictions first, measured. */
+static qn_status measure_rest(const struct forest *f, const qn_dataset_part *rest,
+                              const double *predicted, double *score, qn_error *err)
 {
-    const qn_dataset *data = request->data;
-    struct forest f = {.request = request, .data = data, .bins = data->bins};
-    *result = (qn_learn_result){0};
-    if (f.bins->n_groups > f.bins->n_narrow) {
-        return qn_fail(err, QN_ERR_UNSUPPORTED, "forests work on up to %d bins",
-                       QN_NARROW_BINS_MAX);
+    const qn_dataset *data = f->request->data;
+    const qn_metric *metric =
+        f->request->oob_metric ? f->request->oob_metric : qn_metric_default(data->task);
+    const qn_metric_input input = {.task = data->task,
+                                   .n_classes = data->n_classes,
+                                   .n_rows = rest->n_rows,
+                                   .target = rest->target,
+                                   .predicted = predicted,
+                                   .weights = rest->weights,
+                                   .groups = rest->groups};
+    return metric->compute(&input, score, err);
+}
+
+/* Means of the trees that have not seen a row, QN_NA where all have; and what they are worth. */
+static qn_status finish_out_of_bag(struct forest *f, double *score, qn_error *err)
+{
+    const qn_dataset_part *train = &f->request->data->train;
+    const int32_t k = f->request->data->n_outputs;
+    const int64_t n = train->n_rows;
+    qn_dataset_part rest = {.target = qn_alloc_array(n, sizeof(double)),
+                            .weights = qn_alloc_array(n, sizeof(double)),
+                            .groups = train->groups ? qn_alloc_array(n, sizeof(int32_t)) : NULL};
+    double *predicted = qn_alloc_array(n * k, sizeof *predicted);
+    const bool complete =
+        rest.target && rest.weights && predicted && (!train->groups || rest.groups);
+    for (int64_t row = 0; complete && row < n; row++) {
+        for (int32_t c = 0; c < k; c++) {
+            double *mean = &f->oob[row * k + c];
+            *mean = f->oob_trees[row] > 0 ? *mean / f->oob_trees[row] : QN_NA;
+            predicted[rest.n_rows * k + c] = *mean;
+        }
+        if (f->oob_trees[row] == 0) continue;
+        rest.target[rest.n_rows] = train->target[row];
+        rest.weights[rest.n_rows] = train->weights ? train->weights[row] : 1;
+        if (rest.groups) rest.groups[rest.n_rows] = train->groups[row];
+        rest.n_rows++;
     }
-    f.k = is_classes(&f) ? data->n_classes : 1;
-    fill_automatic(&f, request->params);
-    qn_tree_builder model = {0};
-    int64_t n_grown = 0;
-    bool stopped = false;
-    double sum = 0, init[QN_CLASSES_MAX] = {0};
-    double *gain = qn_alloc_array(data->n_features[QN_VIEW_TREE], sizeof *gain);
-    qn_status status = gain ? grow_all(&f, &model, gain, &n_grown, &stopped, err)
-                            : qn_fail(err, QN_ERR_NOMEM, "no memory to grow a forest");
-    if (status == QN_OK && n_grown == 0) {
-        status = qn_fail(err, QN_ERR_INTERRUPTED, "stopped before the first tree was done");
-    }
-    if (status == QN_OK) {
-        status = qn_tree_builder_finish(&model, (int32_t)n_grown, QN_LINK_MEAN, true, init,
-                                        data->n_outputs, &result->estimator, err);
-    }
-    qn_tree_builder_release(&model);
-    if (status != QN_OK) {
-        qn_free(gain);
-        return status;
-    }
-    for (int64_t j = 0; j < f.bins->n_features; j++) {
+    qn_status status = complete ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory to grow trees");
+    if (status == QN_OK && rest.n_rows > 0) status = measure_rest(f, &rest, predicted, score, err);
+    qn_free(rest.target);
+    qn_free(rest.weights);
+    qn_free(rest.groups);
+    qn_free(predicted);
+    return status;
+}
+
+static void share_gains(double *gain, int64_t n)
+{
+    double sum = 0;
+    for (int64_t j = 0; j < n; j++) {
         sum += gain[j];
     }
-    for (int64_t j = 0; sum > 0 && j < f.bins->n_features; j++) {
+    for (int64_t j = 0; sum > 0 && j < n; j++) {
         gain[j] /= sum;
     }
-    result->importance = gain;
-    result->n_rounds = n_grown;
-    result->stopped = stopped;
+}
+
+static qn_status run(struct forest *f, qn_learn_result *result, qn_error *err)
+{
+    const qn_dataset *data = f->request->data;
+    const double init[QN_CLASSES_MAX] = {0};
+    double score = QN_NA;
+    QN_TRY(grow_all(f, err));
+    if (f->oob) QN_TRY(finish_out_of_bag(f, &score, err));
+    QN_TRY(qn_tree_builder_finish(&f->model, (int32_t)f->n_grown, QN_LINK_MEAN, true, init,
+                                  data->n_outputs, &result->estimator, err));
+    share_gains(f->gain, data->bins->n_features);
+    result->importance = f->gain;
+    result->oob = f->oob;
+    result->oob_score = score;
+    f->gain = f->oob = NULL;
+    result->n_rounds = f->n_grown;
+    result->stopped = f->stopped;
     return QN_OK;
 }
 
-static void cost(const qn_dataset *data, const void *params, double *bytes, double *work)
+/* `params` are those of a forest or of a single tree, with the automatic ones filled in. */
+static qn_status grow(const qn_learn_request *request, const struct forest_params *params,
+                      qn_learn_result *result, qn_error *err)
+{
+    const qn_dataset *data = request->data;
+    const bool oob = params->oob_score && params->bootstrap;
+    const int64_t n = data->train.n_rows;
+    double class_weights[QN_CLASSES_MAX];
+    *result = (qn_learn_result){0};
+    struct forest f = {.request = request, .params = *params};
+    const qn_cart_params cart = {.max_depth = params->max_depth,
+                                 .min_data_in_leaf = params->min_data_in_leaf,
+                                 .n_tried = n_tried(data, params->max_features),
+                                 .leaf_smoothing = params->leaf_smoothing,
+                                 .criterion = params->criterion,
+                                 .bootstrap = params->bootstrap,
+                                 .random_cuts = params->random_cuts};
+    const bool balanced = params->balanced && data->n_classes > 0;
+    if (balanced) balance(data, class_weights);
+    qn_cart_plan *plan;
+    QN_TRY(qn_cart_plan_create(data, &cart, balanced ? class_weights : NULL, &plan, err));
+    f.plan = plan;
+    f.gain = qn_alloc_array(data->n_features[QN_VIEW_TREE], sizeof *f.gain);
+    if (oob) {
+        f.oob = qn_alloc_array(n * data->n_outputs, sizeof *f.oob);
+        f.oob_trees = qn_alloc_array(n, sizeof *f.oob_trees);
+    }
+    qn_status status = f.gain && (!oob || (f.oob && f.oob_trees))
+                           ? run(&f, result, err)
+                           : qn_fail(err, QN_ERR_NOMEM, "no memory to grow trees");
+    qn_cart_plan_free(plan);
+    qn_tree_builder_release(&f.model);
+    qn_free(f.gain);
+    qn_free(f.oob);
+    qn_free(f.oob_trees);
+    return status;
+}
+
+static qn_status fit_forest(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
+{
+    struct forest_params params = *(const struct forest_params *)request->params;
+    fill_automatic(request->data, &params);
+    return grow(request, &params, result, err);
+}
+
+static qn_status fit_single(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
+{
+    struct forest_params params = *(const struct forest_params *)request->params;
+    params.n_estimators = 1;
+    params.max_features = 1;
+    return grow(request, &params, result, err);
+}
+
+static double n_trees(const qn_dataset *data, const void *params)
+{
+    struct forest_params filled = *(const struct forest_params *)params;
+    fill_automatic(data, &filled);
+    return (double)filled.n_estimators;
+}
+
+static void cost_forest(const qn_dataset *data, const void *params, double *bytes, double *work)
+{
+    const double n = (double)data->train.n_rows, trees = n_trees(data, params);
+    *bytes = n * 40 * BATCH + trees * n * 48;
+    *work = trees * n * log2(n + 2) * sqrt((double)data->n_dense[QN_VIEW_TREE]);
+}
+
+static void cost_single(const qn_dataset *data, const void *params, double *bytes, double *work)
 {
     (void)params;
     const double n = (double)data->train.n_rows;
-    *bytes = n * 8 * BATCH + 100 * n * 48;
-    *work = 100 * n * log2(n + 2) * sqrt((double)data->n_dense[QN_VIEW_TREE]);
+    *bytes = n * 88;
+    *work = n * log2(n + 2) * (double)data->n_dense[QN_VIEW_TREE];
 }
 
 #define TASKS                                                                     \
     (1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION | \
      1u << QN_TASK_RANKING)
-#define CAPABILITIES (QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS)
 
-const qn_learner qn_learner_extra_trees = {.name = "extra_trees",
-                                           .help = "forest of extremely randomised trees",
-                                           .tasks = TASKS,
-                                           .capabilities = CAPABILITIES,
-                                           .view = QN_VIEW_TREE,
-                                           .params = extra_params,
-                                           .params_bytes = sizeof(struct forest_params),
-                                           .fit = fit,
-                                           .cost = cost};
+const qn_learner qn_learner_extra_trees = {
+    .name = "extra_trees",
+    .help = "forest of extremely randomised trees",
+    .source = "Geurts, Ernst and Wehenkel 2006, Machine Learning 63",
+    .tasks = TASKS,
+    .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,
+    .view = QN_VIEW_TREE,
+    .params = extra_params,
+    .params_bytes = sizeof(struct forest_params),
+    .fit = fit_forest,
+    .cost = cost_forest};
 
-const qn_learner qn_learner_random_forest = {.name = "random_forest",
-                                             .help = "forest of bootstrapped trees",
+const qn_learner qn_learner_random_forest = {
+    .name = "random_forest",
+    .help = "forest of bootstrapped trees",
+    .source = "Breiman 2001, Machine Learning 45",
+    .tasks = TASKS,
+    .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,
+    .view = QN_VIEW_TREE,
+    .params = random_params,
+    .params_bytes = sizeof(struct forest_params),
+    .fit = fit_forest,
+    .cost = cost_forest};
+
+const qn_learner qn_learner_decision_tree = {.name = "decision_tree",
+                                             .help = "one classification or regression tree",
+                                             .source = "Breiman, Friedman, Olshen and Stone 1984",
                                              .tasks = TASKS,
-                                             .capabilities = CAPABILITIES,
+                                             .capabilities = QN_LEARNER_WEIGHTS,
                                              .view = QN_VIEW_TREE,
-                                             .params = random_params,
+                                             .params = single_params,
                                              .params_bytes = sizeof(struct forest_params),
-                                             .fit = fit,
-                                             .cost = cost};
+                                             .fit = fit_single,
+                                             .cost = cost_single};

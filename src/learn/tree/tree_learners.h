@@ -8,5 +8,6 @@
 extern const qn_learner qn_learner_gbdt;
 extern const qn_learner qn_learner_extra_trees;
 extern const qn_learner qn_learner_random_forest;
+extern const qn_learner qn_learner_decision_tree;
 
 #endif

@@ -503,7 +503,8 @@ static void pruning_leaves_fewer_leaves(void **state)
     (void)state;
     struct world w;
     static double full[ROWS_MAX], some[ROWS_MAX], none[ROWS_MAX];
-    const char *const tree = "n_estimators=1,bootstrap=false,max_features=1,ccp_alpha=";
+    const char *const tree =
+        "n_estimators=1,bootstrap=false,max_features=1,min_data_in_leaf=1,ccp_alpha=";
     char settings[128];
     for (int task = 0; task < 2; task++) {
         const char *const alpha = task ? "0.01" : "0.1"; /* Gini impurity; variance */

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Decision trees on real tables against scikit-learn's: tests/golden/cart. */
+#include "base/alloc.h"
+#include "learn/learner.h"
+#include "learn/tree/bins.h"
+#include "model/tree_model.h"
+
+#include "real_tables.h"
+
+enum { EVERY = 25 }; /* of the training rows */
+
+/* The columns of the dense view are the tree view, too. */
+static void make_tree_view(qn_dataset *data)
+{
+    qn_error err = {0};
+    data->n_features[QN_VIEW_TREE] = data->n_features[QN_VIEW_DENSE];
+    data->n_dense[QN_VIEW_TREE] = data->n_dense[QN_VIEW_DENSE];
+    data->features[QN_VIEW_TREE] = data->features[QN_VIEW_DENSE];
+    data->train.views[QN_VIEW_TREE] = data->train.views[QN_VIEW_DENSE];
+    CHECK_OK(qn_bins_create(data, 255, NULL, &data->bins, &err));
+    data->train.views[QN_VIEW_TREE] = (qn_matrix){0};
+}
+
+/* Every prediction, and the number of leaves. */
+static void check_tree(const real_table *t, qn_json_value golden, const qn_estimator *estimator)
+{
+    qn_error err = {0};
+    const qn_dataset *data = &t->data;
+    const qn_tree_model *model = qn_tree_model_of(estimator);
+    const qn_json_value expected = qn_json_get(golden, "predictions");
+    const int64_t k = data->n_outputs, n = data->train.n_rows;
+    double *out = qn_alloc_array(n * k, sizeof *out);
+    CHECK_INT(model->n_nodes + 1, qn_json_as_int(qn_json_get(golden, "leaves"), 0));
+    CHECK_OK(qn_estimator_predict(estimator, &data->train.views[QN_VIEW_DENSE], NULL, out, &err));
+    CHECK_INT(qn_json_size(expected), (n + EVERY - 1) / EVERY * k);
+    for (int64_t i = 0; i < qn_json_size(expected); i++) {
+        const double wanted = qn_json_as_double(qn_json_at(expected, i), QN_NA);
+        const double given = out[i / k * EVERY * k + i % k];
+        if (!(fabs(given - wanted) <= 1e-6 * fmax(1, fabs(wanted)))) {
+            fail_msg("%s: prediction %d is %.10g, not %.10g", case_text(golden, "name"), (int)i,
+                     given, wanted);
+        }
+    }
+    qn_free(out);
+}
+
+static void check_case(real_table *t, qn_json_value golden)
+{
+    qn_error err = {0};
+    qn_learn_result result = {0};
+    const qn_learner *learner = qn_learner_find(case_text(golden, "learner"));
+    void *params = qn_alloc_array(1, learner->params_bytes);
+    qn_params_init(learner, params);
+    CHECK_OK(qn_params_set(learner, params, case_text(golden, "params"), &err));
+    make_tree_view(&t->data);
+    const qn_learn_request request = {.data = &t->data, .params = params, .seed = 1};
+    CHECK_OK(learner->fit(&request, &result, &err));
+    check_tree(t, golden, result.estimator);
+    qn_bins_free(t->data.bins);
+    qn_free(params);
+    qn_free(result.importance);
+    qn_estimator_free(result.estimator);
+}
+
+static void decision_trees_are_those_of_scikit_learn(void **state)
+{
+    (void)state;
+    char path[512];
+    int n_checked = 0;
+    qn_json *json = read_golden("cart");
+    for (int64_t i = 0; i < qn_json_size(qn_json_root(json)); i++) {
+        const qn_json_value golden = qn_json_at(qn_json_root(json), i);
+        if (!has_real_table(golden, path, sizeof path)) continue;
+        real_table table;
+        real_table_load(&table, golden, path);
+        check_case(&table, golden);
+        real_table_release(&table);
+        n_checked++;
+    }
+    qn_json_free(json);
+    if (n_checked == 0) {
+        print_message("no tables in QUERN_DATA: not checked\n");
+        skip();
+    }
+}
+
+RUN_TESTS(TEST(decision_trees_are_those_of_scikit_learn))
