@@ -5,8 +5,8 @@
  *     cross_validate TABLE TARGET N_FOLDS N_RUN LEARNER PARAMS [LEARNER PARAMS …]
  *
  * Only the first N_RUN of the folds are fitted; N_FOLDS may be followed by the seed they are drawn
- * by: 5:2. PARAMS: "name=value,…" or "". TARGET may be
- * followed by columns to leave out: "y,a,b". */
+ * by: 5:2; N_RUN by a number of threads, 1:2, and seconds are then by the wall clock. PARAMS:
+ * "name=value,…" or "". TARGET may be followed by columns to leave out: "y,a,b". */
 #include "automl/fold.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -25,6 +25,12 @@ static int fail(const qn_error *err)
 {
     fprintf(stderr, "%s\n", err->message);
     return 1;
+}
+
+/* Seconds of this thread, or of the wall when there are several. */
+static double seconds(const qn_pool *pool)
+{
+    return pool ? qn_clock_s() : qn_clock_cpu_s();
 }
 
 struct world {
@@ -66,18 +72,18 @@ static qn_status load(const char *path, char *target, const char *folding, struc
 }
 
 static qn_status run_fold(const qn_fold *fold, const qn_learner *learner, const void *params,
-                          bool first, qn_error *err)
+                          qn_pool *pool, bool first, qn_error *err)
 {
     const qn_dataset *data = &fold->data;
     qn_learn_result result = {0};
-    const qn_learn_request request = {.data = data, .params = params, .seed = 1};
-    const double begun = qn_clock_cpu_s();
+    const qn_learn_request request = {.data = data, .params = params, .seed = 1, .pool = pool};
+    const double begun = seconds(pool);
     QN_TRY(learner->fit(&request, &result, err));
-    const double fitted = qn_clock_cpu_s();
+    const double fitted = seconds(pool);
     double *out = calloc((size_t)(fold->n_valid * data->n_outputs), sizeof *out);
     QN_TRY(
-        qn_estimator_predict(result.estimator, &data->valid.views[learner->view], NULL, out, err));
-    const double predicted = qn_clock_cpu_s();
+        qn_estimator_predict(result.estimator, &data->valid.views[learner->view], pool, out, err));
+    const double predicted = seconds(pool);
     printf("%s{\"fit_s\": %.4f, \"predict_s\": %.4f, \"rounds\": %" PRId64, first ? "" : ", ",
            fitted - begun, predicted - fitted, result.n_rounds);
     const char *const wanted[] = {"roc_auc", "log_loss", "accuracy", "rmse", "mae", NULL};
@@ -109,6 +115,8 @@ int main(int argc, char **argv)
         return 2;
     }
     if (load(argv[1], argv[2], argv[3], &world, &err) != QN_OK) return fail(&err);
+    const char *threads = strchr(argv[4], ':');
+    qn_pool *pool = threads ? qn_pool_create(atoi(threads + 1)) : NULL;
     for (int at = 5; at + 1 < argc; at += 2) {
         const qn_learner *learner = qn_learner_find(argv[at]);
         if (!learner || !(learner->tasks & 1u << world.schema->task)) continue;
@@ -118,7 +126,7 @@ int main(int argc, char **argv)
         printf("{\"learner\": \"%s\", \"params\": \"%s\", \"folds\": [", learner->name,
                argv[at + 1]);
         for (int32_t f = 0; f < world.folds.n_folds && f < atoi(argv[4]); f++) {
-            if (run_fold(&world.folds.folds[f], learner, params, f == 0, &err) != QN_OK) {
+            if (run_fold(&world.folds.folds[f], learner, params, pool, f == 0, &err) != QN_OK) {
                 return fail(&err);
             }
         }
@@ -126,6 +134,7 @@ int main(int argc, char **argv)
         fflush(stdout);
         free(params);
     }
+    qn_pool_free(pool);
     qn_fold_set_release(&world.folds);
     qn_schema_free(world.schema);
     qn_frame_free(world.frame);

@@ -33,6 +33,7 @@ size_t qn_estimator_scratch_bytes(const qn_estimator *estimator, int64_t n_rows)
 }
 
 struct prediction {
+    int64_t block_rows;
     const qn_estimator *estimator;
     const qn_matrix *features;
     double *out;
@@ -43,9 +44,9 @@ static void predict_block(void *context, int64_t block)
 {
     struct prediction *p = context;
     const qn_matrix *all = p->features;
-    const int64_t first = block * QN_BLOCK_ROWS;
+    const int64_t first = block * p->block_rows;
     qn_matrix part = *all;
-    part.n_rows = all->n_rows - first < QN_BLOCK_ROWS ? all->n_rows - first : QN_BLOCK_ROWS;
+    part.n_rows = all->n_rows - first < p->block_rows ? all->n_rows - first : p->block_rows;
     part.dense = all->dense + first;
     if (all->sparse_starts) part.sparse_starts = all->sparse_starts + first;
     const size_t bytes = qn_estimator_scratch_bytes(p->estimator, part.n_rows);
@@ -58,11 +59,23 @@ static void predict_block(void *context, int64_t block)
     qn_free(scratch);
 }
 
+enum { LARGE_BLOCK_ROWS = 8192 };
+
+/* Large trees would be fetched again for every block: then there are but a few for each thread. */
+static int64_t choose_block_rows(const qn_estimator *estimator, int64_t n_rows, const qn_pool *pool)
+{
+    const int64_t share = n_rows / (4 * qn_pool_n_threads(pool));
+    if (!qn_tree_model_is_large(estimator) || share < QN_BLOCK_ROWS) return QN_BLOCK_ROWS;
+    return share < LARGE_BLOCK_ROWS ? share : LARGE_BLOCK_ROWS;
+}
+
 qn_status qn_estimator_predict(const qn_estimator *estimator, const qn_matrix *features,
                                qn_pool *pool, double *out, qn_error *err)
 {
-    const int64_t n_blocks = (features->n_rows + QN_BLOCK_ROWS - 1) / QN_BLOCK_ROWS;
-    struct prediction p = {estimator, features, out, qn_alloc_array(n_blocks, sizeof *p.statuses)};
+    const int64_t block_rows = choose_block_rows(estimator, features->n_rows, pool);
+    const int64_t n_blocks = (features->n_rows + block_rows - 1) / block_rows;
+    struct prediction p = {block_rows, estimator, features, out,
+                           qn_alloc_array(n_blocks, sizeof *p.statuses)};
     if (!p.statuses) return qn_fail(err, QN_ERR_NOMEM, "no memory to predict");
     qn_pool_run(pool, n_blocks, predict_block, &p);
     qn_status status = QN_OK;

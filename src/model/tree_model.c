@@ -547,6 +547,12 @@ static void free_model(qn_estimator *estimator)
     qn_free(model);
 }
 
+bool qn_tree_model_is_large(const qn_estimator *estimator)
+{
+    const qn_tree_model *model = qn_tree_model_of(estimator);
+    return model && !model->codes;
+}
+
 bool qn_tree_model_make_forms(qn_tree_model *model)
 {
     return qn_tree_codes_create(model, &model->codes) && qn_tree_walk_create(model, &model->walk);

@@ -81,6 +81,9 @@ extern const qn_family qn_family_trees;
 
 /* The model behind an estimator, or NULL when that is of another family. */
 const qn_tree_model *qn_tree_model_of(const qn_estimator *estimator);
+/* Whether blocks of rows are walked node by node, the trees being too large for a form. Each tree
+ * should then see many rows while it is in the cache. */
+bool qn_tree_model_is_large(const qn_estimator *estimator);
 /* Whether every index of nodes, sets and roots stays within its array and every walk ends. */
 bool qn_tree_model_is_good(const qn_tree_model *model);
 /* Makes the forms for fast prediction of a good model. False: out of memory. */
