@@ -216,6 +216,7 @@ static int tune(struct tune_request *request, qn_study *study)
     request->tuner.interrupted = &interrupted;
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
+    signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error like a full disk */
     if (enqueue(request, study, &err) != QN_OK ||
         qn_tuner_run(study, &request->tuner, &err) != QN_OK) {
         return cli_fail(&cmd_tune, &err);

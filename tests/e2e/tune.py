@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""quern tune, killed at moments of all kinds: no finished trial is lost, none run twice without a
-note, and the study ends as an undisturbed one would. Then programs that behave badly.
+"""quern tune, killed at moments of all kinds, alone and with others at work on the same study: no
+finished trial is lost, none run twice without a note, and the study ends as an undisturbed one would.
+Then programs that behave badly, damaged space files, a full disk.
 
-usage: tune.py QUERN"""
+usage: tune.py QUERN [KILLS]      KILLS of coordinators that share a study (default 20)"""
 import json
 import os
 import pathlib
+import random
+import resource
 import signal
 import subprocess
 import sys
@@ -73,6 +76,42 @@ def check_kills(root, workers):
     print(f"{workers} worker(s): {n_kills} kills")
 
 
+def check_shared(root, n_kills):
+    """Three coordinators with two workers each, one of which is killed again and again."""
+    folder = root / "shared"
+    folder.mkdir()
+    (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+    chance, n_trials, told_before = random.Random(1), 60 + 6 * n_kills, {}
+
+    def start():
+        return subprocess.Popen(tune(folder, "--workers", "2", "--trials", str(n_trials)), cwd=folder,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    coordinators = [start() for _ in range(3)]
+    for _ in range(n_kills):
+        time.sleep(chance.uniform(0.02, 0.4))
+        victim = chance.randrange(3)
+        coordinators[victim].kill()
+        coordinators[victim].communicate()
+        now = {t["number"]: t for t in trials(folder) if t["state"] == "complete"} if told_before or \
+            (folder / "ran").exists() else {}
+        for number, trial in told_before.items():
+            assert now.get(number) == trial, f"trial {number} was lost"
+        told_before = now
+        coordinators[victim] = start()
+    for process in coordinators:
+        _, says = process.communicate(timeout=300)
+        assert process.returncode == 0, says
+    done = trials(folder)
+    assert [t["number"] for t in done] == list(range(n_trials)), len(done)
+    assert all(t["state"] == "complete" for t in done)
+    ran = (folder / "ran").read_text(encoding="utf-8").split()
+    for trial in done:
+        assert 1 <= ran.count(str(trial["number"])) <= 1 + trial.get("retries", 0), trial
+    print(f"3 coordinators: {n_kills} kills, {n_trials} trials, "
+          f"{sum('retries' in t for t in done)} run again and marked")
+
+
 def run(folder, *words, timeout=60):
     return subprocess.run([QUERN, "tune", "space.yaml", "--trials", "2", *words], cwd=folder, check=False,
                           capture_output=True, text=True, timeout=timeout)
@@ -98,12 +137,62 @@ def check_bad_programs(root):
     print(f"1 GB of output: {time.monotonic() - begun:.1f} s")
 
 
+DAMAGED = [
+    "", " ", "[]", "3", "x", "parameters", "parameters:", "parameters: 3", "parameters: []", "parameters: {}",
+    "parameters: {x}", "parameters: {x: 3}", "parameters: {x: {}}", "parameters: {x: {type: flaot, low: 0, high: 1}}",
+    "parameters: {x: {type: float}}", "parameters: {x: {type: float, low: 0}}",
+    "parameters: {x: {type: float, low: 1, high: 0}}", "parameters: {x: {type: float, low: a, high: 1}}",
+    "parameters: {x: {type: float, low: 0, high: .inf}}", "parameters: {x: {type: float, low: .nan, high: 1}}",
+    "parameters: {x: {type: float, low: 0, high: 1, log: true}}",
+    "parameters: {x: {type: float, low: 0, high: 1, step: -1}}",
+    "parameters: {x: {type: float, low: 0, high: 1, lgo: true}}", "parameters: {x: {type: int, low: 0.5, high: 2}}",
+    "parameters: {x: {type: categorical}}", "parameters: {x: {type: categorical, choices: []}}",
+    "parameters: {x: {type: categorical, choices: [a, a]}}", "parameters: {x: {type: bool, when: {y: 1}}}",
+    "parameters: {x: {type: bool, when: {x: true}}}",
+    "parameters: {x: {type: bool}, x: {type: bool}}", "parameters: {x: {type: bool}}\nconstraints: [x +]",
+    "parameters: {x: {type: bool}}\nconstraints: [z > 1]", "parameters: {x: {type: bool}}\nobjectives: {a: most}",
+    "parameters: {x: {type: bool}", "parameters: {x: {type: bool}}\n\tx: 1", "\x00\x01\x02", "\ufeff\u2028: {",
+    "&a [*a]", "parameters: &p {x: *p}", "[" * 5000,
+]
+
+
+def check_damaged_spaces(root):
+    for text in DAMAGED:
+        (root / "space.yaml").write_text(text, encoding="utf-8")
+        result = run(root, "--quiet", "--", "echo", "1")
+        assert result.returncode == 3, (text, result)
+        assert result.stderr.startswith("quern tune: space.yaml") and result.stderr.count("\n") == 1, result.stderr
+    print(f"{len(DAMAGED)} damaged spaces")
+
+
+def check_full_disk(root):
+    """Files may not grow beyond some size: what was told before is kept, and the study goes on."""
+    folder = root / "full"
+    folder.mkdir()
+    (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+    subprocess.run(tune(folder, "--trials", "3"), cwd=folder, check=True, capture_output=True)
+    size = 65536
+    result = subprocess.run(tune(folder), cwd=folder, check=False, capture_output=True, text=True,
+                            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+    assert result.returncode == 1 and result.stderr.count("\n") == 1, result
+    assert "s.db" in result.stderr, result.stderr
+    before = [t for t in trials(folder) if t["state"] == "complete"]
+    assert 3 <= len(before) < N_TRIALS, len(before)
+    subprocess.run(tune(folder), cwd=folder, check=True, capture_output=True)
+    after = trials(folder)
+    assert all(t in after for t in before) and len(after) == N_TRIALS
+    print(f"full disk after {len(before)} trials: {result.stderr.strip()}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         root = pathlib.Path(work)
         check_kills(root, 1)
         check_kills(root, 3)
+        check_shared(root, int(sys.argv[2]) if len(sys.argv) > 2 else 20)
         check_bad_programs(root)
+        check_damaged_spaces(root)
+        check_full_disk(root)
 
 
 main()
