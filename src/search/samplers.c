@@ -2,26 +2,24 @@
 /* The table of samplers, and what is common to all. */
 #include "base/alloc.h"
 #include "base/nearest.h"
+#include "base/number.h"
 #include "search/sampler.h"
 #include "search/sampler_table.h"
 
 #include <string.h>
 
-const qn_sampler *const qn_samplers[] = {&qn_sampler_random,
-                                         &qn_sampler_grid,
-                                         &qn_sampler_brute_force,
-                                         &qn_sampler_sobol,
-                                         &qn_sampler_halton,
-                                         &qn_sampler_tpe,
-                                         &qn_sampler_cmaes,
-                                         &qn_sampler_nsga2,
-                                         &qn_sampler_evolution,
-                                         &qn_sampler_anneal,
-                                         NULL};
+const qn_sampler *const qn_samplers[] = {
+    &qn_sampler_random, &qn_sampler_grid,      &qn_sampler_brute_force, &qn_sampler_sobol,
+    &qn_sampler_halton, &qn_sampler_tpe,       &qn_sampler_cmaes,       &qn_sampler_gp,
+    &qn_sampler_nsga2,  &qn_sampler_evolution, &qn_sampler_anneal,      NULL};
 
 /* Proposals of the sampler itself, then draws at random, before constraints are said to leave
  * nothing. */
 enum { ATTEMPTS_MAX = 32, DRAWS_MAX = 20000 };
+
+/* Of 'auto'. */
+enum { GP_TRIALS_MIN = 20, GP_TRIALS_MAX = 300, GP_COORDINATES_MAX = 64, GP_WORKERS_MAX = 16 };
+enum { CMAES_TRIALS = 50 }; /* for each coordinate */
 
 const qn_sampler *qn_sampler_find(const char *name, size_t bytes)
 {
@@ -49,22 +47,50 @@ static qn_status unknown(const char *name, size_t bytes, qn_error *err)
                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
+/* What the choice depends on. */
+struct traits {
+    double n_points;       /* configurations; infinite where a parameter is any float */
+    int64_t n_coordinates; /* numbers, and choices without an order */
+    bool is_numeric;       /* all are numbers that always exist */
+};
+
+static struct traits traits_of(const qn_space *space)
+{
+    struct traits traits = {.n_points = 1, .is_numeric = true};
+    for (int64_t at = 0; at < space->n; at++) {
+        const qn_parameter *p = &space->parameters[at];
+        const bool unordered = qn_parameter_is_unordered(p);
+        traits.n_points *= p->n_values > 0 ? (double)p->n_values : QN_INF;
+        traits.n_coordinates += unordered ? p->n_values : 1;
+        traits.is_numeric &= !unordered && p->n_conditions == 0;
+    }
+    return traits;
+}
+
+/* The limits are where bench/search sees one overtake the other. */
 const char *qn_sampler_choose(const qn_sampler_setup *setup, bool defines_by_run,
                               const char **reason)
 {
-    const qn_space *space = setup->history->space;
-    double n_points = 1;
-    for (int64_t at = 0; at < space->n; at++) {
-        const int64_t n = space->parameters[at].n_values;
-        n_points *= n > 0 ? (double)n : QN_INF;
-    }
-    if (!defines_by_run && setup->n_trials > 0 && n_points <= (double)setup->n_trials) {
+    const struct traits traits = traits_of(setup->history->space);
+    const int64_t n_trials = setup->n_trials;
+    if (!defines_by_run && n_trials > 0 && traits.n_points <= (double)n_trials) {
         *reason = "the trials are enough for every configuration";
         return "brute_force";
     }
-    if (setup->history->objectives->n > 1 && setup->n_trials >= 500) {
+    if (setup->history->objectives->n > 1 && n_trials >= 500) {
         *reason = "several objectives and many trials";
         return "nsga2";
+    }
+    const bool single = setup->history->objectives->n == 1 && !defines_by_run;
+    if (single && n_trials >= GP_TRIALS_MIN && n_trials <= GP_TRIALS_MAX &&
+        traits.n_coordinates <= GP_COORDINATES_MAX && setup->n_workers <= GP_WORKERS_MAX) {
+        *reason = "few trials, and parameters few enough to model how the result depends on them";
+        return "gp";
+    }
+    if (single && traits.is_numeric && traits.n_coordinates > 1 &&
+        n_trials >= CMAES_TRIALS * traits.n_coordinates) {
+        *reason = "numbers alone, and trials enough to learn how they depend on each other";
+        return "cmaes";
     }
     *reason = "it takes every kind of space, and parameters that depend on each other";
     return "tpe";

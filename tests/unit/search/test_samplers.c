@@ -11,6 +11,9 @@ static const char cube[] =
     " x1: {type: float, low: 0, high: 1}, x2: {type: float, low: 0, high: 1},"
     " x3: {type: float, low: 0, high: 1}, x4: {type: float, low: 0, high: 1}}}";
 
+static const char mixed[] = "{parameters: {x: {type: float, low: 0, high: 1},"
+                            " c: {type: categorical, choices: [a, b]}}}";
+
 static qn_study *open_study(const char *sampler, const char *objectives, int64_t seed)
 {
     qn_error err = {0};
@@ -64,6 +67,7 @@ static void each_sampler_beats_random_draws_by_far(void **state)
         if (best > random / 3) fail_msg("%s: %g, random %g", samplers[i], best, random);
     }
     CHECK(best_on_sphere("sobol", 200) < 2 * random);
+    CHECK(best_on_sphere("gp", 40) < random / 30);
 }
 
 /* ZDT1 (Zitzler, Deb & Thiele 2000) in five dimensions; its front is f2 = 1 - sqrt(f1). */
@@ -135,6 +139,12 @@ static void the_automatic_choice_has_a_reason(void **state)
         {{.space = "{parameters: {k: {type: int, low: 1, high: 5}}}", .n_trials = 4}, "tpe"},
         {{.space = cube, .objectives = "minimize,minimize", .n_trials = 1000}, "nsga2"},
         {{.n_trials = 10}, "tpe"},
+        {{.n_trials = 100}, "tpe"},
+        {{.space = cube, .n_trials = 100}, "gp"},
+        {{.space = cube, .n_trials = 100, .n_workers = 40}, "tpe"},
+        {{.space = cube, .n_trials = 1000}, "cmaes"},
+        {{.space = mixed, .n_trials = 100}, "gp"},
+        {{.space = mixed, .n_trials = 1000}, "tpe"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         qn_error err = {0};
