@@ -16,6 +16,7 @@ struct serve_request {
     const char *arguments[MODELS_MAX + 1]; /* ended by NULL */
     qn_serve_options serve;
     double watch_s, drain_delay_s;
+    const char *sandbox;
     bool quiet;
 };
 
@@ -50,6 +51,10 @@ static const cli_option options[] = {
      "take only clients that have a certificate of these authorities", NULL, false},
     {"audit", CLI_TEXT, AT(serve.audit), "FILE",
      "log refused requests and administration as JSON lines; -: standard error", NULL, false},
+    {"sandbox", CLI_TEXT, AT(sandbox), "MODE",
+     "auto: what the kernel has (default); on: all of it, or not at all; off", NULL, false},
+    {"read-folder", CLI_LIST, AT(serve.read_folders), "FOLDER",
+     "models may come from here later, too: links may lead here; may be repeated", NULL, false},
     {"rate", CLI_DOUBLE, AT(serve.rate), "N", "requests a second for each client (default: any)",
      NULL, false},
     {"rate-burst", CLI_DOUBLE, AT(serve.rate_burst), "N",
@@ -136,6 +141,18 @@ static int end(qn_server *server, const struct serve_request *request, const sig
     return whole ? CLI_OK : CLI_FAILED;
 }
 
+static bool parse_sandbox(const char *text, qn_sandbox_mode *out)
+{
+    static const char *const words[] = {
+        [QN_SANDBOX_OFF] = "off", [QN_SANDBOX_AUTO] = "auto", [QN_SANDBOX_ON] = "on"};
+    *out = QN_SANDBOX_AUTO;
+    for (int i = 0; text && i < 3; i++) {
+        *out = (qn_sandbox_mode)i;
+        if (strcmp(text, words[i]) == 0) return true;
+    }
+    return text == NULL;
+}
+
 static int serve(struct serve_request *request)
 {
     qn_error err = {0};
@@ -151,8 +168,9 @@ static int serve(struct serve_request *request)
     if (qn_server_start(&request->serve, &server, &err) != QN_OK) {
         return cli_fail(&cmd_serve, &err);
     }
-    char line[160];
-    snprintf(line, sizeof line, "listening on %s", qn_server_url(server));
+    char line[300];
+    snprintf(line, sizeof line, "listening on %s; sandbox: %s", qn_server_url(server),
+             qn_server_sandbox(server));
     say(request, false, line);
     int code = CLI_DATA;
     if (load(server, request) == 0) {
@@ -169,6 +187,10 @@ static int serve_run(int argc, char **argv)
     struct serve_request request = {0};
     const int parsed = cli_parse(&cmd_serve, argc, argv, &request);
     if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
+    if (!parse_sandbox(request.sandbox, &request.serve.sandbox)) {
+        fprintf(stderr, "quern serve: --sandbox %s: it is auto, on or off\n", request.sandbox);
+        return CLI_USAGE;
+    }
     return serve(&request);
 }
 

@@ -5,6 +5,7 @@
 #include "serve/cross_origin.h"
 #include "serve/listener.h"
 #include "serve/loop.h"
+#include "serve/sandbox_folders.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -27,6 +28,7 @@ struct qn_server {
     char url[QN_URL_BYTES];
     qn_loop_sources sources;
     qn_str common_lines;
+    char sandbox[QN_SANDBOX_REPORT_BYTES];
     qn_audit *audit;
     qn_loop_counters *counters;
     int n_loops;   /* initialised */
@@ -180,6 +182,20 @@ static qn_status listen_on(qn_server *server, int n, int *fds, qn_error *err)
     return qn_listen(options->listen, &exposure, n, fds, server->url, err);
 }
 
+/* Before there are loops, which inherit it, and before any model is read. */
+static qn_status enter_sandbox(qn_server *server, qn_error *err)
+{
+    qn_sandbox_folders folders = {0};
+    const bool whole = qn_sandbox_folders_fill(&folders, &server->options, server->sources.models);
+    const qn_sandbox_request request = {.mode = server->options.sandbox,
+                                        .read_folders = folders.list,
+                                        .write_folder = folders.write};
+    const qn_status status = whole ? qn_sandbox_enter(&request, server->sandbox, err)
+                                   : qn_fail(err, QN_ERR_NOMEM, "no memory for the sandbox");
+    qn_sandbox_folders_release(&folders);
+    return status;
+}
+
 static qn_status start(qn_server *server, qn_error *err)
 {
     int fds[LOOPS_MAX];
@@ -197,6 +213,7 @@ static qn_status start(qn_server *server, qn_error *err)
     raise_descriptor_limit(server->options.connections_max);
     QN_TRY(listen_on(server, n, fds, err));
     QN_TRY(make_loops(server, fds, err));
+    QN_TRY(enter_sandbox(server, err));
     return start_threads(server, err);
 }
 
@@ -268,6 +285,11 @@ int64_t qn_server_load(qn_server *server, qn_str *messages)
 const char *qn_server_url(const qn_server *server)
 {
     return server->url;
+}
+
+const char *qn_server_sandbox(const qn_server *server)
+{
+    return server->sandbox;
 }
 
 qn_server_state qn_server_get_state(const qn_server *server)

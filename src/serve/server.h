@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "serve/audit.h"
 #include "serve/credentials.h"
+#include "serve/sandbox.h"
 #include "serve/telemetry.h"
 
 #include <stdbool.h>
@@ -26,6 +27,8 @@ typedef struct qn_serve_options {
     const char *audit;               /* the audit log's path, "-": standard error; default none */
     double rate, rate_burst;         /* requests a second of a client; at once; default no limit */
     const char *const *cors_origins; /* ended by NULL: whose pages may ask; default nobody's */
+    qn_sandbox_mode sandbox;         /* restricts the calling thread for ever; default off */
+    const char *const *read_folders; /* ended by NULL: models may come from here later, too */
     int64_t n_threads;               /* loops; default: as many as the process may use */
     int64_t connections_max;         /* in all; default 16,384 */
     int64_t head_bytes_max;          /* of a request line and its headers; default 32 KB */
@@ -50,7 +53,8 @@ typedef struct qn_server qn_server; /* destroy with qn_server_free() */
 
 /* Opens the sockets and starts the loops: from here on health is answered, with "not ready".
  * Fails with QN_ERR_ARG (options that make no sense; an address that is not loopback), QN_ERR_IO
- * (the address cannot be had), QN_ERR_NOMEM. `options` must outlive the server. */
+ * (the address cannot be had), QN_ERR_UNSUPPORTED (a sandbox that must be and cannot),
+ * QN_ERR_NOMEM. `options` must outlive the server. */
 QN_MUST_CHECK
 qn_status qn_server_start(const qn_serve_options *options, qn_server **out, qn_error *err);
 /* Loads the models whose files are new or changed, and puts them in place; the same for credentials
@@ -59,6 +63,8 @@ qn_status qn_server_start(const qn_serve_options *options, qn_server **out, qn_e
 int64_t qn_server_load(qn_server *server, qn_str *messages);
 /* "http://127.0.0.1:8080", with the port that is really used. */
 const char *qn_server_url(const qn_server *server);
+/* What the sandbox is: "landlock and seccomp". */
+const char *qn_server_sandbox(const qn_server *server);
 qn_server_state qn_server_get_state(const qn_server *server);
 /* Not ready from now on, though requests are served, each with "connection: close": balancers get
  * time to notice, and clients go elsewhere. */

@@ -357,13 +357,72 @@ def files_that_cannot_be_are_said(folder):
         assert done.returncode == code and part in done.stderr, (words, done)
 
 
+@test
+def the_sandbox_lets_the_server_do_its_work(folder):
+    served, elsewhere = folder / "served_models", folder / "elsewhere"
+    served.mkdir()
+    elsewhere.mkdir()
+    shutil.copy(folder / "credit.quern", served / "credit.quern")
+    shutil.copy(folder / "other.quern", elsewhere / "other.quern")
+    body = (folder / "holdout.csv").read_text()
+    for words in ([], ["--read-folder", elsewhere]):
+        with server(served / "credit.quern", "--audit", folder / "sandbox.jsonl",
+                    *words) as (process, port, lines):
+            if not any("sandbox: landlock and seccomp" in line for line in lines):
+                print("  (this kernel, or this build, has no whole sandbox)")
+                return
+            for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
+                status = (task / "status").read_text()
+                assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+
+            def model():
+                reply, _ = predict(connection, body)
+                assert reply.status == 200
+                return reply.headers["quern-model"]
+
+            first = model()
+            shutil.copy(folder / "other.quern", served / "new")
+            os.replace(served / "new", served / "credit.quern")
+            process.send_signal(signal.SIGHUP)
+            wait_for(lambda: model() != first)
+            second = model()
+            shutil.copy(folder / "credit.quern", elsewhere / "credit.quern")
+            (served / "link").symlink_to(elsewhere / "credit.quern")
+            os.replace(served / "link", served / "credit.quern")
+            process.send_signal(signal.SIGHUP)
+            if words:
+                wait_for(lambda: model() == first)
+            else:
+                wait_for(lambda: any("Permission denied" in line for line in lines))
+                assert model() == second
+            connection.request("GET", "/metrics")
+            metrics = connection.getresponse().read().decode()
+            assert re.search(r"^process_open_fds [1-9]", metrics, re.M)
+            assert re.search(r"^process_resident_memory_bytes [1-9]", metrics, re.M)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
+        (served / "credit.quern").unlink()
+        shutil.copy(folder / "credit.quern", served / "credit.quern")
+
+
+@test
+def the_sandbox_is_as_it_is_asked_for(folder):
+    with server(folder / "credit.quern", "--sandbox", "off") as (process, _, lines):
+        assert any("sandbox: none: switched off" in line for line in lines)
+        assert "Seccomp:\t0" in pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    done = run(QUERN, "serve", folder / "credit.quern", "--sandbox", "perhaps")
+    assert done.returncode == 2 and "auto, on or off" in done.stderr
+
+
 def main():
     failed = False
     with tempfile.TemporaryDirectory() as work:
         folder = pathlib.Path(work)
-        done = run(QUERN, "fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class", "--trials",
-                   2, "--report", "", "-o", folder / "credit.quern")
-        assert done.returncode == 0, done.stderr
+        for name, seed in (("credit", 1), ("other", 2)):
+            done = run(QUERN, "fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class",
+                       "--trials", 2, "--seed", seed, "--report", "", "-o", folder / f"{name}.quern")
+            assert done.returncode == 0, done.stderr
         shutil.copy(f"{SOURCE}/examples/credit/holdout.csv", folder / "holdout.csv")
         make_authority(folder, "authority")
         make_authority(folder, "stranger")

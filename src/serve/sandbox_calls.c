@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Seccomp: a filter of system calls as a program for the kernel's packet filter. */
+#include "serve/sandbox_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#endif
+
+#ifndef ARCHITECTURE
+
+const char *qn_sandbox_restrict_calls(bool may_write)
+{
+    (void)may_write;
+    return "system calls of this processor are not known";
+}
+
+#else
+
+/* A call that is allowed if (argument & mask) == wanted; a mask of zero: however it is made. Only
+ * the lower half of arguments is looked at: all that are checked are ints or flags. */
+struct call {
+    uint32_t number;
+    int argument;
+    uint32_t mask, wanted;
+};
+
+static const struct call allowed[] = {
+    /* reading, writing, waiting */
+    {.number = SYS_read},
+    {.number = SYS_write},
+    {.number = SYS_readv},
+    {.number = SYS_writev},
+    {.number = SYS_pread64},
+    {.number = SYS_close},
+    {.number = SYS_lseek},
+    {.number = SYS_fcntl},
+    {.number = SYS_fstat},
+    {.number = SYS_newfstatat},
+    {.number = SYS_statx},
+    {.number = SYS_getdents64},
+    {.number = SYS_readlinkat},
+    {.number = SYS_epoll_pwait},
+    {.number = SYS_epoll_ctl},
+    {.number = SYS_ppoll},
+    /* connections that come in */
+    {.number = SYS_accept4},
+    {.number = SYS_recvfrom},
+    {.number = SYS_recvmsg},
+    {.number = SYS_sendto},
+    {.number = SYS_sendmsg},
+    {.number = SYS_shutdown},
+    {.number = SYS_getsockopt},
+    {.number = SYS_setsockopt},
+    {.number = SYS_getsockname},
+    {.number = SYS_getpeername},
+    /* memory that is never code */
+    {SYS_mmap, 2, PROT_EXEC, 0},
+    {SYS_mprotect, 2, PROT_EXEC, 0},
+    {.number = SYS_munmap},
+    {.number = SYS_mremap},
+    {.number = SYS_madvise},
+    {.number = SYS_brk},
+    {.number = SYS_membarrier},
+    /* threads of this process, and signals to it */
+    {SYS_clone, 0, CLONE_THREAD, CLONE_THREAD},
+    {.number = SYS_futex},
+    {.number = SYS_set_robust_list},
+    {.number = SYS_rseq},
+    {.number = SYS_sched_yield},
+    {.number = SYS_sched_getaffinity},
+    {.number = SYS_rt_sigaction},
+    {.number = SYS_rt_sigprocmask},
+    {.number = SYS_rt_sigreturn},
+    {.number = SYS_rt_sigtimedwait},
+    {.number = SYS_sigaltstack},
+    {.number = SYS_restart_syscall},
+    {.number = SYS_exit},
+    {.number = SYS_exit_group},
+    /* who and when */
+    {.number = SYS_getpid},
+    {.number = SYS_gettid},
+    {.number = SYS_getuid},
+    {.number = SYS_geteuid},
+    {.number = SYS_getrandom},
+    {.number = SYS_getrusage},
+    {.number = SYS_sysinfo},
+    {.number = SYS_uname},
+    {.number = SYS_clock_gettime},
+    {.number = SYS_clock_getres},
+    {.number = SYS_clock_nanosleep},
+    {.number = SYS_nanosleep},
+    {.number = SYS_gettimeofday},
+#if defined(__x86_64__) /* calls that newer processors no longer have */
+    {.number = SYS_epoll_wait},
+    {.number = SYS_poll},
+    {.number = SYS_stat},
+    {.number = SYS_time},
+#endif
+};
+
+/* What no server does by mistake. */
+static const uint32_t deadly[] = {SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_writev};
+
+enum {
+    N_ALLOWED = sizeof allowed / sizeof *allowed,
+    N_DEADLY = sizeof deadly / sizeof *deadly,
+    CALL_STEPS = 6, /* of one call, at most */
+    STEPS_MAX = 16 + 2 * N_DEADLY + CALL_STEPS * (N_ALLOWED + 2)
+};
+
+struct program {
+    struct sock_filter steps[STEPS_MAX];
+    unsigned short n;
+};
+
+#define OFFSET_NUMBER ((uint32_t)offsetof(struct seccomp_data, nr))
+#define OFFSET_ARCHITECTURE ((uint32_t)offsetof(struct seccomp_data, arch))
+#define OFFSET_ARGUMENT(i) ((uint32_t)(offsetof(struct seccomp_data, args) + 8 * (size_t)(i)))
+
+static void step(struct program *p, uint16_t code, uint32_t value, uint8_t if_true,
+                 uint8_t if_false)
+{
+    p->steps[p->n++] = (struct sock_filter){code, if_true, if_false, value};
+}
+
+static void load(struct program *p, uint32_t offset)
+{
+    step(p, BPF_LD | BPF_W | BPF_ABS, offset, 0, 0);
+}
+
+static void end(struct program *p, uint32_t action)
+{
+    step(p, BPF_RET | BPF_K, action, 0, 0);
+}
+
+/* Unless the accumulator is `value`, passes over the next `n` steps. */
+static void only_if(struct program *p, uint32_t value, uint8_t n)
+{
+    step(p, BPF_JMP | BPF_JEQ | BPF_K, value, 0, n);
+}
+
+/* The accumulator holds the call's number; when the call is another one, it still does. */
+static void add_call(struct program *p, const struct call *call)
+{
+    if (call->mask == 0) {
+        only_if(p, call->number, 1);
+        end(p, SECCOMP_RET_ALLOW);
+        return;
+    }
+    only_if(p, call->number, 5);
+    load(p,
+         OFFSET_ARGUMENT(call->argument)); /* the lower half: both processors are little-endian */
+    step(p, BPF_ALU | BPF_AND | BPF_K, call->mask, 0, 0);
+    only_if(p, call->wanted, 1);
+    end(p, SECCOMP_RET_ALLOW);
+    end(p, SECCOMP_RET_ERRNO | EPERM);
+}
+
+static void write_program(struct program *p, bool may_write)
+{
+    const uint32_t write_flags = O_ACCMODE | O_CREAT | O_TRUNC;
+    const struct call open_call = {SYS_openat, 2, may_write ? 0 : write_flags, O_RDONLY};
+    const struct call own_signal = {SYS_tgkill, 0, UINT32_MAX, (uint32_t)getpid()}; /* abort() */
+    load(p, OFFSET_ARCHITECTURE);
+    step(p, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+    end(p, SECCOMP_RET_KILL_PROCESS);
+    load(p, OFFSET_NUMBER);
+    for (int i = 0; i < N_DEADLY; i++) {
+        only_if(p, deadly[i], 1);
+        end(p, SECCOMP_RET_KILL_PROCESS);
+    }
+    /* Its flags are in memory, where a filter cannot look; the C library then takes clone. */
+    only_if(p, SYS_clone3, 1);
+    end(p, SECCOMP_RET_ERRNO | ENOSYS);
+    for (int i = 0; i < N_ALLOWED; i++) {
+        add_call(p, &allowed[i]);
+    }
+    add_call(p, &open_call);
+    add_call(p, &own_signal);
+    end(p, SECCOMP_RET_ERRNO | EPERM);
+}
+
+const char *qn_sandbox_restrict_calls(bool may_write)
+{
+    struct program program = {.n = 0};
+    write_program(&program, may_write);
+    const struct sock_fprog filter = {program.n, program.steps};
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0
+               ? NULL
+               : "seccomp is not offered";
+}
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which folders a server needs: those of the files that it may be told to read again. Files are
+ * replaced by renaming, so a rule for a file alone would end with it. */
+#include "serve/sandbox_folders.h"
+
+#include "base/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* "/a" of "/a/b", "." of "b", "/" of "/b". */
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return qn_strdup(".");
+    return qn_strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+static bool add(qn_sandbox_folders *folders, char *folder)
+{
+    if (!folder) return false;
+    const char **list = qn_realloc_array(folders->list, folders->n + 2, sizeof *list);
+    if (!list) {
+        qn_free(folder);
+        return false;
+    }
+    list[folders->n++] = folder;
+    list[folders->n] = NULL;
+    folders->list = list;
+    return true;
+}
+
+/* A link may lead to a file in another folder. */
+static bool add_folders_of(qn_sandbox_folders *folders, const char *path)
+{
+    if (!path) return true;
+    if (!add(folders, folder_of(path))) return false;
+    char *real = realpath(path, NULL);
+    const bool added = !real || add(folders, folder_of(real));
+    free(real);
+    return added;
+}
+
+bool qn_sandbox_folders_fill(qn_sandbox_folders *folders, const qn_serve_options *options,
+                             qn_model_store *store)
+{
+    const qn_credential_files *files = &options->credentials;
+    bool whole = add(folders, qn_strdup("/proc/self")) && /* for metrics of the process */
+                 add_folders_of(folders, files->keys) && add_folders_of(folders, files->jwks) &&
+                 add_folders_of(folders, files->tls.certificate) &&
+                 add_folders_of(folders, files->tls.key) &&
+                 add_folders_of(folders, files->tls.client_ca);
+    for (int i = 0; whole && options->read_folders && options->read_folders[i]; i++) {
+        whole = add(folders, qn_strdup(options->read_folders[i]));
+    }
+    qn_catalog *catalog = qn_model_store_acquire(store);
+    for (int64_t i = 0; whole && i < catalog->n_entries; i++) {
+        whole = add_folders_of(folders, catalog->entries[i].path);
+    }
+    qn_catalog_unref(catalog);
+    if (whole && options->audit && strcmp(options->audit, "-") != 0) {
+        folders->write = folder_of(options->audit);
+        whole = folders->write != NULL;
+    }
+    return whole;
+}
+
+void qn_sandbox_folders_release(qn_sandbox_folders *folders)
+{
+    for (int64_t i = 0; i < folders->n; i++) {
+        qn_free((void *)(uintptr_t)folders->list[i]);
+    }
+    qn_free(folders->list);
+    qn_free(folders->write);
+    *folders = (qn_sandbox_folders){0};
+}

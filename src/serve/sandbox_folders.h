@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The folders that a server needs once it is in its sandbox.
+ *
+ * Threads: one thread. */
+#ifndef QN_SERVE_SANDBOX_FOLDERS_H
+#define QN_SERVE_SANDBOX_FOLDERS_H
+
+#include "serve/model_store.h"
+#include "serve/server.h"
+
+typedef struct qn_sandbox_folders {
+    const char **list; /* to read; ended by NULL */
+    int64_t n;
+    char *write;      /* to write; NULL: none */
+} qn_sandbox_folders; /* zero-initialise; release with qn_sandbox_folders_release() */
+
+/* False when out of memory. */
+bool qn_sandbox_folders_fill(qn_sandbox_folders *folders, const qn_serve_options *options,
+                             qn_model_store *store);
+void qn_sandbox_folders_release(qn_sandbox_folders *folders);
+
+#endif
