@@ -59,6 +59,8 @@ static void a_signature_is_of_one_key_and_message(void **state)
             CHECK(!qn_signature_check(keys[i], message.text, message.bytes, signature, n));
             signature[byte] ^= 0x10;
         }
+    }
+    for (int i = 0; i < 3; i++) {
         qn_signature_key_free(keys[i]);
     }
     qn_str_release(&message);
