@@ -4,10 +4,12 @@
 #define QUERN_QUERN_H
 
 #include "quern/bundle.h"
+#include "quern/cluster.h"
 #include "quern/error.h"
 #include "quern/explain.h"
 #include "quern/fit.h"
 #include "quern/frame.h"
+#include "quern/reduce.h"
 #include "quern/trees.h"
 #include "quern/tune.h"
 

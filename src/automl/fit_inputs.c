@@ -126,8 +126,8 @@ static int64_t column_of_role(const qn_schema *schema, qn_role role)
     return -1;
 }
 
-static qn_status load_weights(const qn_schema *schema, const qn_frame *frame, double **out,
-                              qn_error *err)
+qn_status qn_row_weights(const qn_schema *schema, const qn_frame *frame, double **out,
+                         qn_error *err)
 {
     *out = NULL;
     const int64_t role = column_of_role(schema, QN_ROLE_WEIGHT);
@@ -221,7 +221,7 @@ static qn_status gather_test(qn_fit_inputs *inputs, qn_error *err)
         target = weights = NULL;
         groups = NULL;
         status = qn_schema_target(inputs->schema, frame, false, &target, err);
-        if (status == QN_OK) status = load_weights(inputs->schema, frame, &weights, err);
+        if (status == QN_OK) status = qn_row_weights(inputs->schema, frame, &weights, err);
         if (status == QN_OK && inputs->groups) {
             status = qn_queries_number(inputs->schema, frame, &groups, err);
         }
@@ -280,7 +280,7 @@ static qn_status load(const qn_fit_request *request, qn_pool *pool, const qn_sto
                            inputs->schema->columns[inputs->schema->target].name);
         }
     }
-    QN_TRY(load_weights(inputs->schema, inputs->frame, &inputs->weights, err));
+    QN_TRY(qn_row_weights(inputs->schema, inputs->frame, &inputs->weights, err));
     if (inputs->schema->task == QN_TASK_RANKING) {
         QN_TRY(qn_queries_number(inputs->schema, inputs->frame, &inputs->groups, err));
         if (!inputs->groups) {

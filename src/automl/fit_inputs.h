@@ -38,6 +38,12 @@ qn_status qn_fit_inputs_load(const qn_fit_request *request, qn_pool *pool, const
                              qn_fit_inputs *inputs, qn_error *err);
 void qn_fit_inputs_release(qn_fit_inputs *inputs);
 
+/* The column of sample weights, one per row of the frame; NULL without one. Fails with QN_ERR_DATA
+ * when one is no number >= 0. */
+QN_MUST_CHECK
+qn_status qn_row_weights(const qn_schema *schema, const qn_frame *frame, double **out,
+                         qn_error *err);
+
 /* The frame that the test rows stand in. */
 const qn_frame *qn_fit_inputs_test_frame(const qn_fit_inputs *inputs);
 

@@ -100,6 +100,10 @@ static qn_status load(struct evaluating *e, qn_error *err)
     const struct evaluate_request *request = e->request;
     QN_TRY(qn_model_open(request->arguments[0], &e->model, err));
     const qn_schema *schema = qn_model_schema(e->model);
+    if (!qn_task_is_supervised(schema->task)) {
+        return qn_fail(err, QN_ERR_UNSUPPORTED, "%s: a %s has no target to be evaluated against",
+                       request->arguments[0], qn_task_name(schema->task));
+    }
     const qn_read_request read = {.uri = request->arguments[1], .schema = schema, .pool = e->pool};
     QN_TRY(qn_source_read(&read, &e->frame, NULL, err));
     const int64_t target = qn_frame_find(e->frame, schema->columns[schema->target].name);

@@ -71,15 +71,6 @@ static const cli_option options[] = {
     {"strip", CLI_TEXT, AT(strip), "CHARS", "trim these characters off labels", NULL, false},
     {0}};
 
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal_number)
-{
-    interrupted = 1;
-    /* The next one ends the program: what takes too long to wind down can still be stopped. */
-    signal(signal_number, SIG_DFL);
-}
-
 static void format_clock(double seconds, char *out, size_t room)
 {
     if (seconds < 100) {
@@ -207,13 +198,11 @@ static int fit_run(int argc, char **argv)
     bool terminal = cli_use_color(STDERR_FILENO);
     request.fit.table = request.arguments[0];
     request.fit.command = command.text;
-    request.fit.interrupted = &interrupted;
+    request.fit.interrupted = cli_catch_interrupts();
     if (!request.quiet) {
         request.fit.progress = show_progress;
         request.fit.progress_context = &terminal;
     }
-    signal(SIGINT, on_interrupt);
-    signal(SIGTERM, on_interrupt);
 
     qn_error err = {0};
     qn_fit_result result = {0};

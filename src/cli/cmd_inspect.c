@@ -67,19 +67,23 @@ static void print_model(const qn_model *model)
     const qn_record *r = qn_model_record(model);
     const qn_schema *schema = qn_model_schema(model);
     const qn_predictor *predictor = qn_model_predictor(model);
-    printf("%s: %s model for '%s', %.1f kB, by quern %s\n", qn_model_path(model),
-           qn_task_name(schema->task), r->target, (double)qn_model_file_bytes(model) / 1e3,
-           r->version);
+    printf("%s: %s", qn_model_path(model), qn_task_name(schema->task));
+    if (schema->target >= 0) printf(" model for '%s'", r->target);
+    printf(", %.1f kB, by quern %s\n", (double)qn_model_file_bytes(model) / 1e3, r->version);
     printf("learned from  %s (%lld rows, data %s)\n", r->table, (long long)r->n_rows, r->data_hash);
-    printf("split         %s\nfolds         %s\n", r->split_reason, r->folds_reason);
-    printf("search        %lld candidates, seed %lld\n", (long long)r->n_trials,
-           (long long)r->seed);
+    if (schema->target >= 0) {
+        printf("split         %s\nfolds         %s\n", r->split_reason, r->folds_reason);
+        printf("search        %lld candidates, seed %lld\n", (long long)r->n_trials,
+               (long long)r->seed);
+    }
     printf("command       %s\n", r->command);
     for (int32_t c = 0; c < schema->n_classes && c < 30; c++) {
-        printf("%s%s%s", c ? ", " : "classes       ", schema->classes[c],
+        const char *head = schema->target >= 0 ? "classes       " : "clusters      ";
+        printf("%s%s%s", c ? ", " : head, schema->classes[c],
                c + 1 == schema->n_classes || c == 29 ? "\n" : "");
     }
     print_columns(schema);
+    if (schema->target < 0) return;
     printf("\n%-20s%14s%12s%9s%9s\n", "leaderboard", r->metric, "+-", "weight", "rounds");
     for (int64_t i = 0; i < r->n_leaderboard; i++) {
         const qn_leaderboard_entry *e = &r->leaderboard[i];

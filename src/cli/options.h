@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/str.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -74,5 +75,8 @@ void cli_print_man(const cli_command *command);
 void cli_print_man_overview(const cli_command *const *commands);
 void cli_print_reference(const cli_command *command);
 bool cli_use_color(int fd);
+
+/* From now on SIGINT and SIGTERM set the flag that is returned; a second one ends the program. */
+const volatile sig_atomic_t *cli_catch_interrupts(void);
 
 #endif

@@ -9,7 +9,8 @@ static const char *const kind_names[] = {"numeric", "categorical", "text",    "d
                                          "boolean", "id",          "constant"};
 static const char *const role_names[] = {"feature", "target", "weight", "group",
                                          "time",    "split",  "dropped"};
-static const char *const task_names[] = {"binary", "multiclass", "regression", "ranking"};
+static const char *const task_names[] = {"binary",  "multiclass", "regression",
+                                         "ranking", "clustering", "reduction"};
 static const char *const type_names[] = {"bool", "int64", "float64", "string", "timestamp"};
 
 static int index_of(const char *name, const char *const *names, int n)
@@ -93,6 +94,11 @@ void qn_schema_free(qn_schema *schema)
     qn_free(schema);
 }
 
+bool qn_task_is_supervised(qn_task task)
+{
+    return task != QN_TASK_CLUSTERING && task != QN_TASK_REDUCTION;
+}
+
 int64_t qn_schema_find(const qn_schema *schema, const char *name)
 {
     for (int64_t col = 0; col < schema->n_cols; col++) {
@@ -127,7 +133,9 @@ int64_t qn_schema_feature(const qn_schema *schema, int64_t feature)
 
 int32_t qn_schema_n_outputs(const qn_schema *schema)
 {
-    return schema->task == QN_TASK_MULTICLASS ? schema->n_classes : 1;
+    if (schema->task == QN_TASK_REDUCTION) return schema->n_components;
+    const bool per_class = schema->task == QN_TASK_MULTICLASS || schema->task == QN_TASK_CLUSTERING;
+    return per_class ? schema->n_classes : 1;
 }
 
 int64_t qn_schema_next_feature(const qn_schema *schema, int64_t col)
@@ -174,6 +182,7 @@ void qn_schema_write_json(const qn_schema *schema, qn_json_writer *json)
     qn_json_put_int(json, "target", schema->target);
     write_texts(json, "classes", schema->classes, schema->n_classes);
     qn_json_put_int(json, "positive", schema->positive);
+    if (schema->n_components > 0) qn_json_put_int(json, "components", schema->n_components);
     qn_json_key(json, "columns");
     qn_json_begin_array(json);
     for (int64_t col = 0; col < schema->n_cols; col++) {
@@ -237,10 +246,14 @@ static qn_status read_column(qn_json_value value, qn_schema_column *column, qn_e
 
 static qn_status check(const qn_schema *schema, qn_error *err)
 {
-    const bool classes = schema->task == QN_TASK_BINARY || schema->task == QN_TASK_MULTICLASS;
+    const bool classes = schema->task == QN_TASK_BINARY || schema->task == QN_TASK_MULTICLASS ||
+                         schema->task == QN_TASK_CLUSTERING;
+    const bool components = schema->task == QN_TASK_REDUCTION;
     if (schema->target < -1 || schema->target >= schema->n_cols ||
         schema->n_classes > QN_CLASSES_MAX || (classes && schema->n_classes < 2) ||
-        (!classes && schema->n_classes != 0) ||
+        (!classes && schema->n_classes != 0) || schema->n_components < components ||
+        schema->n_components > components * QN_CLASSES_MAX ||
+        (schema->target >= 0 && !qn_task_is_supervised(schema->task)) ||
         (schema->task == QN_TASK_BINARY && (schema->n_classes != 2 || schema->positive != 1)) ||
         (schema->target >= 0 && schema->columns[schema->target].role != QN_ROLE_TARGET)) {
         return qn_fail(err, QN_ERR_DATA, "schema: target, task and classes contradict each other");
@@ -258,6 +271,8 @@ static qn_status read_into(qn_json_value value, qn_schema *schema, qn_error *err
     }
     schema->target = qn_json_as_int(qn_json_get(value, "target"), -1);
     schema->positive = (int32_t)qn_json_as_int(qn_json_get(value, "positive"), 1);
+    const int64_t n_components = qn_json_as_int(qn_json_get(value, "components"), 0);
+    schema->n_components = n_components == (int32_t)n_components ? (int32_t)n_components : -1;
     const qn_status status =
         read_texts(qn_json_get(value, "classes"), &schema->classes, &n_classes, err);
     schema->n_classes = (int32_t)n_classes;

@@ -33,7 +33,10 @@ typedef enum qn_task {
     QN_TASK_BINARY,
     QN_TASK_MULTICLASS,
     QN_TASK_REGRESSION,
-    QN_TASK_RANKING
+    QN_TASK_RANKING,
+    /* Without a target: */
+    QN_TASK_CLUSTERING, /* classes are the clusters, outputs the distances to their centres */
+    QN_TASK_REDUCTION   /* outputs are components */
 } qn_task;
 
 /* More classes than this are refused: such a target is a regression or an id. */
@@ -58,10 +61,11 @@ typedef struct qn_schema {
     qn_schema_column *columns;
     int64_t target; /* column index, -1 if none */
     qn_task task;
-    int32_t n_classes; /* 0 unless classification */
-    char **classes;    /* canonical text, sorted: numbers by value, else by bytes */
-    int32_t positive;  /* binary: index of the class that p means; always the second: 1 */
-} qn_schema;           /* destroy with qn_schema_free() */
+    int32_t n_classes;    /* 0 unless classification */
+    char **classes;       /* canonical text, sorted: numbers by value, else by bytes */
+    int32_t positive;     /* binary: index of the class that p means; always the second: 1 */
+    int32_t n_components; /* reduction: 1 … QN_CLASSES_MAX; else 0 */
+} qn_schema;              /* destroy with qn_schema_free() */
 
 void qn_schema_free(qn_schema *schema); /* accepts NULL */
 
@@ -74,13 +78,17 @@ bool qn_role_from_name(const char *name, qn_role *out);
 bool qn_task_from_name(const char *name, qn_task *out);
 bool qn_type_from_name(const char *name, qn_type *out);
 
+/* Whether the task has a target. */
+bool qn_task_is_supervised(qn_task task);
+
 int64_t qn_schema_find(const qn_schema *schema, const char *name); /* -1 if absent */
 /* The features, in schema order: how many, and the column index of each. */
 int64_t qn_schema_n_features(const qn_schema *schema);
 int64_t qn_schema_feature(const qn_schema *schema, int64_t feature);
 /* The next feature column after `col` (-1 to begin), -1 at the end: for loops over wide tables. */
 int64_t qn_schema_next_feature(const qn_schema *schema, int64_t col);
-/* Number of values a prediction has: classes for multiclass, else 1 (binary: p of `positive`). */
+/* Number of values a prediction has: classes for multiclass, clusters, components, else 1 (binary:
+ * p of `positive`). */
 int32_t qn_schema_n_outputs(const qn_schema *schema);
 
 void qn_schema_write_json(const qn_schema *schema, qn_json_writer *json);

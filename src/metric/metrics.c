@@ -169,6 +169,8 @@ const qn_metric *qn_metric_default(qn_task task)
     case QN_TASK_REGRESSION:
         return &rmse;
     case QN_TASK_RANKING:
+    case QN_TASK_CLUSTERING:
+    case QN_TASK_REDUCTION:
         break;
     }
     return &ndcg_10;

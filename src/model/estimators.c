@@ -3,9 +3,11 @@
 #include "model/bayes_model.h"
 #include "model/constant_model.h"
 #include "model/gaussian_process_model.h"
+#include "model/kmeans_model.h"
 #include "model/knn_model.h"
 #include "model/linear_model.h"
 #include "model/mlp_model.h"
+#include "model/projection_model.h"
 #include "model/tree_model.h"
 
 #include "base/alloc.h"
@@ -15,9 +17,11 @@
 const qn_family *const qn_families[] = {&qn_family_constant,
                                         &qn_family_bayes,
                                         &qn_family_gaussian_process,
+                                        &qn_family_kmeans,
                                         &qn_family_knn,
                                         &qn_family_linear,
                                         &qn_family_mlp,
+                                        &qn_family_projection,
                                         &qn_family_trees,
                                         NULL};
 

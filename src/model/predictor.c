@@ -202,8 +202,8 @@ int32_t qn_predictor_decide(const qn_predictor *predictor, const double *outputs
     int32_t best = 0;
     double most = -QN_INF;
     for (int32_t c = 0; c < predictor->n_outputs; c++) {
-        const double p =
-            predictor->class_weights ? outputs[c] * predictor->class_weights[c] : outputs[c];
+        double p = predictor->class_weights ? outputs[c] * predictor->class_weights[c] : outputs[c];
+        if (predictor->schema->task == QN_TASK_CLUSTERING) p = -p; /* the nearest */
         if (p > most) {
             most = p;
             best = c;

@@ -42,7 +42,7 @@ QN_MUST_CHECK
 qn_status qn_predictor_transform(const qn_predictor *predictor, const qn_binding *binding,
                                  const int32_t *rows, int64_t n_rows, qn_pool *pool, double *out,
                                  qn_error *err);
-/* The class that a prediction means. */
+/* The class that a prediction means, or the nearest cluster. */
 int32_t qn_predictor_decide(const qn_predictor *predictor, const double *outputs);
 
 void qn_predictor_write(const qn_predictor *predictor, qn_writer *writer);

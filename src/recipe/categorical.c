@@ -156,7 +156,7 @@ static int32_t *levels_of_rows(const qn_fit_column *column, const struct categor
 static qn_status fit_encoding(const qn_fit_column *column, struct categorical *state, qn_error *err)
 {
     const int32_t n_classes = column->request->schema->n_classes;
-    if (state->n_levels < ENCODED_FROM) return QN_OK;
+    if (state->n_levels < ENCODED_FROM || !column->request->target) return QN_OK;
     state->has_count = true;
     state->n_encoded = n_classes > ENCODED_CLASSES ? 0 : n_classes > 2 ? n_classes : 1;
     int32_t *levels = levels_of_rows(column, state);

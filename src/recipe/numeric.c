@@ -23,7 +23,8 @@ static qn_status fit(const qn_fit_column *column, qn_step *step, qn_error *err)
         values[i] = column->cells[i].number;
         if (isnan(values[i])) state->has_indicator = 1;
     }
-    const bool may_bend = column->schema_column->kind == QN_KIND_NUMERIC;
+    const bool may_bend =
+        column->schema_column->kind == QN_KIND_NUMERIC && !column->request->linear;
     qn_status status = qn_scale_fit(values, column->n_rows, may_bend, &state->scale, err);
     qn_free(values);
     const char *name = column->schema_column->name;

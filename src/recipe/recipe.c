@@ -510,7 +510,8 @@ static qn_status prepare(struct fitting *fitting, qn_error *err)
     qn_rng rng;
     qn_rng_init(&rng, request->seed, 0x696e6e6572);
     for (int64_t i = 0; i < n; i++) {
-        fitting->target[i] = request->target[request->rows ? request->rows[i] : i];
+        const int64_t row = request->rows ? request->rows[i] : i;
+        fitting->target[i] = request->target ? request->target[row] : 0;
         fitting->prior_mean +=
             request->schema->n_classes == 0 ? fitting->target[i] : fitting->target[i] == 1;
         fitting->inner_fold[i] = (int32_t)qn_rng_below(&rng, QN_INNER_FOLDS);

@@ -36,8 +36,10 @@ typedef struct qn_recipe_request {
     const qn_schema *schema;
     const int32_t *rows; /* training rows of `frame`; NULL: all */
     int64_t n_rows;
-    const double *target; /* one per frame row */
+    const double *target; /* one per frame row; NULL: none, nothing is encoded by it */
     uint64_t seed;        /* of the inner folds of target encoding */
+    bool linear;          /* numbers are scaled as they are, however skewed: distances and variances
+                             of the dense view are then those of the columns */
     bool skip_dense;      /* only the tree view is wanted: the dense view has no columns */
     qn_pool *pool;
     const qn_stop *stop; /* asked between columns: QN_ERR_INTERRUPTED */

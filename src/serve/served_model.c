@@ -87,6 +87,10 @@ static qn_status fill(qn_served_model *served, const char *name, const char *ver
     qn_str header = {0};
     QN_TRY(qn_model_open_copy(path, &served->model, err));
     served->schema = qn_model_schema(served->model);
+    if (!qn_task_is_supervised(served->schema->task)) {
+        return qn_fail(err, QN_ERR_UNSUPPORTED, "%s: a %s is not served; use 'quern predict'", path,
+                       qn_task_name(served->schema->task));
+    }
     served->predictor = qn_model_predictor(served->model);
     served->n_outputs = qn_model_n_outputs(served->model);
     served->scratch_bytes = qn_predictor_scratch_bytes(served->predictor, QN_BLOCK_ROWS);

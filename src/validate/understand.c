@@ -521,7 +521,8 @@ static qn_status fill_target(const struct guess *g, qn_error *err)
     }
     if (!g->request->task) {
         schema->task = guess_task(&g->request->profile->columns[col]);
-    } else if (!qn_task_from_name(g->request->task, &schema->task)) {
+    } else if (!qn_task_from_name(g->request->task, &schema->task) ||
+               !qn_task_is_supervised(schema->task)) {
         return qn_fail(err, QN_ERR_ARG,
                        "--task %s: expected binary, multiclass, regression or ranking",
                        g->request->task);
@@ -582,7 +583,9 @@ qn_status qn_understand(const qn_understand_request *request, qn_schema **out, q
     for (int64_t col = 0; col < n_cols && status == QN_OK; col++) {
         status = fill_column(&g, col, err);
     }
-    if (status == QN_OK) status = fill_target(&g, err);
+    schema->target = -1;
+    schema->task = QN_TASK_REDUCTION;
+    if (status == QN_OK && !request->no_target) status = fill_target(&g, err);
     if (status == QN_OK) status = fill_roles(&g, err);
     if (status != QN_OK) {
         qn_schema_free(schema);

@@ -14,6 +14,8 @@ typedef struct qn_understand_request {
     const qn_profile *profile; /* of the whole frame, or of `rows` */
     const int32_t *rows;       /* training rows; NULL: all */
     int64_t n_rows;
+    bool no_target;     /* nothing is to be predicted: `target` and `task` are not looked at, and
+                           the schema's task is the caller's to set */
     const char *target; /* NULL: guessed (a column called target, label, class, y …, else last) */
     const char *task;   /* NULL: guessed */
     const char *positive;

@@ -533,6 +533,8 @@ static const char *automatic(const qn_dataset *data)
     case QN_TASK_RANKING:
         return data->train.groups ? "lambdarank" : "regression";
     case QN_TASK_REGRESSION:
+    case QN_TASK_CLUSTERING:
+    case QN_TASK_REDUCTION:
         break;
     }
     return "regression";
