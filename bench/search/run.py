@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Time of ask + tell and quality after 100 trials, against Optuna (pip install optuna). One JSON line
+"""Time of ask + tell and quality after 100 trials, against Optuna (pip install optuna cmaes). One JSON line
 per figure.
 
 usage: run.py BUILD [--seeds N] [--figures time|quality]"""
@@ -83,8 +83,9 @@ def ours(build, sampler, function, n_trials, seed, window=100):
     return json.loads(result.stdout)
 
 
-def theirs(function, n_trials, seed, window=100):
-    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+def theirs(function, n_trials, seed, window=100, peer="tpe"):
+    sampler = (optuna.samplers.CmaEsSampler(seed=seed) if peer == "cmaes"
+               else optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True))
     study = optuna.create_study(sampler=sampler)
     spent = 0.0
     for i in range(n_trials):
@@ -117,9 +118,13 @@ def main():
     if "quality" in options.figures:
         for function in FUNCTIONS:
             name = function.__name__
-            mine = [ours(build, "tpe", name, 100, seed)["best"] for seed in range(1, options.seeds + 1)]
-            peer = [theirs(function, 100, seed)["best"] for seed in range(1, options.seeds + 1)]
-            figure(f"TPE, {name}, median best of 100 trials", statistics.median(mine), "loss", statistics.median(peer))
+            seeds = range(1, options.seeds + 1)
+            tpe = [theirs(function, 100, seed, peer="tpe")["best"] for seed in seeds]
+            cmaes = [theirs(function, 100, seed, peer="cmaes")["best"] for seed in seeds]
+            for sampler, peer in (("tpe", tpe), ("cmaes", cmaes), ("gp", tpe), ("gp", cmaes)):
+                mine = [ours(build, sampler, name, 100, seed)["best"] for seed in seeds]
+                figure(f"{sampler}, {name}, median best of 100 trials, against {'TPE' if peer is tpe else 'CMA-ES'}",
+                       statistics.median(mine), "loss", statistics.median(peer))
 
 
 main()
