@@ -404,7 +404,9 @@ static qn_status follow_path(struct net *net, double *scratch, double *predicted
     const double largest = largest_alpha(net);
     const double asked = params->alpha_is_sum ? params->alpha / net->total : params->alpha;
     const double least = asked > 0 ? asked : largest * (choose ? params->eps : 0.01);
-    const double factor = pow(params->eps, 1.0 / (double)(params->n_alphas - 1));
+    double factor = pow(params->eps, 1.0 / (double)(params->n_alphas - 1));
+    /* Where only the end counts, steps are as long as the strong rules are of use. */
+    if (!choose) factor = fmin(factor, 0.6);
     int n_worse = 0;
     keep(net, QN_INF, best);
     for (double last = largest, alpha = largest; n_worse < WORSE_MAX; last = alpha) {
