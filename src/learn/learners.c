@@ -7,6 +7,7 @@
 #include "learn/linear/linear_learners.h"
 #include "learn/mlp/mlp_learner.h"
 #include "learn/simple_learners.h"
+#include "learn/svm/kernel_svm.h"
 #include "learn/tree/tree_learners.h"
 
 #include <string.h>
@@ -25,6 +26,7 @@ const qn_learner *const qn_learners[] = {
     &qn_learner_linear,
     &qn_learner_linear_svm,
     &qn_learner_gaussian_process,
+    &qn_learner_svm,
     &qn_learner_knn,
     &qn_learner_naive_bayes,
     &qn_learner_decision_tree,

@@ -8,22 +8,29 @@
 #include "model/linear_model.h"
 #include "model/mlp_model.h"
 #include "model/projection_model.h"
+#include "model/svm_model.h"
 #include "model/tree_model.h"
 
 #include "base/alloc.h"
 
 #include <string.h>
 
-const qn_family *const qn_families[] = {&qn_family_constant,
-                                        &qn_family_bayes,
-                                        &qn_family_gaussian_process,
-                                        &qn_family_kmeans,
-                                        &qn_family_knn,
-                                        &qn_family_linear,
-                                        &qn_family_mlp,
-                                        &qn_family_projection,
-                                        &qn_family_trees,
-                                        NULL};
+/* One a line. */
+/* clang-format off */
+const qn_family *const qn_families[] = {
+    &qn_family_constant,
+    &qn_family_bayes,
+    &qn_family_gaussian_process,
+    &qn_family_kmeans,
+    &qn_family_knn,
+    &qn_family_linear,
+    &qn_family_mlp,
+    &qn_family_projection,
+    &qn_family_svm,
+    &qn_family_trees,
+    NULL,
+};
+/* clang-format on */
 
 void qn_estimator_free(qn_estimator *estimator)
 {

@@ -15,6 +15,9 @@ import pandas as pd
 from sklearn import linear_model, naive_bayes, neighbors
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, Matern, WhiteKernel
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVR
 
 TRAIN, TEST = 1500, 200
 cases = []
@@ -125,6 +128,20 @@ add("churn, balanced lasso", linear_model.LogisticRegression(
 add("churn, balanced", linear_model.LogisticRegression(
     C=0.02, class_weight="balanced", solver="newton-cholesky", tol=1e-10), "logistic",
     "C=0.02,class_weight=balanced,tol=1e-14", *churn, categories=levels, tolerance=1e-6)
+
+
+def machine(**params):
+    return TransformedTargetRegressor(SVR(tol=1e-7, cache_size=500, **params),
+                                      transformer=StandardScaler())
+
+
+add("housing, machine", machine(C=2, gamma=0.2), "svm", "C=2,gamma=0.2,tol=1e-7", *housing,
+    tolerance=2e-4)
+add("ames, polynomial machine", machine(kernel="poly", degree=2, coef0=1, C=0.1, gamma=0.02), "svm",
+    "kernel=poly,degree=2,coef0=1,C=0.1,gamma=0.02,tol=1e-7", *ames, rows=1200, tolerance=2e-4)
+add("letters as a number, sparse machine", machine(C=1, gamma=0.03, epsilon=0.2), "svm",
+    "C=1,gamma=0.03,epsilon=0.2,tol=1e-7", letter, letters[0], "regression", sparse=letters[1:],
+    tolerance=2e-4)
 
 pathlib.Path(__file__).with_name("cases.json").write_text(
     "[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Support vector machines: C-SVC with a machine for each pair of classes, and epsilon-SVR. Each
+ * machine, and each of the fits on part of its rows that its sigmoid is fitted to, is one task of
+ * the pool. */
+#include "learn/svm/kernel_svm.h"
+
+#include "base/alloc.h"
+#include "learn/platt.h"
+#include "learn/row_sample.h"
+#include "learn/svm/smo.h"
+#include "model/svm_model.h"
+
+#include <math.h>
+#include <string.h>
+
+struct svm_params {
+    double C, gamma, coef0, epsilon, tol, cache_mb;
+    int32_t kernel;
+    int64_t degree, platt_folds, max_rows;
+    bool balanced;
+};
+
+#define AT(member) offsetof(struct svm_params, member)
+
+static const char *const kernels[] = {"linear", "poly", "rbf", "sigmoid", NULL};
+
+static const qn_param params_table[] = {
+    {"kernel", QN_PARAM_CHOICE, AT(kernel), 0, 3, 0, 0, false, 2, kernels,
+     "how rows are compared; rbf fits most tables (Hsu, Chang & Lin 2003)"},
+    {"C", QN_PARAM_FLOAT, AT(C), 1e-6, 1e6, 0.03, 300, true, 1, NULL,
+     "cost of a row on the wrong side; more of it follows the rows more closely"},
+    {"gamma", QN_PARAM_FLOAT, AT(gamma), 0, 1e4, 0, 0, false, 0, NULL,
+     "of rbf, poly and sigmoid; 0: 1 / (columns x variance of their values)"},
+    {"degree", QN_PARAM_INT, AT(degree), 1, 16, 0, 0, false, 3, NULL, "of poly"},
+    {"coef0", QN_PARAM_FLOAT, AT(coef0), -1e4, 1e4, 0, 0, false, 0, NULL,
+     "added to inner products by poly and sigmoid"},
+    {"epsilon", QN_PARAM_FLOAT, AT(epsilon), 0, 1e3, 0.01, 0.5, true, 0.1, NULL,
+     "regression: errors below it cost nothing, in standard deviations of the target"},
+    {"balanced", QN_PARAM_BOOL, AT(balanced), 0, 1, 0, 0, false, 0, NULL,
+     "rows of rare classes cost more, so that all classes together cost the same"},
+    {"platt_folds", QN_PARAM_INT, AT(platt_folds), 2, 20, 0, 0, false, 3, NULL,
+     "fits on part of the rows whose decisions of the others give the probabilities (Platt 1999)"},
+    {"tol", QN_PARAM_FLOAT, AT(tol), 1e-8, 1, 0, 0, false, 1e-3, NULL,
+     "largest violation of the optimality conditions"},
+    {"cache_mb", QN_PARAM_FLOAT, AT(cache_mb), 1, 1e6, 0, 0, false, 200, NULL,
+     "memory for kernels already computed; changes nothing but the time"},
+    {"max_rows", QN_PARAM_INT, AT(max_rows), 2, 1e6, 0, 0, false, 20000, NULL,
+     "rows learnt from; of more, a random sample: time grows with their square or faster"},
+    {0}};
+
+/* Everything the machines share. */
+struct shared {
+    const qn_learn_request *request;
+    const struct svm_params *params;
+    const qn_matrix *x;
+    int32_t *rows; /* learnt from, class after class, in order of the table */
+    int64_t *class_ends;
+    int32_t n_classes; /* 1: regression */
+    int64_t n;
+    double offset, scale; /* of the target: regression */
+    qn_kernel kernel;
+    double cache_bytes;
+};
+
+/* One machine: rows of two classes (or all), and what was found for it. */
+struct machine {
+    int32_t i, j;
+    int64_t n;
+    int32_t *rows;     /* n */
+    bool *is_positive; /* n: of class i */
+    double *beta;      /* n */
+    double *decisions; /* n: by the fit without the row */
+    double *weights;   /* n, or NULL */
+    double bias;
+    qn_platt sigmoid;
+    qn_status status;
+};
+
+struct task {
+    const struct shared *shared;
+    struct machine *machine;
+    int64_t fold; /* rows left out: position % platt_folds == fold; -1: none */
+    bool stopped;
+    qn_status status;
+};
+
+static bool is_left_out(const struct task *task, int64_t position)
+{
+    return task->fold >= 0 && position % task->shared->params->platt_folds == task->fold;
+}
+
+/* Decisions of the rows that a fit left out. */
+static qn_status decide_left_out(const struct task *task, const int32_t *rows, int64_t n,
+                                 const double *beta, double bias)
+{
+    const struct shared *s = task->shared;
+    struct machine *m = task->machine;
+    qn_kernel_rows laid_out;
+    QN_TRY(qn_kernel_rows_fill(s->x, rows, n, &laid_out, NULL));
+    const int64_t n_features = s->x->n_dense + s->x->n_sparse;
+    float *dense = qn_alloc_array(n_features + n, sizeof *dense);
+    if (!dense) {
+        qn_kernel_rows_release(&laid_out);
+        return QN_ERR_NOMEM;
+    }
+    float *sparse = dense + s->x->n_dense, *values = dense + n_features;
+    for (int64_t i = 0; i < m->n; i++) {
+        if (!is_left_out(task, i)) continue;
+        qn_kernel_point point = {.dense = dense, .sparse = sparse};
+        point.square = qn_kernel_point_spread(s->x, m->rows[i], dense, sparse);
+        qn_kernel_rows_apply(&laid_out, &s->kernel, &point, 0, n, values);
+        qn_kernel_point_clear(s->x, m->rows[i], sparse);
+        double sum = bias;
+        for (int64_t v = 0; v < n; v++) {
+            sum += beta[v] * (double)values[v];
+        }
+        m->decisions[i] = sum;
+    }
+    qn_free(dense);
+    qn_kernel_rows_release(&laid_out);
+    return QN_OK;
+}
+
+/* C of a row: by its weight and, if balanced, by the size of its class among all. */
+static double cost_of(const struct shared *s, int32_t row, int32_t of_class)
+{
+    const double *weights = s->request->data->train.weights;
+    double cost = s->params->C * (weights ? weights[row] : 1);
+    if (s->params->balanced && s->n_classes > 1) {
+        const int64_t begin = of_class > 0 ? s->class_ends[of_class - 1] : 0;
+        cost *= (double)s->n / (double)(s->n_classes * (s->class_ends[of_class] - begin));
+    }
+    return cost;
+}
+
+/* Variables of one row: one for a class, two for regression. */
+static void set_variables(const struct shared *s, const struct machine *m, int64_t at, int64_t n,
+                          int64_t v, double *linear, double *low, double *high)
+{
+    const int32_t row = m->rows[at];
+    if (s->n_classes < 2) {
+        const double y = (s->request->data->train.target[row] - s->offset) / s->scale;
+        linear[v] = y - s->params->epsilon;
+        linear[n + v] = y + s->params->epsilon;
+        low[v] = high[n + v] = 0;
+        high[v] = cost_of(s, row, 0);
+        low[n + v] = -high[v];
+        return;
+    }
+    const bool positive = m->is_positive[at];
+    const double cost = cost_of(s, row, positive ? m->i : m->j);
+    linear[v] = positive ? 1 : -1;
+    low[v] = positive ? 0 : -cost;
+    high[v] = positive ? cost : 0;
+}
+
+static void run_task(void *context, int64_t index)
+{
+    struct task *task = (struct task *)context + index;
+    const struct shared *s = task->shared;
+    struct machine *m = task->machine;
+    const int32_t copies = s->n_classes < 2 ? 2 : 1;
+    int64_t n = 0;
+    double *linear = qn_alloc_array((3 * copies + 1) * m->n, sizeof *linear);
+    int32_t *rows = qn_alloc_array(m->n, sizeof *rows);
+    task->status = linear && rows ? QN_OK : QN_ERR_NOMEM;
+    for (int64_t i = 0; i < m->n; i++) {
+        n += !is_left_out(task, i);
+    }
+    if (task->status == QN_OK) {
+        double *low = linear + copies * n, *high = low + copies * n;
+        int64_t v = 0;
+        for (int64_t i = 0; i < m->n; i++) {
+            if (is_left_out(task, i)) continue;
+            set_variables(s, m, i, n, v, linear, low, high);
+            rows[v++] = m->rows[i];
+        }
+        qn_smo_result result = {.beta = task->fold < 0 ? m->beta : high + copies * n};
+        const qn_smo_request request = {.x = s->x,
+                                        .rows = rows,
+                                        .n = n,
+                                        .copies = copies,
+                                        .kernel = s->kernel,
+                                        .linear = linear,
+                                        .low = low,
+                                        .high = high,
+                                        .tolerance = s->params->tol,
+                                        .cache_bytes = s->cache_bytes,
+                                        .stop = s->request->stop};
+        task->status = qn_smo_solve(&request, &result, NULL);
+        task->stopped = result.stopped;
+        if (task->status == QN_OK && task->fold < 0) {
+            m->bias = result.bias;
+        } else if (task->status == QN_OK) {
+            task->status = decide_left_out(task, rows, n, result.beta, result.bias);
+        }
+    }
+    qn_free(linear);
+    qn_free(rows);
+}
+
+static void machine_release(struct machine *m)
+{
+    qn_free(m->rows);
+    qn_free(m->is_positive);
+    qn_free(m->beta);
+    *m = (struct machine){0};
+}
+
+static qn_status machine_init(const struct shared *s, int32_t i, int32_t j, struct machine *m,
+                              qn_error *err)
+{
+    const int64_t i_begin = i > 0 ? s->class_ends[i - 1] : 0, n_i = s->class_ends[i] - i_begin;
+    const int64_t j_begin = j > 0 ? s->class_ends[j - 1] : 0;
+    const int64_t n_j = j > i ? s->class_ends[j] - j_begin : 0;
+    *m = (struct machine){.i = i, .j = j, .n = n_i + n_j};
+    m->rows = qn_alloc_array(m->n, sizeof *m->rows);
+    m->is_positive = qn_alloc_array(m->n, sizeof *m->is_positive);
+    m->beta = qn_alloc_array(3 * m->n, sizeof *m->beta);
+    if (!m->rows || !m->is_positive || !m->beta) {
+        machine_release(m);
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for a support vector machine");
+    }
+    m->decisions = m->beta + m->n;
+    memcpy(m->rows, s->rows + i_begin, (size_t)n_i * sizeof *m->rows);
+    if (n_j > 0) memcpy(m->rows + n_i, s->rows + j_begin, (size_t)n_j * sizeof *m->rows);
+    const double *weights = s->request->data->train.weights;
+    m->weights = weights ? m->decisions + m->n : NULL;
+    for (int64_t at = 0; at < m->n; at++) {
+        m->is_positive[at] = at < n_i;
+        if (weights) m->weights[at] = weights[m->rows[at]];
+    }
+    return QN_OK;
+}
+
+/* The vectors are the rows with a coefficient in any machine. */
+static qn_status make_model(const struct shared *s, const struct machine *machines,
+                            qn_estimator **out, qn_error *err)
+{
+    const int32_t k = s->n_classes;
+    const int64_t n_roles = k < 2 ? 1 : k - 1, n_machines = qn_svm_n_machines(k);
+    double *coefficients = qn_alloc_array(n_roles * s->n, sizeof *coefficients);
+    double *numbers = qn_alloc_array(3 * n_machines, sizeof *numbers);
+    int64_t *ends = qn_alloc_array(k, sizeof *ends);
+    int32_t *rows = qn_alloc_array(s->n, sizeof *rows);
+    qn_status status = QN_OK;
+    if (!coefficients || !numbers || !ends || !rows) {
+        status = qn_fail(err, QN_ERR_NOMEM, "no memory for a support vector machine");
+        goto done;
+    }
+    for (int64_t m = 0; m < n_machines; m++) {
+        const int32_t i = machines[m].i, j = machines[m].j;
+        const int64_t i_begin = i > 0 ? s->class_ends[i - 1] : 0, n_i = s->class_ends[i] - i_begin;
+        numbers[3 * m] = machines[m].bias;
+        numbers[3 * m + 1] = k < 2 ? s->scale : machines[m].sigmoid.a;
+        numbers[3 * m + 2] = k < 2 ? s->offset : machines[m].sigmoid.b;
+        memcpy(coefficients + (k < 2 ? 0 : j - 1) * s->n + i_begin, machines[m].beta,
+               (size_t)n_i * sizeof *coefficients);
+        if (k < 2) continue;
+        memcpy(coefficients + i * s->n + s->class_ends[j - 1], machines[m].beta + n_i,
+               (size_t)(s->class_ends[j] - s->class_ends[j - 1]) * sizeof *coefficients);
+    }
+    int64_t n_vectors = 0;
+    for (int32_t c = 0; c < k; c++) {
+        for (int64_t v = c > 0 ? s->class_ends[c - 1] : 0; v < s->class_ends[c]; v++) {
+            bool is_used = false;
+            for (int64_t role = 0; role < n_roles; role++) {
+                is_used |= coefficients[role * s->n + v] != 0;
+            }
+            if (!is_used) continue;
+            for (int64_t role = 0; role < n_roles; role++) {
+                coefficients[role * s->n + n_vectors] = coefficients[role * s->n + v];
+            }
+            rows[n_vectors++] = s->rows[v];
+        }
+        ends[c] = n_vectors;
+    }
+    for (int64_t role = 1; role < n_roles; role++) {
+        memmove(coefficients + role * n_vectors, coefficients + role * s->n,
+                (size_t)n_vectors * sizeof *coefficients);
+    }
+    const qn_svm_model model = {.n_classes = k,
+                                .n_outputs = s->request->data->n_outputs,
+                                .kernel = s->kernel,
+                                .x = s->x,
+                                .rows = rows,
+                                .class_ends = ends,
+                                .n_vectors = n_vectors,
+                                .coefficients = coefficients,
+                                .machines = numbers};
+    status = qn_svm_create(&model, out, err);
+done:
+    qn_free(coefficients);
+    qn_free(numbers);
+    qn_free(ends);
+    qn_free(rows);
+    return status;
+}
+
+/* All fits of all machines, then their sigmoids. */
+static qn_status run_machines(const struct shared *s, struct machine *machines, int64_t n_machines,
+                              bool *stopped, qn_error *err)
+{
+    const int64_t n_folds = s->n_classes < 2 ? 0 : s->params->platt_folds;
+    const int64_t n_tasks = n_machines * (n_folds + 1);
+    struct task *tasks = qn_alloc_array(n_tasks, sizeof *tasks);
+    qn_status status = QN_OK;
+    if (!tasks) return qn_fail(err, QN_ERR_NOMEM, "no memory for support vector machines");
+    for (int64_t t = 0; t < n_tasks; t++) {
+        tasks[t] = (struct task){
+            .shared = s, .machine = machines + t / (n_folds + 1), .fold = t % (n_folds + 1) - 1};
+    }
+    qn_pool_run(s->request->pool, n_tasks, run_task, tasks);
+    for (int64_t t = 0; t < n_tasks; t++) {
+        if (tasks[t].status != QN_OK) status = tasks[t].status;
+        *stopped |= tasks[t].stopped;
+    }
+    qn_free(tasks);
+    if (status != QN_OK) {
+        return qn_fail(err, status, "no memory for support vector machines; make cache_mb less");
+    }
+    for (int64_t m = 0; n_folds > 0 && m < n_machines; m++) {
+        struct machine *machine = machines + m;
+        machine->sigmoid =
+            qn_platt_fit(machine->decisions, machine->is_positive, machine->weights, machine->n);
+    }
+    return QN_OK;
+}
+
+static qn_status fit_machines(const struct shared *s, qn_learn_result *result, qn_error *err)
+{
+    const int64_t n_machines = qn_svm_n_machines(s->n_classes);
+    struct machine *machines = qn_alloc_array(n_machines, sizeof *machines);
+    qn_status status = QN_OK;
+    if (!machines) return qn_fail(err, QN_ERR_NOMEM, "no memory for support vector machines");
+    int64_t m = 0;
+    for (int32_t i = 0; i < s->n_classes; i++) {
+        for (int32_t j = s->n_classes < 2 ? 0 : i + 1;
+             j < s->n_classes && m < n_machines && status == QN_OK; j++, m++) {
+            status = machine_init(s, i, j, machines + m, err);
+        }
+    }
+    if (status == QN_OK) status = run_machines(s, machines, n_machines, &result->stopped, err);
+    if (status == QN_OK) status = make_model(s, machines, &result->estimator, err);
+    for (m = 0; m < n_machines; m++) {
+        machine_release(machines + m);
+    }
+    qn_free(machines);
+    return status;
+}
+
+/* Rows learnt from, sorted by class, in order of the table within each. */
+static qn_status choose_rows(struct shared *s, qn_error *err)
+{
+    const qn_dataset *data = s->request->data;
+    int32_t *sample;
+    QN_TRY(qn_row_sample(data->train.n_rows, s->params->max_rows, s->request->seed, 0x73766d,
+                         &sample, &s->n, err));
+    s->rows = qn_alloc_array(s->n, sizeof *s->rows);
+    s->class_ends = qn_alloc_array(s->n_classes, sizeof *s->class_ends);
+    if (!s->rows || !s->class_ends) {
+        qn_free(sample);
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for support vector machines");
+    }
+    int64_t n = 0;
+    for (int32_t c = 0; c < s->n_classes; c++) {
+        for (int64_t i = 0; i < s->n; i++) {
+            const int32_t row = sample ? sample[i] : (int32_t)i;
+            if (s->n_classes > 1 && (int32_t)data->train.target[row] != c) continue;
+            s->rows[n++] = row;
+        }
+        s->class_ends[c] = n;
+    }
+    qn_free(sample);
+    return QN_OK;
+}
+
+/* 1 / (columns × variance of all values), as scikit-learn's "scale". */
+static double scale_gamma(const struct shared *s)
+{
+    const qn_matrix *x = s->x;
+    const double n = (double)s->n * (double)(x->n_dense + x->n_sparse);
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        for (int64_t f = 0; f < x->n_dense; f++) {
+            const double value = x->dense[f * x->stride + s->rows[i]];
+            sum += value;
+            squares += value * value;
+        }
+        for (int64_t p = x->n_sparse > 0 ? x->sparse_starts[s->rows[i]] : 0;
+             x->n_sparse > 0 && p < x->sparse_starts[s->rows[i] + 1]; p++) {
+            sum += (double)x->sparse_values[p];
+            squares += (double)x->sparse_values[p] * (double)x->sparse_values[p];
+        }
+    }
+    const double variance = squares / n - sum / n * (sum / n);
+    return variance > 0 ? 1 / ((double)(x->n_dense + x->n_sparse) * variance) : 1;
+}
+
+/* Weighted mean and standard deviation of the target. */
+static void scale_target(struct shared *s)
+{
+    const qn_dataset_part *train = &s->request->data->train;
+    double sum = 0, total = 0, squares = 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        const double w = train->weights ? train->weights[s->rows[i]] : 1;
+        sum += w * train->target[s->rows[i]];
+        total += w;
+    }
+    s->offset = sum / total;
+    for (int64_t i = 0; i < s->n; i++) {
+        const double w = train->weights ? train->weights[s->rows[i]] : 1;
+        const double d = train->target[s->rows[i]] - s->offset;
+        squares += w * d * d;
+    }
+    s->scale = squares > 0 ? sqrt(squares / total) : 1;
+}
+
+static qn_status fit(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
+{
+    const qn_dataset *data = request->data;
+    const struct svm_params *params = request->params;
+    *result = (qn_learn_result){0};
+    struct shared s = {.request = request,
+                       .params = params,
+                       .x = &data->train.views[QN_VIEW_DENSE],
+                       .n_classes = data->task == QN_TASK_REGRESSION ? 1 : data->n_classes,
+                       .cache_bytes = params->cache_mb * 1e6 / qn_pool_n_threads(request->pool)};
+    if (s.x->n_dense + s.x->n_sparse == 0) {
+        return qn_fail(err, QN_ERR_UNSUPPORTED, "there are no columns for a kernel to compare");
+    }
+    if (qn_stop_requested(request->stop)) {
+        return qn_fail(err, QN_ERR_INTERRUPTED, "stopped before a machine was fitted");
+    }
+    qn_status status = choose_rows(&s, err);
+    if (status == QN_OK) {
+        if (s.n_classes < 2) scale_target(&s);
+        s.kernel =
+            (qn_kernel){.kind = (qn_kernel_kind)params->kernel,
+                        .degree = (int32_t)params->degree,
+                        .gamma = (float)(params->gamma > 0 ? params->gamma : scale_gamma(&s)),
+                        .coef0 = (float)params->coef0};
+        status = fit_machines(&s, result, err);
+    }
+    qn_free(s.rows);
+    qn_free(s.class_ends);
+    return status;
+}
+
+const qn_learner qn_learner_svm = {
+    .name = "svm",
+    .help = "support vector machines with kernels, for classes and for regression",
+    .source = "Cortes & Vapnik 1995, Fan, Chen & Lin 2005 (SMO), Platt 1999, Wu, Lin & Weng 2004",
+    .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION,
+    .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,
+    .view = QN_VIEW_DENSE,
+    .params = params_table,
+    .params_bytes = sizeof(struct svm_params),
+    .fit = fit,
+};
