@@ -45,7 +45,7 @@ TABLES = {  # target, columns left out, task
     "bike_sharing_hour": ("cnt", ["casual", "registered", "instant", "dteday"], "regression"),
 }
 TEXTS = {"sms_spam": "text"}
-CUBIC = {"svm": 10000, "gaussian_process": 1000}  # rows that the counterpart can bear
+CUBIC = {"svm": 10000, "gaussian_process": 1500}  # rows that the counterpart can bear
 CLASSIFIERS = {
     "gbdt": ensemble.HistGradientBoostingClassifier,
     "decision_tree": tree.DecisionTreeClassifier,
@@ -70,6 +70,8 @@ PEERS = {
         "random_forest": ensemble.RandomForestRegressor,
         "ridge": linear_model.Ridge,
         "elastic_net": linear_model.ElasticNetCV,
+        "linear": linear_model.LinearRegression,
+        "glm": linear_model.HuberRegressor,
         "linear_svm": svm.LinearSVR,
         "svm": svm.SVR,
         "gaussian_process": lambda: gaussian_process.GaussianProcessRegressor(
