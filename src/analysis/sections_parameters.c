@@ -273,7 +273,7 @@ static void contour_chart(struct pair *pair, qn_str *out)
     qn_str_add(out, "<figure>");
     qn_chart_begin(out, &chart);
     for (int32_t level = 0; level < N_LEVELS; level++) {
-        char css_class[16];
+        char css_class[24];
         snprintf(css_class, sizeof css_class, "cells l%d", level);
         qn_chart_cells(out, &chart, css_class, levels, pair->x.n_cells, pair->y.n_cells, level);
     }

@@ -203,7 +203,7 @@ static void spaces_grow_in_several_processes(void **state)
     for (int i = 0; i < 40; i++) {
         qn_trial *trial = ask(studies[i % 2]);
         for (int k = 0; k < 2; k++) {
-            char name[8];
+            char name[16];
             snprintf(name, sizeof name, "x%d", (i + k) % (i / 10 + 1));
             CHECK_OK(qn_trial_float(trial, name, &(qn_range){.high = 1}, &value, &err));
         }
