@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Any bytes as the body of a prediction request: the first byte chooses how the rest is written.
+/* Any bytes as the body of a prediction request: the first byte chooses how the rest is written and
+ * whether categories must be known.
  * The model is fitted once, on a table with every kind of column. */
 #include "base/alloc.h"
 #include "fuzz.h"
@@ -59,7 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (!model) fit_model();
     if (bytes == 0) return 0;
     qn_arena memory = {0};
-    qn_rows rows = {.model = model, .memory = &memory, .n_rows_max = 1000};
+    qn_rows rows = {
+        .model = model, .memory = &memory, .n_rows_max = 1000, .known_only = data[0] & 4};
     const int64_t n_cells = model->n_inputs * QN_BLOCK_ROWS;
     qn_rows_block block = {.cells = qn_alloc_array(n_cells, sizeof(qn_cell))};
     qn_cell *turned = qn_alloc_array(n_cells, sizeof *turned);

@@ -16,7 +16,7 @@ struct serve_request {
     const char *arguments[MODELS_MAX + 1]; /* ended by NULL */
     qn_serve_options serve;
     double watch_s, drain_delay_s;
-    const char *sandbox;
+    const char *sandbox, *unseen;
     bool quiet;
 };
 
@@ -34,6 +34,8 @@ static const cli_option options[] = {
     {"watch", CLI_DURATION, AT(watch_s), "SECONDS",
      "load a model again when its file has changed; looks this often (default: on SIGHUP alone)",
      NULL, false},
+    {"unseen", CLI_TEXT, AT(unseen), "POLICY",
+     "rows with a category that training never saw: accept (default) or reject", NULL, false},
     {"quiet", CLI_FLAG, AT(quiet), NULL, "say nothing but errors", NULL, false},
     {"keys", CLI_TEXT, AT(serve.credentials.keys), "FILE",
      "API keys that clients must have, see 'quern keys'", "security", false},
@@ -153,6 +155,12 @@ static bool parse_sandbox(const char *text, qn_sandbox_mode *out)
     return text == NULL;
 }
 
+static bool parse_unseen(const char *text, bool *known_only)
+{
+    *known_only = text && strcmp(text, "reject") == 0;
+    return !text || *known_only || strcmp(text, "accept") == 0;
+}
+
 static int serve(struct serve_request *request)
 {
     qn_error err = {0};
@@ -189,6 +197,10 @@ static int serve_run(int argc, char **argv)
     if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
     if (!parse_sandbox(request.sandbox, &request.serve.sandbox)) {
         fprintf(stderr, "quern serve: --sandbox %s: it is auto, on or off\n", request.sandbox);
+        return CLI_USAGE;
+    }
+    if (!parse_unseen(request.unseen, &request.serve.known_only)) {
+        fprintf(stderr, "quern serve: --unseen %s: it is accept or reject\n", request.unseen);
         return CLI_USAGE;
     }
     return serve(&request);

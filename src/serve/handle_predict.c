@@ -112,8 +112,10 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
     j->protocol = spoken;
     j->model = qn_served_model_ref(entry->model);
     j->counters = &entry->counters[x->worker->index];
-    j->rows = (qn_rows){
-        .model = j->model, .memory = &x->memory, .n_rows_max = x->worker->options->rows_max};
+    j->rows = (qn_rows){.model = j->model,
+                        .memory = &x->memory,
+                        .n_rows_max = x->worker->options->rows_max,
+                        .known_only = x->worker->options->known_only};
     x->job = j;
     x->release = release_job;
     qn_error err = {0};

@@ -33,6 +33,11 @@ qn_status qn_rows_fail_place(qn_rows *rows, qn_rows_place place, qn_error *err, 
                    text);
 }
 
+int qn_rows_shown_bytes(const qn_cell *cell)
+{
+    return (int)(cell->text_bytes > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : cell->text_bytes);
+}
+
 qn_status qn_rows_fail_too_many(const qn_rows *rows, qn_error *err)
 {
     return qn_fail(err, QN_ERR_BUDGET,
@@ -166,10 +171,8 @@ qn_status qn_rows_read_cell(qn_rows *rows, qn_pull *pull, qn_rows_place place, q
     }
     qn_error why = {0};
     if (qn_cell_normalise(column, &given, scratch, out, &why) != QN_OK) {
-        const int shown =
-            (int)(given.text_bytes > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : given.text_bytes);
-        return qn_rows_fail_place(rows, place, err, "has '%.*s', expected a %s", shown, given.text,
-                                  wanted(column));
+        return qn_rows_fail_place(rows, place, err, "has '%.*s', expected a %s",
+                                  qn_rows_shown_bytes(&given), given.text, wanted(column));
     }
     if (out->text == scratch) {
         out->text = qn_arena_strndup(&rows->texts, scratch, out->text_bytes);
@@ -183,7 +186,8 @@ qn_status qn_rows_next(qn_rows *rows, qn_rows_block *block, qn_error *err)
     qn_arena_reset(&rows->texts);
     block->n_rows = 0;
     block->by_row = true;
-    return rows->read(rows, block, err);
+    QN_TRY(rows->read(rows, block, err));
+    return rows->known_only ? qn_rows_check_known(rows, block, err) : QN_OK;
 }
 
 void qn_rows_predict(const qn_rows *rows, const qn_rows_block *block, qn_cell *turned,

@@ -40,6 +40,7 @@ struct qn_rows {
     qn_arena *memory; /* lives as long as the request */
     qn_arena texts;   /* lives as long as a block */
     int64_t n_rows_max;
+    bool known_only; /* a category that training never saw is refused, as a wrong type is */
     qn_rows_form form;
     qn_status (*read)(qn_rows *rows, qn_rows_block *block, qn_error *err);
     void (*close)(qn_rows *rows); /* NULL: nothing to close */
@@ -59,7 +60,7 @@ struct qn_rows {
     char *formatted;       /* texts of numbers, for the binding */
     int64_t bad_row;       /* what a failure was about: row from 1, 0: none */
     const char *bad_field; /* and input, or NULL */
-}; /* initialise with the first four members set; release with qn_rows_release() */
+}; /* initialise with the members up to known_only; release with qn_rows_release() */
 
 /* JSON by its first bytes: a row, a list of rows or a form of them. Fails with QN_ERR_ARG (not
  * JSON, no known form), QN_ERR_DATA (rows that the model cannot take; bad_row and bad_field tell

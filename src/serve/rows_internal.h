@@ -29,6 +29,13 @@ bool qn_rows_is_form_member(qn_span key);
 QN_MUST_CHECK
 qn_status qn_rows_open_form(qn_rows *rows, qn_error *err);
 
+/* Refuses a block with a category that training never saw, QN_ERR_DATA. Missing values pass, and so
+ * does all in columns of more levels than a schema lists. */
+QN_MUST_CHECK
+qn_status qn_rows_check_known(qn_rows *rows, const qn_rows_block *block, qn_error *err);
+
+/* How much of a cell's text a message shows. */
+int qn_rows_shown_bytes(const qn_cell *cell);
 /* What the reader found wrong, QN_ERR_ARG. */
 qn_status qn_rows_fail_json(qn_rows *rows, const qn_pull *pull, qn_error *err);
 /* "row N: column 'x' …", QN_ERR_DATA. */

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { GUESSED_CLASSES_MAX = 20, LEVELS_LISTED = 1000, TEXT_WORDS = 3 };
+enum { GUESSED_CLASSES_MAX = 20, TEXT_WORDS = 3 };
 
 struct guess {
     const qn_understand_request *request;
@@ -220,7 +220,7 @@ static qn_status fill_levels(const struct guess *g, int64_t col, qn_error *err)
     if (column->kind != QN_KIND_CATEGORICAL) return QN_OK;
     qn_map *counts = count_texts(g, &g->request->frame->columns[col]);
     const int64_t n = counts ? qn_map_n(counts) : 0;
-    const int64_t n_kept = n < LEVELS_LISTED ? n : LEVELS_LISTED;
+    const int64_t n_kept = n < QN_LEVELS_LISTED_MAX ? n : QN_LEVELS_LISTED_MAX;
     struct level *levels = qn_alloc_array(n, sizeof *levels);
     column->levels = qn_alloc_array(n_kept, sizeof *column->levels);
     bool complete = counts && levels && column->levels;

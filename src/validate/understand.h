@@ -9,6 +9,9 @@
 #include "frame/schema.h"
 #include "stats/profile.h"
 
+/* A schema lists so many levels of a column: the most frequent ones. */
+enum { QN_LEVELS_LISTED_MAX = 1000 };
+
 typedef struct qn_understand_request {
     const qn_frame *frame;
     const qn_profile *profile; /* of the whole frame, or of `rows` */

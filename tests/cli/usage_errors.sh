@@ -23,6 +23,7 @@ try quern predict m.quern
 try quern evaluate m.quern t.csv more
 try quern explain m.quern
 try quern inspect
+try quern serve m.quern --unseen maybe
 try quern learners gbtd
 echo 'targte: class' >fit.yaml
 try quern fit a.csv --config fit.yaml

@@ -39,11 +39,13 @@ typedef struct predicted {
 
 typedef qn_status (*opener)(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
 
+static bool known_only; /* of the rows that predict() reads */
+
 static predicted predict(opener open, const char *body)
 {
     predicted p = {0};
     qn_arena memory = {0};
-    qn_rows rows = {.model = model, .memory = &memory, .n_rows_max = 600};
+    qn_rows rows = {.model = model, .memory = &memory, .n_rows_max = 600, .known_only = known_only};
     const int64_t n_cells = model->n_inputs * QN_BLOCK_ROWS;
     qn_rows_block block = {.cells = qn_alloc_array(n_cells, sizeof(qn_cell))};
     qn_cell *turned = qn_alloc_array(n_cells, sizeof *turned);
@@ -268,6 +270,42 @@ static void rows_that_the_model_cannot_take_are_named(void **state)
             "colour");
 }
 
+/* In every way to write rows, in a later block, too; only where it is asked for. */
+static void categories_that_training_never_saw_can_be_refused(void **state)
+{
+    (void)state;
+    const char *const good = "[[1,\"red\",101,null,true],[1,null,null,null,null]]";
+    const char *const pink = "[[1,\"red\",101,null,true],[1,\"pink\",101,null,true]]";
+    CHECK_INT(predict_json(pink).n, 2);
+    known_only = true;
+    CHECK_INT(predict_json(good).n, 2);
+    CHECK_INT(predict_json(good).status, QN_OK);
+    refuses(pink, QN_ERR_DATA, "row 2: column 'colour' has 'pink', a category that training never",
+            2, "colour");
+    refuses("[[1,\"re\",101,null,true]]", QN_ERR_DATA, "has 're',", 1, "colour");
+    refuses("{\"size\":1,\"colour\":null,\"shop\":7,\"when\":null,\"open\":null}", QN_ERR_DATA,
+            "row 1: column 'shop' has '7',", 1, "shop");
+    refuses("{\"columns\":{\"size\":[1],\"colour\":[\"pink\"],\"shop\":[101],\"when\":[null],"
+            "\"open\":[1]}}",
+            QN_ERR_DATA, "row 1: column 'colour' has 'pink'", 1, "colour");
+    const predicted tensors = predict(
+        qn_rows_open_tensors, "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,5],\"datatype\":\"BYTES\","
+                              "\"data\":[1,\"pink\",101,null,1]}]}");
+    CHECK_INT(tensors.status, QN_ERR_DATA);
+    CHECK_CONTAINS(tensors.err.message, "has 'pink'");
+    qn_str table = {0};
+    qn_str_add(&table, "size,colour,shop,when,open\n");
+    for (int i = 1; i <= 200; i++) {
+        qn_str_addf(&table, "1,%s,101,,true\n", i == 150 ? "pink" : "blue");
+    }
+    const predicted csv = predict(qn_rows_open_csv, table.text);
+    qn_str_release(&table);
+    CHECK_INT(csv.status, QN_ERR_DATA);
+    CHECK_INT(csv.bad_row, 150);
+    CHECK_TEXT(csv.bad_field, "colour");
+    known_only = false;
+}
+
 static void bodies_that_are_no_rows_are_refused(void **state)
 {
     (void)state;
@@ -458,6 +496,7 @@ int main(void)
                                        TEST(every_form_gives_the_same),
                                        TEST(blocks_join),
                                        TEST(rows_that_the_model_cannot_take_are_named),
+                                       TEST(categories_that_training_never_saw_can_be_refused),
                                        TEST(bodies_that_are_no_rows_are_refused),
                                        TEST(tensors_give_the_same),
                                        TEST(tensors_that_make_no_sense_are_refused),

@@ -159,6 +159,23 @@ static void other_protocols_are_spoken(void **state)
     stop(&r);
 }
 
+static void unseen_categories_are_refused_where_that_is_asked_for(void **state)
+{
+    (void)state;
+    static const char pink[] =
+        "[{\"size\":1,\"colour\":\"pink\",\"shop\":101,\"when\":null,\"open\":true}]";
+    running r = {.options = {.known_only = true}};
+    start(&r);
+    check_status(once(r.port, "POST", "/v1/models/m", "application/json", row), 200, "p_yes");
+    check_status(once(r.port, "POST", "/v1/models/m", "application/json", pink), 422,
+                 "\"row\":1,\"column\":\"colour\"}");
+    check_status(once(r.port, "POST", "/invocations", "application/json", pink), 400,
+                 "has 'pink', a category that training never saw");
+    check_status(once(r.port, "GET", "/metrics", NULL, ""), 200,
+                 "quern_predict_requests_total{model=\"m\",version=\"1\",outcome=\"invalid\"} 2\n");
+    stop(&r);
+}
+
 static void requests_that_cannot_be_are_told_why(void **state)
 {
     (void)state;
@@ -630,6 +647,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(every_route_answers),
                                        TEST(other_protocols_are_spoken),
                                        TEST(requests_that_cannot_be_are_told_why),
+                                       TEST(unseen_categories_are_refused_where_that_is_asked_for),
                                        TEST(head_and_options_have_no_body),
                                        TEST(pipelined_requests_are_answered_in_order),
                                        TEST(slow_clients_are_closed_in_time),
