@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Every learner with its defaults against scikit-learn's counterpart with its defaults: five folds
-of real tables (a sample of at most --rows), one thread each, processor seconds. Prints one JSON line
-per figure; with --table, makes the table in bench/README.md, between its markers, of such lines.
+"""Every learner with its defaults against scikit-learn's counterpart with its defaults (for ebm
+InterpretML's, where that is installed): five folds of real tables (a sample of at most --rows), one
+thread each, processor seconds. Prints one JSON line per figure; with --table, makes the table in
+bench/README.md, between its markers, of such lines.
 usage: run.py [--rows 10000] [--learners a,b] CROSS_VALIDATE DATA_FOLDER [TABLE …] > FIGURES
        run.py --table < FIGURES"""
 import argparse
@@ -21,6 +22,12 @@ import pandas as pd
 from sklearn import (calibration, compose, ensemble, feature_extraction, gaussian_process, impute,
                      linear_model, metrics, model_selection, naive_bayes, neighbors, neural_network,
                      pipeline, preprocessing, svm, tree)
+
+try:
+    from interpret.glassbox import (ExplainableBoostingClassifier as EbmClassifier,
+                                    ExplainableBoostingRegressor as EbmRegressor)
+except ImportError:  # pip install interpret-core
+    EbmClassifier = EbmRegressor = None
 
 warnings.simplefilter("ignore")
 FOLDS = 5
@@ -81,6 +88,10 @@ PEERS = {
         "knn": neighbors.KNeighborsRegressor,
     },
 }
+if EbmClassifier:
+    PEERS["binary"]["ebm"] = lambda: EbmClassifier(n_jobs=1, random_state=1)
+    PEERS["regression"]["ebm"] = lambda: EbmRegressor(n_jobs=1, random_state=1)
+PLAIN = {"ebm"}  # counterparts that take the table as it is
 BEGIN, END = "<!-- learners: begin -->", "<!-- learners: end -->"
 
 
@@ -138,10 +149,11 @@ def peer_scores(frame, name, makers):
         b = prepare.transform(x.iloc[valid])
         for learner, make in makers.items():
             model = make()
+            fitted, asked = (x.iloc[train], x.iloc[valid]) if learner in PLAIN else (a, b)
             begun = time.process_time()
-            model.fit(a, y[train])
+            model.fit(fitted, y[train])
             results[learner][1].append(time.process_time() - begun)
-            results[learner][0].append(score(task, model, b, y[valid]))
+            results[learner][0].append(score(task, model, asked, y[valid]))
     return results
 
 

@@ -5,6 +5,7 @@
 #include "explain/sampled_shapley.h"
 #include "explain/tree_shap.h"
 #include "linalg/quadrature.h"
+#include "model/additive_model.h"
 #include "model/constant_model.h"
 #include "model/linear_model.h"
 
@@ -18,6 +19,7 @@ struct divider {
     qn_tree_shap *shap; /* trees */
     double scale;       /* of their sums */
     qn_linear_terms linear;
+    const qn_additive_parts *additive; /* NULL: another family */
     qn_sampled sampled;
     bool is_linear, is_constant, is_sampled;
     double expected[QN_CLASSES_MAX]; /* scores */
@@ -75,6 +77,11 @@ static qn_status make_divider(const qn_attribution *attribution, const qn_member
         for (int32_t c = 0; c < estimator->n_outputs; c++) {
             out->expected[c] = out->scale * qn_tree_shap_expected(out->shap)[c];
         }
+        return QN_OK;
+    }
+    out->additive = qn_additive_parts_of(estimator);
+    if (out->additive) {
+        memcpy(out->expected, out->additive->intercepts, bytes);
         return QN_OK;
     }
     out->is_linear = qn_linear_terms_of(estimator, &out->linear);
@@ -154,6 +161,10 @@ static size_t lay_out(const qn_attribution *attribution, char *memory, struct ro
             if (k * (size_t)attribution->n_inputs > values) {
                 values = k * (size_t)attribution->n_inputs;
             }
+        }
+        const qn_additive_parts *additive = attribution->dividers[m].additive;
+        if (additive && k * (size_t)additive->n_features > values) {
+            values = k * (size_t)additive->n_features;
         }
         if (!shap) continue;
         const size_t n = k * (size_t)qn_tree_model_of(member->estimator)->n_features;
@@ -325,6 +336,22 @@ static void add_trees(const struct block *block, int32_t m, const qn_matrix *vie
     }
 }
 
+static void add_additive(const struct block *block, int32_t m, const qn_matrix *view,
+                         const qn_feature *features)
+{
+    const qn_attribution *attribution = block->attribution;
+    const qn_estimator *estimator = attribution->predictor->members[m].estimator;
+    const int64_t n = attribution->dividers[m].additive->n_features;
+    for (int64_t row = 0; row < block->n_rows; row++) {
+        const double *weights = weights_of(attribution, &block->room, m, row);
+        double *columns = block->out->columns + row * attribution->n_inputs;
+        qn_additive_row_parts(estimator, view, row, block->room.values, block->room.own);
+        for (int64_t i = 0; i < n * estimator->n_outputs; i++) {
+            columns[features[i % n].input] += weights[i / n] * block->room.values[i];
+        }
+    }
+}
+
 static void add_linear(const struct block *block, int32_t m, const qn_matrix *view,
                        const qn_feature *features)
 {
@@ -399,6 +426,8 @@ static void put_parts(const struct block *block)
                                                         member->estimator->view, &n, &n_dense);
         if (divider->shap) {
             add_trees(block, m, &view, features);
+        } else if (divider->additive) {
+            add_additive(block, m, &view, features);
         } else {
             add_linear(block, m, &view, features);
         }

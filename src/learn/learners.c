@@ -3,6 +3,7 @@
 #include "base/nearest.h"
 #include "learn/learner.h"
 
+#include "learn/additive/ebm.h"
 #include "learn/constant.h"
 #include "learn/linear/linear_learners.h"
 #include "learn/mlp/mlp_learner.h"
@@ -18,6 +19,7 @@ const qn_learner *const qn_learners[] = {
     &qn_learner_gbdt,
     &qn_learner_extra_trees,
     &qn_learner_random_forest,
+    &qn_learner_ebm,
     &qn_learner_logistic,
     &qn_learner_ridge,
     &qn_learner_mlp,

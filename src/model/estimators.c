@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of families, and what all of them share. */
+#include "model/additive_model.h"
 #include "model/bayes_model.h"
 #include "model/constant_model.h"
 #include "model/gaussian_process_model.h"
@@ -19,6 +20,7 @@
 /* clang-format off */
 const qn_family *const qn_families[] = {
     &qn_family_constant,
+    &qn_family_additive,
     &qn_family_bayes,
     &qn_family_gaussian_process,
     &qn_family_kmeans,

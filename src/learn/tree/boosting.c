@@ -277,6 +277,24 @@ static qn_status add_round(qn_boosting *b, qn_rng *rng, qn_tree_builder *model)
 
 /* Stopping. */
 
+double qn_boosting_metric_loss(const qn_dataset *data, const qn_dataset_part *part, qn_link link,
+                               const qn_metric *metric, const double *scores, double *predictions)
+{
+    const int32_t k = data->task == QN_TASK_MULTICLASS ? data->n_classes : 1;
+    memcpy(predictions, scores, (size_t)(part->n_rows * k) * sizeof *predictions);
+    qn_link_apply(link, part->n_rows, k, predictions);
+    const qn_metric_input input = {.task = data->task,
+                                   .n_classes = data->n_classes,
+                                   .n_rows = part->n_rows,
+                                   .target = part->target,
+                                   .predicted = predictions,
+                                   .weights = part->weights,
+                                   .groups = part->groups};
+    double value = QN_NA;
+    if (metric->compute(&input, &value, NULL) != QN_OK || isnan(value)) return QN_INF;
+    return -qn_metric_score(metric, value);
+}
+
 /* Of the validation rows; less is better. */
 static double loss_of(const qn_boosting *b)
 {
@@ -286,19 +304,8 @@ static double loss_of(const qn_boosting *b)
         return hooks->loss(hooks->context, b->n_valid, b->k, b->valid_scores);
     }
     if (!metric) return qn_objective_loss(&b->valid, b->request->pool, b->valid_scores);
-    memcpy(b->valid_predictions, b->valid_scores,
-           (size_t)(b->n_valid * b->k) * sizeof *b->valid_predictions);
-    qn_link_apply(b->train.objective->link, b->n_valid, b->k, b->valid_predictions);
-    const qn_metric_input input = {.task = b->data->task,
-                                   .n_classes = b->data->n_classes,
-                                   .n_rows = b->n_valid,
-                                   .target = b->parts[1].target,
-                                   .predicted = b->valid_predictions,
-                                   .weights = b->parts[1].weights,
-                                   .groups = b->parts[1].groups};
-    double value = QN_NA;
-    if (metric->compute(&input, &value, NULL) != QN_OK || isnan(value)) return QN_INF;
-    return -qn_metric_score(metric, value);
+    return qn_boosting_metric_loss(b->data, &b->parts[1], b->train.objective->link, metric,
+                                   b->valid_scores, b->valid_predictions);
 }
 
 /* Rounds to wait for an improvement: more when steps are small, and the later the best came. */

@@ -67,6 +67,11 @@ QN_MUST_CHECK
 qn_status qn_boosting_run(qn_boosting *b, qn_tree_builder *model, qn_boosting_end *end,
                           qn_error *err);
 
+/* What a metric says of the scores of a part's rows (n_rows × n_outputs): less is better, infinity
+ * where it is undefined. `predictions` is room for as many numbers. */
+double qn_boosting_metric_loss(const qn_dataset *data, const qn_dataset_part *part, qn_link link,
+                               const qn_metric *metric, const double *scores, double *predictions);
+
 /* The rows of a round, drawn evenly; before its derivatives are known. */
 void qn_boosting_draw_rows(qn_boosting *b, qn_rng *rng);
 /* The rows of a round, drawn by their derivatives (goss). */
