@@ -4,16 +4,16 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/utf8.h"
 #include "frame/frame.h"
+#include "serve/line_log.h"
+#include "serve/request_trace.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PATH_BYTES_MAX = 200, REFUSALS_PER_S = 100 };
+enum { REFUSALS_PER_S = 100 };
 
 struct qn_audit {
     pthread_mutex_t lock;
@@ -23,12 +23,6 @@ struct qn_audit {
     int64_t second; /* that `n_refused` counts in */
     int64_t n_refused, n_left_out;
 };
-
-static int open_file(const char *path)
-{
-    if (strcmp(path, "-") == 0) return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
-}
 
 static qn_status fail_io(const char *path, qn_error *err)
 {
@@ -45,7 +39,7 @@ qn_status qn_audit_open(const char *path, qn_audit **out, qn_error *err)
         qn_free(copy);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the audit log");
     }
-    const int fd = open_file(path);
+    const int fd = qn_line_log_open_file(path);
     if (fd < 0) {
         const qn_status status = fail_io(path, err);
         qn_free(audit);
@@ -61,7 +55,7 @@ qn_status qn_audit_open(const char *path, qn_audit **out, qn_error *err)
 
 qn_status qn_audit_reopen(qn_audit *audit, qn_error *err)
 {
-    const int fd = open_file(audit->path);
+    const int fd = qn_line_log_open_file(audit->path);
     if (fd < 0) return fail_io(audit->path, err);
     pthread_mutex_lock(&audit->lock);
     close(audit->fd);
@@ -80,15 +74,6 @@ void qn_audit_close(qn_audit *audit)
     qn_free(audit);
 }
 
-/* A path comes as the client sent it: bytes that are no UTF-8 would make the line no JSON. */
-static void write_path(qn_json_writer *json, qn_span path)
-{
-    const size_t bytes = path.bytes < PATH_BYTES_MAX ? path.bytes : PATH_BYTES_MAX;
-    const char *bad = qn_utf8_first_invalid(path.text, bytes);
-    qn_json_key(json, "path");
-    qn_json_text_bytes(json, path.text, bad ? (size_t)(bad - path.text) : bytes);
-}
-
 static void write_event(qn_str *line, const qn_audit_event *event, int64_t now_us, int64_t left_out)
 {
     qn_json_writer json = {.out = line};
@@ -102,7 +87,7 @@ static void write_event(qn_str *line, const qn_audit_event *event, int64_t now_u
     if (event->address) qn_json_put_text(&json, "address", event->address);
     if (event->method) {
         qn_json_put_text(&json, "method", event->method);
-        write_path(&json, event->path);
+        qn_request_put_path(&json, event->path);
         qn_json_put_int(&json, "status", event->status);
     }
     if (event->action) qn_json_put_text(&json, "action", event->action);

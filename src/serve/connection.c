@@ -3,6 +3,7 @@
  * of the requests. */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "serve/access_log.h"
 #include "serve/cross_origin.h"
 #include "serve/gate.h"
 #include "serve/loop.h"
@@ -45,6 +46,9 @@ static void end_request(qn_exchange *x)
     x->release = NULL;
     x->route = NULL;
     x->reply.status = 0;
+    x->trace.id[0] = x->trace.trace[0] = '\0';
+    x->path = x->query = (qn_span){0};
+    x->begun_s = 0;
     if (x->memory.blocks) qn_arena_reset(&x->memory);
 }
 
@@ -189,11 +193,16 @@ static sending send_out(qn_loop *loop, qn_connection *c)
 
 static void start_reply(qn_loop *loop, qn_exchange *x)
 {
+    const bool known = x->reader.head_done;
+    if (known && !x->trace.id[0]) {
+        qn_request_trace_begin(&x->trace, &x->reader, &loop->worker.ids);
+    }
     const bool ending = qn_server_get_state(loop->worker.server) >= QN_SERVER_DRAINING;
     x->reply = (qn_reply){.out = &x->out,
                           .date = loop->worker.date,
                           .common = loop->sources->common_lines,
-                          .origin = x->reader.head_done ? qn_cross_origin_lines(x) : NULL,
+                          .origin = known ? qn_cross_origin_lines(x) : NULL,
+                          .trace = known ? x->trace.lines : NULL,
                           .http_1_1 = x->reader.http_1_1,
                           .keep_alive = x->reader.keep_alive && !ending,
                           .without_body = x->reader.method == QN_HTTP_HEAD};
@@ -276,6 +285,7 @@ static void finish_request(qn_loop *loop, qn_connection *c)
     }
     count_request(loop, x);
     qn_gate_end(x);
+    qn_access_log_request(x, &c->peer);
     if (!x->reply.keep_alive) c->closing = true;
     end_request(x);
 }
@@ -324,6 +334,8 @@ static void refuse_message(qn_loop *loop, qn_connection *c, int status, const ch
 {
     qn_exchange *x = c->exchange;
     start_reply(loop, x);
+    /* For the log; what was read of it before may have moved. */
+    if (!x->reader.head_done || !split_target(x)) x->path = x->query = (qn_span){0};
     x->reply.keep_alive = false;
     qn_reply_error(&x->reply, status, wrong, 0, NULL, NULL);
     finish_request(loop, c);

@@ -11,6 +11,7 @@
 #include "serve/identity.h"
 #include "serve/peer.h"
 #include "serve/reply.h"
+#include "serve/request_trace.h"
 #include "serve/worker.h"
 
 typedef struct qn_exchange qn_exchange;
@@ -49,10 +50,11 @@ struct qn_exchange {
     qn_reply reply;
     qn_arena memory; /* lives as long as the request */
     qn_worker *worker;
-    const qn_peer *peer;   /* while it is handled */
-    bool admitted;         /* it has passed the gate */
-    qn_identity identity;  /* who sent it; grants are in `memory`, or static */
-    const qn_route *route; /* NULL: none was found */
+    const qn_peer *peer;    /* while it is handled */
+    bool admitted;          /* it has passed the gate */
+    qn_identity identity;   /* who sent it; grants are in `memory`, or static */
+    qn_request_trace trace; /* once the head is there; no id: not yet */
+    const qn_route *route;  /* NULL: none was found */
     qn_span path, query;
     qn_span params[QN_PARAMS_MAX]; /* what stood for {} */
     double begun_s;                /* on qn_clock_s(): when the request was there */

@@ -20,7 +20,7 @@ static const qn_grant everybody[] = {{QN_ACCESS_PREDICT | QN_ACCESS_READ, NULL}}
 static void tell_audit(const qn_exchange *x, bool refused, const char *reason)
 {
     char address[QN_ADDRESS_TEXT_BYTES];
-    qn_audit *audit = qn_server_audit(x->worker->server);
+    qn_audit *audit = qn_server_logs_of(x->worker->server)->audit;
     if (!audit) return;
     qn_peer_address(x->peer, address);
     qn_audit_write(audit, &(qn_audit_event){.refused = refused,

@@ -171,6 +171,29 @@ static void add_models(const scrape *s)
     }
 }
 
+static void add_log(const scrape *s, const char *name, qn_line_log *log, bool dropped)
+{
+    if (!log) return;
+    const qn_line_log_counts counts = qn_line_log_count(log);
+    char labels[64];
+    snprintf(labels, sizeof labels, "log=\"%s\"", name);
+    qn_prometheus_value(s->out, dropped ? "quern_log_dropped_lines_total" : "quern_log_lines_total",
+                        labels, (double)(dropped ? counts.dropped : counts.taken));
+}
+
+static void add_logs(const scrape *s)
+{
+    const qn_server_logs *logs = qn_server_logs_of(s->server);
+    if (!logs->access && !logs->predictions) return;
+    qn_prometheus_head(s->out, "quern_log_lines_total", "counter", "Lines given to a log.");
+    add_log(s, "access", logs->access, false);
+    add_log(s, "predictions", logs->predictions, false);
+    qn_prometheus_head(s->out, "quern_log_dropped_lines_total", "counter",
+                       "Lines of those that were lost: the disk was full, or too slow.");
+    add_log(s, "access", logs->access, true);
+    add_log(s, "predictions", logs->predictions, true);
+}
+
 static double resident_bytes(void)
 {
     long size = 0, resident = 0;
@@ -219,6 +242,7 @@ qn_step qn_handle_metrics(qn_exchange *x)
     add_rows(&s);
     add_seconds(&s, parts);
     add_models(&s);
+    add_logs(&s);
     add_process(&s);
     qn_reply_end(&x->reply);
     return QN_STEP_DONE;

@@ -6,6 +6,7 @@
 #include "serve/gate.h"
 #include "serve/handlers.h"
 #include "serve/predict_format.h"
+#include "serve/prediction_log.h"
 
 #include <string.h>
 
@@ -30,6 +31,8 @@ struct job {
     const qn_format *format; /* NULL until the first block has told the form */
     double *kept;
     int64_t n_kept_max;
+    bool logged; /* by the prediction log, in `lines` */
+    qn_prediction_lines lines;
 };
 
 /* Opening. */
@@ -75,6 +78,7 @@ static void release_job(void *job_of_exchange)
     job *j = job_of_exchange;
     qn_rows_release(&j->rows);
     qn_free(j->kept);
+    qn_prediction_lines_release(&j->lines);
     qn_served_model_unref(j->model);
 }
 
@@ -116,6 +120,8 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
                         .memory = &x->memory,
                         .n_rows_max = x->worker->options->rows_max,
                         .known_only = x->worker->options->known_only};
+    j->logged = qn_server_logs_of(x->worker->server)->predictions != NULL &&
+                qn_prediction_log_takes(x->trace.id, x->worker->options->prediction_share);
     x->job = j;
     x->release = release_job;
     qn_error err = {0};
@@ -160,14 +166,29 @@ static qn_status predict_block(qn_exchange *x, job *j, bool *last, qn_error *err
     if (j->format->keeps) QN_TRY(keep(j, workspace->outputs, block.n_rows, err));
     j->format->rows(&predictions, workspace->outputs, j->rows.n_rows - block.n_rows, block.n_rows,
                     &x->out);
+    if (j->logged) {
+        qn_prediction_lines_add(&j->lines, &x->trace, j->model, &block, workspace->outputs,
+                                j->rows.n_rows - block.n_rows);
+    }
     qn_count_add(&j->counters->rows, (uint64_t)block.n_rows);
     return x->out.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the reply") : QN_OK;
+}
+
+static void log_lines(const qn_exchange *x, const qn_prediction_lines *lines)
+{
+    qn_line_log *log = qn_server_logs_of(x->worker->server)->predictions;
+    if (lines->too_many) {
+        qn_line_log_drop(log, lines->n);
+    } else if (lines->n > 0) {
+        qn_line_log_append(log, lines->text.text, lines->text.bytes, lines->n);
+    }
 }
 
 static qn_step finish(qn_exchange *x, const job *j)
 {
     j->format->end(&(qn_predictions){j->model, &j->rows, j->kept}, &x->out);
     qn_reply_end(&x->reply);
+    if (j->logged) log_lines(x, &j->lines);
     qn_count_add(&j->counters->requests[QN_OUTCOME_OK], 1);
     qn_durations_add(&j->counters->seconds, qn_clock_s() - x->begun_s);
     return QN_STEP_DONE;

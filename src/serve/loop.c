@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/number.h"
+#include "crypto/secret.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -50,6 +51,9 @@ qn_status qn_loop_init(qn_loop *loop, qn_server *server, const qn_serve_options 
     loop->stage_s[QN_STAGE_WORKING] = QN_INF; /* handlers look at the time themselves */
     loop->stage_s[QN_STAGE_WRITING] = options->write_s;
     loop->stage_s[QN_STAGE_LINGERING] = linger_s;
+    uint64_t seed;
+    qn_random_bytes(&seed, sizeof seed);
+    qn_rng_init(&loop->worker.ids, seed, (uint64_t)index);
     loop->worker.tokens = qn_token_cache_create();
     if (!loop->worker.tokens) return qn_fail(err, QN_ERR_NOMEM, "no memory for the server");
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -85,6 +89,7 @@ void qn_loop_release(qn_loop *loop)
     qn_token_cache_free(loop->worker.tokens);
     loop->worker.tokens = NULL;
     qn_workspace_release(&loop->worker.workspace);
+    qn_str_release(&loop->worker.line);
 }
 
 void qn_loop_wake(const qn_loop *loop)

@@ -13,6 +13,8 @@ static const char *reason(int status)
     switch (status) {
     case 200:
         return "OK";
+    case 202:
+        return "Accepted";
     case 204:
         return "No Content";
     case 400:
@@ -86,6 +88,7 @@ void qn_reply_begin(qn_reply *reply, int status, const char *content_type, const
     }
     if (reply->common) qn_str_add(out, reply->common);
     if (reply->origin) qn_str_add(out, reply->origin);
+    if (reply->trace) qn_str_add(out, reply->trace);
     if (lines) qn_str_add(out, lines);
     qn_str_add(out, "\r\n");
     reply->body_at = out->bytes;

@@ -17,6 +17,7 @@ typedef struct qn_reply {
     const char *date;   /* the Date header's value */
     const char *common; /* lines of every reply of this server; NULL: none */
     const char *origin; /* lines for pages of other origins; NULL: none */
+    const char *trace;  /* lines that name the request; NULL: none */
     bool http_1_1, keep_alive;
     bool without_body; /* HEAD */
     int status;        /* 0: not begun */

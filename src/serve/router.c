@@ -31,6 +31,8 @@ const qn_route qn_routes[] = {
      QN_REACH_MODEL, qn_handle_predict, "predict with a version"},
     {"predict", QN_HTTP_POST, "/v1/models/{}/versions/{}", QN_ACCESS_PREDICT, QN_REACH_MODEL,
      qn_handle_predict, "predict with a version"},
+    {"outcomes", QN_HTTP_POST, "/v1/outcomes", QN_ACCESS_PREDICT, QN_REACH_CHECKED,
+     qn_handle_outcomes, "what became of predictions, for the prediction log"},
     {"invocations", QN_HTTP_POST, "/invocations", QN_ACCESS_PREDICT, QN_REACH_CHECKED,
      qn_handle_invocations, "predict with the only model (MLflow, SageMaker)"},
     {"ping", QN_HTTP_GET, "/ping", QN_ACCESS_ANYONE, QN_REACH_SERVER, qn_handle_ready,

@@ -2,11 +2,11 @@
 /* Sandbox: once its sockets are open, a server needs little of the system any more. Should a
  * request or a model file ever take it over, what is left to them is this:
  *
- * - files (landlock, Linux 5.13): the folders of models and credentials can be read, the folder of
- *   the audit log can have files made and written; nothing else, and no TCP connection can be begun
+ * - files (landlock, Linux 5.13): the folders of models and credentials can be read, the folders
+ *   of logs can have files made and written; nothing else, and no TCP connection can be begun
  *   (6.7), no process outside be signalled (6.12);
  * - system calls (seccomp): those in a list. No program can be started, no process made, no socket
- *   opened, no memory made executable, no file opened for writing unless there is an audit log.
+ *   opened, no memory made executable, no file opened for writing unless there is a log.
  * What is not in the list fails with EPERM; starting or tracing a program ends the process.
  *
  * The calling thread is restricted, for ever, and every thread that it makes afterwards.
@@ -30,8 +30,8 @@ enum { QN_SANDBOX_REPORT_BYTES = 96 };
 
 typedef struct qn_sandbox_request {
     qn_sandbox_mode mode;
-    const char *const *read_folders; /* ended by NULL; those that are not there are passed over */
-    const char *write_folder;        /* NULL: none */
+    const char *const *read_folders;  /* ended by NULL; those that are not there are passed over */
+    const char *const *write_folders; /* the same; may be NULL */
 } qn_sandbox_request;
 
 /* `report` (QN_SANDBOX_REPORT_BYTES) becomes "landlock and seccomp", or what there is, or "none"

@@ -23,7 +23,8 @@ struct ruleset {
 };
 
 static const uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
-static const uint64_t appending = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
+static const uint64_t appending =
+    LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | FS_TRUNCATE;
 
 /* Everything that this version can forbid. */
 static struct ruleset everything(int version, size_t *bytes)
@@ -69,8 +70,8 @@ const char *qn_sandbox_restrict_files(const qn_sandbox_request *request)
     for (int i = 0; request->read_folders && request->read_folders[i]; i++) {
         whole = whole && allow(fd, request->read_folders[i], reading);
     }
-    if (request->write_folder) {
-        whole = whole && allow(fd, request->write_folder, appending);
+    for (int i = 0; request->write_folders && request->write_folders[i]; i++) {
+        whole = whole && allow(fd, request->write_folders[i], appending & all.files);
     }
     whole = whole && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
     close(fd);

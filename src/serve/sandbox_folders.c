@@ -16,7 +16,7 @@ static char *folder_of(const char *path)
     return qn_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static bool add(qn_sandbox_folders *folders, char *folder)
+static bool add(qn_folder_list *folders, char *folder)
 {
     if (!folder) return false;
     const char **list = qn_realloc_array(folders->list, folders->n + 2, sizeof *list);
@@ -31,7 +31,7 @@ static bool add(qn_sandbox_folders *folders, char *folder)
 }
 
 /* A link may lead to a file in another folder. */
-static bool add_folders_of(qn_sandbox_folders *folders, const char *path)
+static bool add_folders_of(qn_folder_list *folders, const char *path)
 {
     if (!path) return true;
     if (!add(folders, folder_of(path))) return false;
@@ -41,36 +41,45 @@ static bool add_folders_of(qn_sandbox_folders *folders, const char *path)
     return added;
 }
 
+/* Of a log: its file is made where it is not there. */
+static bool add_folder_of_log(qn_folder_list *folders, const char *path)
+{
+    return !path || strcmp(path, "-") == 0 || add(folders, folder_of(path));
+}
+
 bool qn_sandbox_folders_fill(qn_sandbox_folders *folders, const qn_serve_options *options,
                              qn_model_store *store)
 {
     const qn_credential_files *files = &options->credentials;
-    bool whole = add(folders, qn_strdup("/proc/self")) && /* for metrics of the process */
-                 add_folders_of(folders, files->keys) && add_folders_of(folders, files->jwks) &&
-                 add_folders_of(folders, files->tls.certificate) &&
-                 add_folders_of(folders, files->tls.key) &&
-                 add_folders_of(folders, files->tls.client_ca);
+    qn_folder_list *read = &folders->read, *write = &folders->write;
+    bool whole = add(read, qn_strdup("/proc/self")) && /* for metrics of the process */
+                 add_folders_of(read, files->keys) && add_folders_of(read, files->jwks) &&
+                 add_folders_of(read, files->tls.certificate) &&
+                 add_folders_of(read, files->tls.key) && add_folders_of(read, files->tls.client_ca);
     for (int i = 0; whole && options->read_folders && options->read_folders[i]; i++) {
-        whole = add(folders, qn_strdup(options->read_folders[i]));
+        whole = add(read, qn_strdup(options->read_folders[i]));
     }
     qn_catalog *catalog = qn_model_store_acquire(store);
     for (int64_t i = 0; whole && i < catalog->n_entries; i++) {
-        whole = add_folders_of(folders, catalog->entries[i].path);
+        whole = add_folders_of(read, catalog->entries[i].path);
     }
     qn_catalog_unref(catalog);
-    if (whole && options->audit && strcmp(options->audit, "-") != 0) {
-        folders->write = folder_of(options->audit);
-        whole = folders->write != NULL;
-    }
-    return whole;
+    return whole && add_folder_of_log(write, options->audit) &&
+           add_folder_of_log(write, options->access_log) &&
+           add_folder_of_log(write, options->prediction_log);
 }
 
-void qn_sandbox_folders_release(qn_sandbox_folders *folders)
+static void release_list(qn_folder_list *folders)
 {
     for (int64_t i = 0; i < folders->n; i++) {
         qn_free((void *)(uintptr_t)folders->list[i]);
     }
     qn_free(folders->list);
-    qn_free(folders->write);
+}
+
+void qn_sandbox_folders_release(qn_sandbox_folders *folders)
+{
+    release_list(&folders->read);
+    release_list(&folders->write);
     *folders = (qn_sandbox_folders){0};
 }

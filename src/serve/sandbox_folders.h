@@ -8,10 +8,14 @@
 #include "serve/model_store.h"
 #include "serve/server.h"
 
-typedef struct qn_sandbox_folders {
-    const char **list; /* to read; ended by NULL */
+/* Ended by NULL; or NULL for none. */
+typedef struct qn_folder_list {
+    const char **list;
     int64_t n;
-    char *write;      /* to write; NULL: none */
+} qn_folder_list;
+
+typedef struct qn_sandbox_folders {
+    qn_folder_list read, write;
 } qn_sandbox_folders; /* zero-initialise; release with qn_sandbox_folders_release() */
 
 /* False when out of memory. */

@@ -29,7 +29,7 @@ struct qn_server {
     qn_loop_sources sources;
     qn_str common_lines;
     char sandbox[QN_SANDBOX_REPORT_BYTES];
-    qn_audit *audit;
+    qn_server_logs logs;
     qn_loop_counters *counters;
     int n_loops;   /* initialised */
     int n_threads; /* running */
@@ -69,6 +69,7 @@ static qn_serve_options with_defaults(const qn_serve_options *given)
     default_time(&options.write_s, 20);
     default_time(&options.idle_s, 75);
     default_time(&options.drain_s, 10);
+    default_time(&options.prediction_share, 1);
     default_time(&options.rate_burst, options.rate < 1 ? 1 : options.rate);
     if (options.n_threads > LOOPS_MAX) options.n_threads = LOOPS_MAX;
     return options;
@@ -85,6 +86,9 @@ static qn_status check_options(const qn_serve_options *options, qn_error *err)
                                 options->rate_burst >= 1 && options->rate_burst <= 1e6)) {
         return qn_fail(err, QN_ERR_ARG,
                        "--rate is 0.001 to 100000 requests a second, --rate-burst 1 to 1000000");
+    }
+    if (!(options->prediction_share > 0 && options->prediction_share <= 1)) {
+        return qn_fail(err, QN_ERR_ARG, "--prediction-share is above 0 and at most 1");
     }
     if (!options->models || !options->models[0]) {
         return qn_fail(err, QN_ERR_ARG, "there is no model to serve");
@@ -162,13 +166,54 @@ static qn_status make_guards(qn_server *server, qn_error *err)
     qn_loop_sources *sources = &server->sources;
     QN_TRY(qn_cross_origin_check(options->cors_origins, err));
     QN_TRY(qn_credential_store_create(&options->credentials, &sources->credentials, err));
-    if (options->audit) QN_TRY(qn_audit_open(options->audit, &server->audit, err));
     sources->failures = qn_rate_limit_create(failures_per_s, FAILURES_BURST);
     if (options->rate > 0) sources->rate = qn_rate_limit_create(options->rate, options->rate_burst);
     if (!sources->failures || (options->rate > 0 && !sources->rate)) {
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the server");
     }
     return write_common_lines(server, err);
+}
+
+static qn_status open_logs(qn_server *server, qn_error *err)
+{
+    const qn_serve_options *options = &server->options;
+    qn_server_logs *logs = &server->logs;
+    if (options->audit) QN_TRY(qn_audit_open(options->audit, &logs->audit, err));
+    if (options->access_log) {
+        QN_TRY(qn_line_log_open("--access-log", options->access_log, &logs->access, err));
+    }
+    if (options->prediction_log) {
+        QN_TRY(
+            qn_line_log_open("--prediction-log", options->prediction_log, &logs->predictions, err));
+    }
+    return QN_OK;
+}
+
+static qn_status start_logs(const qn_server *server, qn_error *err)
+{
+    if (server->logs.access) QN_TRY(qn_line_log_start(server->logs.access, err));
+    if (server->logs.predictions) QN_TRY(qn_line_log_start(server->logs.predictions, err));
+    return QN_OK;
+}
+
+/* Returns how many could not be opened anew. */
+static int64_t reopen_logs(const qn_server *server, qn_str *messages)
+{
+    const qn_server_logs *logs = &server->logs;
+    qn_error errors[3] = {{0}, {0}, {0}};
+    const qn_status statuses[] = {
+        logs->audit ? qn_audit_reopen(logs->audit, &errors[0]) : QN_OK,
+        logs->access ? qn_line_log_reopen(logs->access, &errors[1]) : QN_OK,
+        logs->predictions ? qn_line_log_reopen(logs->predictions, &errors[2]) : QN_OK};
+    int64_t n_failed = 0;
+    for (int i = 0; i < 3; i++) {
+        if (statuses[i] == QN_OK) continue;
+        if (messages) {
+            qn_str_addf(messages, "%s; the log goes on in the old file\n", errors[i].message);
+        }
+        n_failed++;
+    }
+    return n_failed;
 }
 
 static qn_status listen_on(qn_server *server, int n, int *fds, qn_error *err)
@@ -188,8 +233,8 @@ static qn_status enter_sandbox(qn_server *server, qn_error *err)
     qn_sandbox_folders folders = {0};
     const bool whole = qn_sandbox_folders_fill(&folders, &server->options, server->sources.models);
     const qn_sandbox_request request = {.mode = server->options.sandbox,
-                                        .read_folders = folders.list,
-                                        .write_folder = folders.write};
+                                        .read_folders = folders.read.list,
+                                        .write_folders = folders.write.list};
     const qn_status status = whole ? qn_sandbox_enter(&request, server->sandbox, err)
                                    : qn_fail(err, QN_ERR_NOMEM, "no memory for the sandbox");
     qn_sandbox_folders_release(&folders);
@@ -202,6 +247,7 @@ static qn_status start(qn_server *server, qn_error *err)
     const int n = (int)server->options.n_threads;
     QN_TRY(check_options(&server->options, err));
     QN_TRY(make_guards(server, err));
+    QN_TRY(open_logs(server, err));
     QN_TRY(qn_model_store_create(server->options.models, n, &server->sources.models, err));
     server->loops = qn_alloc_aligned(n, sizeof *server->loops);
     server->threads = qn_alloc_array(n, sizeof *server->threads);
@@ -214,6 +260,7 @@ static qn_status start(qn_server *server, qn_error *err)
     QN_TRY(listen_on(server, n, fds, err));
     QN_TRY(make_loops(server, fds, err));
     QN_TRY(enter_sandbox(server, err));
+    QN_TRY(start_logs(server, err));
     return start_threads(server, err);
 }
 
@@ -247,17 +294,11 @@ static void set_state(qn_server *server, qn_server_state state)
     wake_all(server);
 }
 
-/* Credentials and the audit log; returns how many of them could not be read. */
+/* Credentials and logs; returns how many of them could not be opened. */
 static int64_t reload_guards(qn_server *server, qn_str *messages, bool *changed)
 {
-    qn_error err = {0};
-    int64_t n_failed = 0;
-    if (!qn_credential_store_reload(server->sources.credentials, messages, changed)) n_failed++;
-    if (server->audit && qn_audit_reopen(server->audit, &err) != QN_OK) {
-        if (messages) qn_str_addf(messages, "%s; the log goes on in the old file\n", err.message);
-        n_failed++;
-    }
-    return n_failed;
+    const bool read = qn_credential_store_reload(server->sources.credentials, messages, changed);
+    return (read ? 0 : 1) + reopen_logs(server, messages);
 }
 
 int64_t qn_server_load(qn_server *server, qn_str *messages)
@@ -277,7 +318,7 @@ int64_t qn_server_load(qn_server *server, qn_str *messages)
     changed |= reload.n_loaded > 0;
     if (changed) {
         wake_all(server); /* idle loops let go of what was replaced */
-        qn_audit_write(server->audit, &(qn_audit_event){.who = "server", .action = "load"});
+        qn_audit_write(server->logs.audit, &(qn_audit_event){.who = "server", .action = "load"});
     }
     return reload.n_failed;
 }
@@ -329,7 +370,9 @@ void qn_server_free(qn_server *server)
     qn_credential_store_free(server->sources.credentials);
     qn_rate_limit_free(server->sources.rate);
     qn_rate_limit_free(server->sources.failures);
-    qn_audit_close(server->audit);
+    qn_audit_close(server->logs.audit);
+    qn_line_log_close(server->logs.access);
+    qn_line_log_close(server->logs.predictions);
     qn_str_release(&server->common_lines);
     qn_free(server);
 }
@@ -344,9 +387,9 @@ const qn_loop_counters *qn_server_counters(const qn_server *server, int loop)
     return &server->counters[loop];
 }
 
-qn_audit *qn_server_audit(const qn_server *server)
+const qn_server_logs *qn_server_logs_of(const qn_server *server)
 {
-    return server->audit;
+    return &server->logs;
 }
 
 double qn_server_started_s(const qn_server *server)

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "serve/audit.h"
 #include "serve/credentials.h"
+#include "serve/line_log.h"
 #include "serve/sandbox.h"
 #include "serve/telemetry.h"
 
@@ -25,6 +26,9 @@ typedef struct qn_serve_options {
     bool insecure_http;        /* … or with credentials that go there without TLS */
     qn_credential_files credentials; /* what clients are checked against; none by default */
     const char *audit;               /* the audit log's path, "-": standard error; default none */
+    const char *access_log;          /* a line for each request; "-" as above; default none */
+    const char *prediction_log;      /* a line for each row and outcome; default none */
+    double prediction_share;         /* of requests that are logged there, 0 to 1; default 1 */
     double rate, rate_burst;         /* requests a second of a client; at once; default no limit */
     const char *const *cors_origins; /* ended by NULL: whose pages may ask; default nobody's */
     qn_sandbox_mode sandbox;         /* restricts the calling thread for ever; default off */
@@ -42,6 +46,12 @@ typedef struct qn_serve_options {
     double idle_s;                   /* between requests; default 75 */
     double drain_s;                  /* for requests under way when the server ends; default 10 */
 } qn_serve_options;
+
+/* What is written while the server runs; NULL: is not kept. */
+typedef struct qn_server_logs {
+    qn_audit *audit;
+    qn_line_log *access, *predictions;
+} qn_server_logs;
 
 typedef enum qn_server_state {
     QN_SERVER_STARTING, /* models are being loaded */
@@ -78,7 +88,7 @@ void qn_server_free(qn_server *server); /* accepts NULL; closes first */
 /* For handlers. */
 int qn_server_n_loops(const qn_server *server);
 const qn_loop_counters *qn_server_counters(const qn_server *server, int loop);
-qn_audit *qn_server_audit(const qn_server *server);  /* NULL: none is kept */
+const qn_server_logs *qn_server_logs_of(const qn_server *server);
 double qn_server_started_s(const qn_server *server); /* seconds since 1970 */
 
 #endif

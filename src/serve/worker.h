@@ -6,6 +6,7 @@
 #ifndef QN_SERVE_WORKER_H
 #define QN_SERVE_WORKER_H
 
+#include "base/rng.h"
 #include "serve/credentials.h"
 #include "serve/model_store.h"
 #include "serve/rate_limit.h"
@@ -36,6 +37,8 @@ typedef struct qn_worker {
     qn_rate_limit *failures; /* of requests without good credentials; shared */
     qn_loop_counters *counters;
     qn_workspace workspace;
+    qn_rng ids;  /* of requests */
+    qn_str line; /* of a log, while it is written */
     char date[64];
 } qn_worker;
 

@@ -35,6 +35,7 @@ static const struct row {
     {QN_HTTP_POST, "/v1/models/{}/versions/{}:predict", "/v1/models/m/versions/1:predict", 'p',
      'm'},
     {QN_HTTP_POST, "/v1/models/{}/versions/{}", "/v1/models/m/versions/1", 'p', 'm'},
+    {QN_HTTP_POST, "/v1/outcomes", "/v1/outcomes", 'p', 'c'},
     {QN_HTTP_POST, "/invocations", "/invocations", 'p', 'm'},
     {QN_HTTP_GET, "/ping", "/ping", '-', 's'},
     {QN_HTTP_GET, "/health", "/health", '-', 's'},

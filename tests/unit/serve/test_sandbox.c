@@ -175,10 +175,10 @@ static int try(int (*deed)(void), const char *write_folder)
     CHECK(child >= 0);
     if (child == 0) {
         char report[QN_SANDBOX_REPORT_BYTES];
-        const qn_sandbox_request request = {.mode = QN_SANDBOX_ON,
-                                            .read_folders =
-                                                (const char *const[]){listing, "/nowhere", NULL},
-                                            .write_folder = write_folder};
+        const qn_sandbox_request request = {
+            .mode = QN_SANDBOX_ON,
+            .read_folders = (const char *const[]){listing, "/nowhere", NULL},
+            .write_folders = (const char *const[]){write_folder, NULL}};
         if (qn_sandbox_enter(&request, report, NULL) != QN_OK) _exit(255);
         _exit(deed());
     }
