@@ -30,15 +30,17 @@ int main(int argc, char **argv)
             cells[i].text_bytes = strlen(cells[i].text);
         }
     }
-    if (qn_model_predict_row(model, cells, outputs, scratch, &err) != QN_OK) {
+    const qn_status status = qn_model_predict_row(model, cells, outputs, scratch, &err);
+    if (status == QN_OK) {
+        const int32_t label = qn_model_n_classes(model) ? qn_model_decide(model, outputs) : -1;
+        const char *name = label >= 0 ? qn_model_class(model, label) : "prediction";
+        printf("%s %.17g\n", name, outputs[0]);
+    } else {
         fprintf(stderr, "%s\n", err.message);
-        return 1;
     }
-    const int32_t label = qn_model_n_classes(model) ? qn_model_decide(model, outputs) : -1;
-    printf("%s %.17g\n", label >= 0 ? qn_model_class(model, label) : "prediction", outputs[0]);
     free(cells);
     free(outputs);
     free(scratch);
     qn_model_close(model);
-    return 0;
+    return status != QN_OK;
 }

@@ -409,8 +409,10 @@ def the_sandbox_lets_the_server_do_its_work(folder):
 @test
 def the_sandbox_is_as_it_is_asked_for(folder):
     with server(folder / "credit.quern", "--sandbox", "off") as (process, _, lines):
-        assert any("sandbox: none: switched off" in line for line in lines)
-        assert "Seccomp:\t0" in pathlib.Path(f"/proc/{process.pid}/status").read_text()
+        assert any("sandbox: none" in line for line in lines), lines
+        texts = [pathlib.Path(f"/proc/{pid}/status").read_text() for pid in (process.pid, "self")]
+        # A container may have a filter of its own around everything.
+        assert len({re.search(r"Seccomp:\t(\d)", text).group(1) for text in texts}) == 1
     done = run(QUERN, "serve", folder / "credit.quern", "--sandbox", "perhaps")
     assert done.returncode == 2 and "auto, on or off" in done.stderr
 
