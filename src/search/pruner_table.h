@@ -6,6 +6,6 @@
 #include "search/pruner.h"
 
 extern const qn_pruner qn_pruner_median, qn_pruner_percentile, qn_pruner_threshold,
-    qn_pruner_patience, qn_pruner_asha, qn_pruner_hyperband, qn_pruner_wilcoxon;
+    qn_pruner_patience, qn_pruner_asha, qn_pruner_hyperband, qn_pruner_wilcoxon, qn_pruner_curve;
 
 #endif

@@ -8,8 +8,9 @@
 #include <string.h>
 
 const qn_pruner *const qn_pruners[] = {
-    &qn_pruner_median, &qn_pruner_percentile, &qn_pruner_threshold, &qn_pruner_patience,
-    &qn_pruner_asha,   &qn_pruner_hyperband,  &qn_pruner_wilcoxon,  NULL};
+    &qn_pruner_median,   &qn_pruner_percentile, &qn_pruner_threshold,
+    &qn_pruner_patience, &qn_pruner_asha,       &qn_pruner_hyperband,
+    &qn_pruner_wilcoxon, &qn_pruner_curve,      NULL};
 
 static const qn_pruner *find(const char *name, size_t bytes)
 {

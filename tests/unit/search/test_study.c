@@ -284,6 +284,10 @@ static void pruners_stop_the_curves_they_should(void **state)
         {"patience:patience=3", 4, 6},
         {"asha:factor=3", 3, 9},
         {"wilcoxon:startup=5", 5, 8},
+        {"curve", 4, 4},
+        {"curve:startup=4", 0, 4},
+        {"curve:warmup=7", 7, 7},
+        {"curve:max_step=4", 0, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         qn_study *study = open_study(
