@@ -1,26 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Samplers that vary what was good: NSGA-II (Deb et al. 2002), regularised evolution (Real et al.
- * 2019) and simulated annealing (Kirkpatrick et al. 1983, over spaces as Bergstra's anneal).
+/* Samplers that vary what was good: NSGA-II (Deb et al. 2002), NSGA-III (Deb & Jain 2014: other
+ * survivors, by reference_points.h), regularised evolution (Real et al. 2019) and simulated
+ * annealing (Kirkpatrick et al. 1983, over spaces as Bergstra's anneal).
  *
  * All work on the unit interval of each parameter; categorical ones are exchanged or drawn anew. */
 #include "base/alloc.h"
 #include "search/pareto.h"
+#include "search/reference_points.h"
 #include "search/sampler_table.h"
 
 #include <math.h>
 #include <string.h>
 
-/* What the three share: the trials that parents are chosen from. */
+/* What they share: the trials that parents are chosen from. */
 struct population_state {
     const qn_history *history;
     int64_t size; /* of a full population */
     int64_t n;
     const qn_trial_record **parents; /* [size], the best or newest first told */
-    /* NSGA-II */
+    /* NSGA-II and III */
     int64_t n_children; /* told since the parents were chosen: the last of history->told */
     int32_t *fronts;    /* [size] */
     double *distances;  /* [size] */
     double crossover_p, mutation_p, crossover_eta, mutation_eta;
+    double *reference_points; /* NSGA-III: [n_reference_points][objectives]; else NULL */
+    int64_t n_reference_points;
+    uint64_t seed;
     /* evolution */
     int64_t tournament;
     /* annealing */
@@ -38,6 +43,7 @@ static void release(void *state)
     qn_free(s->parents);
     qn_free(s->fronts);
     qn_free(s->distances);
+    qn_free(s->reference_points);
 }
 
 static bool allocate(struct population_state *s, const qn_sampler_setup *setup, double size)
@@ -59,20 +65,51 @@ static double unit_of(const qn_parameter *p, const qn_trial_record *trial, int64
 
 /* NSGA-II. */
 
-struct nsga2_settings {
-    double population, crossover, mutation, crossover_eta, mutation_eta;
+struct nsga_settings {
+    double divisions, population, crossover, mutation, crossover_eta, mutation_eta;
 };
 
 static qn_status init_nsga2(void *state, const qn_sampler_setup *setup, qn_error *err)
 {
     struct population_state *s = state;
-    const struct nsga2_settings *settings = setup->settings;
+    const struct nsga_settings *settings = setup->settings;
     if (!allocate(s, setup, settings->population)) return no_memory(err);
     s->crossover_p = settings->crossover;
     s->mutation_p = settings->mutation;
     s->crossover_eta = settings->crossover_eta;
     s->mutation_eta = settings->mutation_eta;
     return QN_OK;
+}
+
+static qn_status init_nsga3(void *state, const qn_sampler_setup *setup, qn_error *err)
+{
+    struct population_state *s = state;
+    const struct nsga_settings *settings = setup->settings;
+    s->seed = setup->seed;
+    QN_TRY(qn_reference_points(setup->history->objectives->n, (int64_t)settings->divisions,
+                               (int64_t)settings->population, &s->reference_points,
+                               &s->n_reference_points, err));
+    return init_nsga2(state, setup, err);
+}
+
+/* `best` of the pool survive. With reference points every parent is as good as another of its
+ * front: distances stay 0. */
+static qn_status select_survivors(struct population_state *s, const qn_trial_record **pool,
+                                  int64_t n, int32_t *best, qn_error *err)
+{
+    const int64_t n_objectives = s->history->objectives->n;
+    if (!s->reference_points) {
+        return qn_pareto_select(pool, n, n_objectives, s->size, best, s->fronts, s->distances, err);
+    }
+    qn_rng rng;
+    qn_rng_init(&rng, s->seed, (uint64_t)s->history->n_told);
+    return qn_reference_select(&(qn_reference_request){.trials = pool,
+                                                       .n = n,
+                                                       .n_objectives = n_objectives,
+                                                       .points = s->reference_points,
+                                                       .n_points = s->n_reference_points,
+                                                       .rng = &rng},
+                               s->size, best, s->fronts, err);
 }
 
 /* The parents of the next generation: the best of the last parents and their children. */
@@ -86,8 +123,7 @@ static qn_status choose_parents(struct population_state *s, qn_error *err)
         if (s->n > 0) memcpy(pool, s->parents, (size_t)s->n * sizeof *pool);
         memcpy(pool + s->n, s->history->told + s->history->n_told - s->n_children,
                (size_t)s->n_children * sizeof *pool);
-        status = qn_pareto_select(pool, n, s->history->objectives->n, s->size, best, s->fronts,
-                                  s->distances, err);
+        status = select_survivors(s, pool, n, best, err);
     }
     for (int64_t i = 0; status == QN_OK && i < s->size; i++) {
         s->parents[i] = pool[best[i]];
@@ -101,7 +137,7 @@ static qn_status choose_parents(struct population_state *s, qn_error *err)
     return status;
 }
 
-static qn_status tell_nsga2(void *state, const qn_trial_record *trial, qn_error *err)
+static qn_status tell_nsga(void *state, const qn_trial_record *trial, qn_error *err)
 {
     struct population_state *s = state;
     (void)trial;
@@ -141,7 +177,7 @@ static double clamp_unit(double x)
     return fmin(fmax(x, 0), 1);
 }
 
-static qn_status ask_nsga2(void *state, qn_sampler_ask *ask, qn_error *err)
+static qn_status ask_nsga(void *state, qn_sampler_ask *ask, qn_error *err)
 {
     struct population_state *s = state;
     const qn_space *space = s->history->space;
@@ -171,11 +207,13 @@ static qn_status ask_nsga2(void *state, qn_sampler_ask *ask, qn_error *err)
     return QN_OK;
 }
 
-#define AT(member) offsetof(struct nsga2_settings, member)
+#define AT(member) offsetof(struct nsga_settings, member)
 
 /* The literature's 15 and 20 are for tens of thousands of evaluations; after 2,000, children spread
  * wider come nearer to the front of ZDT1. */
-static const qn_setting nsga2_settings[] = {
+static const qn_setting nsga_settings[] = {
+    {"divisions", QN_SETTING_WHOLE, AT(divisions), 0, 1e5, 0,
+     "of each objective by reference points; 0: as many as the population has points for"},
     {"population", QN_SETTING_WHOLE, AT(population), 4, 1e5, 50, "trials of a generation"},
     {"crossover", QN_SETTING_FLOAT, AT(crossover), 0, 1, 0.9, "probability of two parents"},
     {"mutation", QN_SETTING_FLOAT, AT(mutation), 0, 1, 0,
@@ -190,12 +228,24 @@ const qn_sampler qn_sampler_nsga2 = {
     .name = "nsga2",
     .help = "genetic search for several objectives, NSGA-II (Deb et al. 2002)",
     .capabilities = QN_SAMPLER_OBJECTIVES | QN_SAMPLER_GROWING_SPACE,
-    .settings = nsga2_settings,
-    .settings_bytes = sizeof(struct nsga2_settings),
+    .settings = nsga_settings + 1,
+    .settings_bytes = sizeof(struct nsga_settings),
     .state_bytes = sizeof(struct population_state),
     .init = init_nsga2,
-    .tell = tell_nsga2,
-    .ask = ask_nsga2,
+    .tell = tell_nsga,
+    .ask = ask_nsga,
+    .release = release};
+
+const qn_sampler qn_sampler_nsga3 = {
+    .name = "nsga3",
+    .help = "genetic search for three objectives and more, NSGA-III (Deb & Jain 2014)",
+    .capabilities = QN_SAMPLER_OBJECTIVES | QN_SAMPLER_GROWING_SPACE,
+    .settings = nsga_settings,
+    .settings_bytes = sizeof(struct nsga_settings),
+    .state_bytes = sizeof(struct population_state),
+    .init = init_nsga3,
+    .tell = tell_nsga,
+    .ask = ask_nsga,
     .release = release};
 
 #undef AT

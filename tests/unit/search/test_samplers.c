@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* That samplers search: each must beat random draws by far on what it is for. */
+#include "search/pareto.h"
 #include "search/study.h"
 
 #include "check.h"
@@ -126,6 +127,51 @@ static void nsga2_comes_near_the_front_of_zdt1(void **state)
     CHECK(area_after("tpe", 300) > area_after("random", 300) + 0.2);
 }
 
+/* DTLZ2 (Deb, Thiele, Laumanns & Zitzler 2005): its front is the part of the sphere where all
+ * objectives are positive. */
+static void dtlz2(const double *x, double *values)
+{
+    double g = 1;
+    for (int d = 2; d < 5; d++) {
+        g += (x[d] - 0.5) * (x[d] - 0.5);
+    }
+    const double a = x[0] * 1.57079632679489662, b = x[1] * 1.57079632679489662;
+    values[0] = g * cos(a) * cos(b);
+    values[1] = g * cos(a) * sin(b);
+    values[2] = g * sin(a);
+}
+
+/* What the last hundred trials dominate: the population rather than all that was seen. */
+static double volume_after(const char *sampler, int n)
+{
+    double sum = 0;
+    for (int seed = 1; seed <= 3; seed++) {
+        qn_error err = {0};
+        double points[100][3], volume;
+        qn_study *study = open_study(sampler, "a:minimize,b:minimize,c:minimize", seed);
+        for (int i = 0; i < n; i++) {
+            qn_trial *trial;
+            CHECK_OK(qn_study_ask(study, &trial, &err));
+            dtlz2(qn_trial_get_record(trial)->values, points[i % 100]);
+            CHECK_OK(qn_trial_tell(trial, points[i % 100], 3, &err));
+        }
+        CHECK_OK(qn_hypervolume(*points, 100, 3, (double[]){1.1, 1.1, 1.1}, &volume, &err));
+        sum += volume / 3;
+        qn_study_close(study);
+    }
+    return sum;
+}
+
+/* The whole front has 1.331 - pi/6 = 0.807. */
+static void nsga3_spreads_over_the_front_of_dtlz2(void **state)
+{
+    (void)state;
+    const double nsga3 = volume_after("nsga3:population=91", 2000);
+    const double random = volume_after("random", 2000);
+    if (!(nsga3 > 0.6 && nsga3 < 0.807)) fail_msg("nsga3: %g, random %g", nsga3, random);
+    CHECK(nsga3 > random + 0.1);
+}
+
 static void the_automatic_choice_has_a_reason(void **state)
 {
     (void)state;
@@ -158,4 +204,4 @@ static void the_automatic_choice_has_a_reason(void **state)
 }
 
 RUN_TESTS(TEST(each_sampler_beats_random_draws_by_far), TEST(nsga2_comes_near_the_front_of_zdt1),
-          TEST(the_automatic_choice_has_a_reason))
+          TEST(nsga3_spreads_over_the_front_of_dtlz2), TEST(the_automatic_choice_has_a_reason))
