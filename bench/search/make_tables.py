@@ -4,7 +4,7 @@
 log loss on a third of the rows held out, after every 1/27 of its rounds, trees or epochs. Needs
 pip install numpy pandas scipy scikit-learn lightgbm.
 
-usage: make_tables.py TABLE.csv TARGET OUT_DIR [TASK …]     (tables/: examples/credit/train.csv class)
+usage: make_tables.py TABLE.csv TARGET OUT_DIR [TASK …]     (tables/: examples/credit/train.csv class tables gbdt)
 
 A table begins with its space as JSON after "# "; then each line has the place of a setting on the
 unit interval of every parameter, and 27 losses."""
