@@ -287,6 +287,7 @@ static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator 
         return qn_fail(err, QN_ERR_DATA, "model: an additive model is damaged");
     }
     model->head.n_outputs = model->parts.n_outputs;
+    model->head.n_dense = n_features;
     *out = &model->head;
     return QN_OK;
 }

@@ -132,6 +132,7 @@ static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator 
     }
     p->n_classes = (int32_t)n_classes;
     model->head.n_outputs = n_classes == 2 ? 1 : (int32_t)n_classes;
+    model->head.n_dense = p->n_dense;
     *out = &model->head;
     return QN_OK;
 }

@@ -18,7 +18,8 @@ qn_status qn_constant_create(const double *outputs, int32_t n_outputs, qn_estima
     const size_t bytes = (size_t)n_outputs * sizeof *outputs;
     struct constant *model = qn_alloc_array(1, sizeof *model + bytes);
     if (!model) return qn_fail(err, QN_ERR_NOMEM, "no memory for a constant model");
-    model->head = (qn_estimator){&qn_family_constant, QN_VIEW_TREE, n_outputs};
+    model->head =
+        (qn_estimator){.family = &qn_family_constant, .view = QN_VIEW_TREE, .n_outputs = n_outputs};
     memcpy(model->outputs, outputs, bytes);
     *out = &model->head;
     return QN_OK;

@@ -23,7 +23,8 @@ typedef struct qn_family {
     size_t (*scratch_bytes)(const qn_estimator *estimator, int64_t n_rows); /* NULL: none */
     void (*write)(const qn_estimator *estimator, qn_writer *writer);
     /* Arrays may be borrowed from the reader's memory, which outlives the estimator. Every index
-     * is checked here, so that predict() need not. `n_features` is what the view has. */
+     * is checked here, so that predict() need not. `n_features` is what the view has, dense and
+     * sparse; how many are dense is checked by qn_estimator_read(), by the head's n_dense. */
     qn_status (*read)(qn_reader *reader, int64_t n_features, qn_estimator **out, qn_error *err);
     /* For explaining; NULL where predictions are not a link of scores. scores(): n_rows × n_outputs
      * scores, which link() turns into predictions, one row in place. pull_back() turns a gradient
@@ -47,6 +48,8 @@ struct qn_estimator {
     const qn_family *family;
     qn_view view;
     int32_t n_outputs;
+    int64_t n_dense; /* set by read(): dense columns that predict() looks at, which are then held
+                        against those of the view; 0: it looks at none or counts itself */
 };
 
 extern const qn_family *const qn_families[]; /* ended by NULL */

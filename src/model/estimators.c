@@ -128,7 +128,8 @@ qn_status qn_estimator_read(qn_reader *reader, const qn_recipe *recipe, int32_t 
     qn_recipe_features(recipe, (qn_view)view, &n_features, &n_dense);
     qn_estimator *estimator = NULL;
     QN_TRY(family->read(reader, view == QN_VIEW_TREE ? n_dense : n_features, &estimator, err));
-    if (estimator->n_outputs != n_outputs) {
+    if (estimator->n_outputs != n_outputs ||
+        (estimator->n_dense != 0 && estimator->n_dense != n_dense)) {
         family->free(estimator);
         return qn_fail(err, QN_ERR_DATA, "model: an estimator is damaged");
     }

@@ -127,6 +127,7 @@ static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator 
         qn_free(model);
         return qn_fail(err, QN_ERR_DATA, "model: a Gaussian process is damaged");
     }
+    model->head.n_dense = model->n_dense;
     *out = &model->head;
     return QN_OK;
 }

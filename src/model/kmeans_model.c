@@ -24,7 +24,8 @@ qn_status qn_kmeans_create(const double *centres, int32_t k, int64_t n_dense, qn
     const size_t bytes = (size_t)(k * n_dense) * sizeof *centres;
     struct kmeans *model = qn_alloc_array(1, sizeof *model + bytes);
     if (!model) return no_memory(err);
-    model->head = (qn_estimator){&qn_family_kmeans, QN_VIEW_DENSE, k};
+    model->head = (qn_estimator){
+        .family = &qn_family_kmeans, .view = QN_VIEW_DENSE, .n_outputs = k, .n_dense = n_dense};
     model->n_dense = n_dense;
     memcpy(model->centres, centres, bytes);
     *out = &model->head;
@@ -36,9 +37,7 @@ static void predict(const qn_estimator *estimator, const qn_matrix *features, do
                     void *scratch)
 {
     const struct kmeans *model = (const struct kmeans *)estimator;
-    const int64_t n = features->n_rows, k = estimator->n_outputs;
-    /* A damaged file may claim more columns than the view has. */
-    const int64_t d = model->n_dense < features->n_dense ? model->n_dense : features->n_dense;
+    const int64_t n = features->n_rows, k = estimator->n_outputs, d = model->n_dense;
     double *sums = scratch; /* n_rows */
     for (int64_t c = 0; c < k; c++) {
         const double *centre = model->centres + c * model->n_dense;

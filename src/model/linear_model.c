@@ -208,6 +208,7 @@ static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator 
     }
     model->link = (qn_linear_link)link;
     model->head.n_outputs = (int32_t)n_outputs;
+    model->head.n_dense = model->n_dense;
     *out = &model->head;
     return QN_OK;
 }

@@ -125,7 +125,9 @@ static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator 
         return qn_fail(err, QN_ERR_DATA, "model: a neural network is damaged");
     }
     QN_TRY(qn_network_read(reader, n_features, &network, err));
-    return qn_mlp_create((qn_mlp_link)link, offset, scale, &network, out, err);
+    QN_TRY(qn_mlp_create((qn_mlp_link)link, offset, scale, &network, out, err));
+    (*out)->n_dense = ((const struct mlp *)*out)->network.encoder.n_dense;
+    return QN_OK;
 }
 
 static void describe(const qn_estimator *estimator, qn_json_writer *json)

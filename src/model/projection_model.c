@@ -24,7 +24,8 @@ static struct projection *make(int64_t n_outputs, int64_t n_features)
 {
     struct projection *model = qn_alloc_array(1, sizeof *model);
     if (!model) return NULL;
-    model->head = (qn_estimator){&qn_family_projection, QN_VIEW_DENSE, (int32_t)n_outputs};
+    model->head = (qn_estimator){
+        .family = &qn_family_projection, .view = QN_VIEW_DENSE, .n_outputs = (int32_t)n_outputs};
     model->n_features = n_features;
     return model;
 }

@@ -581,6 +581,7 @@ static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator 
         free_model(&model->head);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the trees");
     }
+    model->head.n_dense = n_features;
     *out = (qn_estimator *)model;
     return QN_OK;
 }

@@ -23,19 +23,22 @@ struct world {
 static const char *const tasks[] = {"binary", "multiclass", "regression"};
 
 /* 120 rows: a number with gaps, a category with rare levels, noise, a column that is nearly always
- * missing. */
-static void make_world(const char *task, struct world *world)
+ * missing; and words, if asked for. */
+static void make_world(const char *task, bool words_too, struct world *world)
 {
     qn_error err = {0};
     qn_str csv = {0};
     unsigned state = 7;
-    qn_str_add(&csv, "a,b,c,d,y\n");
+    static const char *const words[] = {"rye", "oats", "bran", "husk", "mill", "meal", "flour"};
+    static const char *const kinds[] = {"e=text", NULL};
+    qn_str_add(&csv, "a,b,c,d,e,y\n");
     for (int i = 0; i < 120; i++) {
         state = state * 1103515245 + 12345;
         const unsigned draw = state >> 16;
         const double a = draw % 100;
         if (i % 9) qn_str_addf(&csv, "%g", a);
-        qn_str_addf(&csv, ",%c,%u,%s,", "ppqqrs"[draw % 6], draw % 17, i == 50 ? "1" : "");
+        qn_str_addf(&csv, ",%c,%u,%s,%s %s %s,", "ppqqrs"[draw % 6], draw % 17, i == 50 ? "1" : "",
+                    words[draw % 7], words[draw / 7 % 7], words[i % 7]);
         if (strcmp(task, "binary") == 0) {
             qn_str_add(&csv, (a > 50) != (draw % 10 == 0) ? "yes\n" : "no\n");
         } else if (strcmp(task, "multiclass") == 0) {
@@ -50,8 +53,12 @@ static void make_world(const char *task, struct world *world)
     qn_str_release(&csv);
     qn_profile *profile = NULL;
     CHECK_OK(qn_profile_create(world->frame, NULL, 120, NULL, &profile, &err));
-    const qn_understand_request question = {
-        .frame = world->frame, .profile = profile, .target = "y", .task = task};
+    const qn_understand_request question = {.frame = world->frame,
+                                            .profile = profile,
+                                            .target = "y",
+                                            .task = task,
+                                            .kinds = kinds,
+                                            .drop = words_too ? NULL : "e"};
     CHECK_OK(qn_understand(&question, &world->schema, &err));
     qn_profile_free(profile);
     CHECK_OK(qn_schema_target(world->schema, world->frame, false, &world->target, &err));
@@ -93,12 +100,12 @@ static void make_small(const qn_learner *learner, void *params)
     }
 }
 
-/* Calls `check` for every learner and task. */
-static void for_each(check_learner *check)
+/* Calls `check` for every learner and task, with sparse columns if asked for. */
+static void for_each(check_learner *check, bool words_too)
 {
     for (size_t t = 0; t < sizeof tasks / sizeof *tasks; t++) {
         struct world world;
-        make_world(tasks[t], &world);
+        make_world(tasks[t], words_too, &world);
         for (int i = 0; qn_learners[i]; i++) {
             const qn_learner *learner = qn_learners[i];
             if (!(learner->tasks & 1u << world.schema->task)) continue;
@@ -219,6 +226,65 @@ static void check_round_trip(const qn_learner *learner, const struct world *worl
     qn_writer_release(&writer);
 }
 
+/* The same rows with the last sparse column as one more dense one. */
+static void make_denser(const qn_matrix *x, qn_matrix *out)
+{
+    qn_error err = {0};
+    const int64_t n = x->n_rows, n_dense = x->n_dense + 1, last = x->n_sparse - 1;
+    CHECK_OK(qn_matrix_init(out, n, n_dense, &err));
+    for (int64_t f = 0; f < x->n_dense; f++) {
+        memcpy(out->dense + f * out->stride, x->dense + f * x->stride, (size_t)n * sizeof(double));
+    }
+    out->n_sparse = last;
+    out->sparse_starts = qn_alloc_array(n + 1, sizeof *out->sparse_starts);
+    out->sparse_cols = qn_alloc_array(x->sparse_starts[n], sizeof *out->sparse_cols);
+    out->sparse_values = qn_alloc_array(x->sparse_starts[n], sizeof *out->sparse_values);
+    int64_t at = 0;
+    out->sparse_starts[0] = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double *moved = out->dense + x->n_dense * out->stride + i;
+        *moved = 0;
+        for (int64_t p = x->sparse_starts[i]; p < x->sparse_starts[i + 1]; p++) {
+            if (x->sparse_cols[p] == last) {
+                *moved = (double)x->sparse_values[p];
+                continue;
+            }
+            out->sparse_cols[at] = x->sparse_cols[p];
+            out->sparse_values[at++] = x->sparse_values[p];
+        }
+        out->sparse_starts[i + 1] = at;
+    }
+}
+
+/* A model of as many columns of which more are dense: what a damaged count amounts to. */
+static void check_view(const qn_learner *learner, const struct world *world, const void *params)
+{
+    if (learner->view != QN_VIEW_DENSE) return;
+    qn_error err = {0};
+    qn_dataset data = world->folds.folds[0].data;
+    qn_matrix train, valid;
+    CHECK(data.train.views[QN_VIEW_DENSE].n_sparse > 1);
+    make_denser(&data.train.views[QN_VIEW_DENSE], &train);
+    make_denser(&data.valid.views[QN_VIEW_DENSE], &valid);
+    data.train.views[QN_VIEW_DENSE] = train;
+    data.valid.views[QN_VIEW_DENSE] = valid;
+    data.n_dense[QN_VIEW_DENSE]++;
+    qn_learn_result result = {0};
+    qn_estimator *back = NULL;
+    qn_writer writer = {0};
+    const qn_learn_request request = {.data = &data, .params = params, .seed = 5};
+    CHECK_OK(learner->fit(&request, &result, &err));
+    qn_estimator_write(result.estimator, &writer);
+    qn_reader reader = {.data = writer.data, .bytes = writer.bytes};
+    CHECK_FAILS(QN_ERR_DATA, qn_estimator_read(&reader, world->folds.folds[0].recipe,
+                                               result.estimator->n_outputs, &back, NULL));
+    qn_writer_release(&writer);
+    qn_estimator_free(result.estimator);
+    qn_free(result.importance);
+    qn_matrix_release(&train);
+    qn_matrix_release(&valid);
+}
+
 static void check_stop(const qn_learner *learner, const struct world *world, const void *params)
 {
     const volatile sig_atomic_t raised = 1;
@@ -260,34 +326,41 @@ static void check_no_memory(const qn_learner *learner, const struct world *world
 static void every_learner_predicts_what_its_task_asks_for(void **state)
 {
     (void)state;
-    for_each(check_predictions);
+    for_each(check_predictions, true);
 }
 
 static void every_learner_gives_the_same_bytes_on_any_number_of_threads(void **state)
 {
     (void)state;
-    for_each(check_threads);
+    for_each(check_threads, false);
 }
 
 static void every_estimator_survives_a_round_trip_and_damage(void **state)
 {
     (void)state;
-    for_each(check_round_trip);
+    for_each(check_round_trip, true);
+}
+
+static void every_estimator_refuses_a_view_of_fewer_dense_columns(void **state)
+{
+    (void)state;
+    for_each(check_view, true);
 }
 
 static void every_learner_stops_when_told(void **state)
 {
     (void)state;
-    for_each(check_stop);
+    for_each(check_stop, false);
 }
 
 static void every_learner_survives_running_out_of_memory(void **state)
 {
     (void)state;
-    for_each(check_no_memory);
+    for_each(check_no_memory, false);
 }
 
 RUN_TESTS(TEST(every_learner_predicts_what_its_task_asks_for),
           TEST(every_learner_gives_the_same_bytes_on_any_number_of_threads),
           TEST(every_estimator_survives_a_round_trip_and_damage),
+          TEST(every_estimator_refuses_a_view_of_fewer_dense_columns),
           TEST(every_learner_stops_when_told), TEST(every_learner_survives_running_out_of_memory))
