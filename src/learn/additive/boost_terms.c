@@ -124,18 +124,6 @@ qn_status qn_bag_create(const qn_learn_request *request, const qn_terms *terms,
 
 /* Scores. */
 
-static void add_to_rows(const qn_term *term, const double *table, int32_t k, int64_t first,
-                        int64_t n, double *scores)
-{
-    const uint16_t *cells = term->cells + first;
-    for (int64_t i = 0; i < n; i++) {
-        const double *cell = table + (int64_t)cells[i] * k;
-        for (int32_t c = 0; c < k; c++) {
-            scores[i * k + c] += cell[c];
-        }
-    }
-}
-
 /* Scores of all rows by the tables of terms 0 … n_terms - 1. */
 static void score_rows(qn_bag *bag, int64_t n_terms)
 {
@@ -150,8 +138,8 @@ static void score_rows(qn_bag *bag, int64_t n_terms)
     for (int64_t t = 0; t < n_terms; t++) {
         const qn_term *term = &bag->terms->terms[t];
         const double *table = bag->tables + term->first * k;
-        add_to_rows(term, table, k, 0, n_train, bag->scores);
-        add_to_rows(term, table, k, n_train, n_valid, bag->valid_scores);
+        qn_term_add(term, table, k, 0, n_train, bag->scores);
+        qn_term_add(term, table, k, n_train, n_valid, bag->valid_scores);
     }
 }
 
@@ -188,7 +176,7 @@ static void sum_cells(qn_bag *bag, const qn_term *term, const qn_term *before)
     for (int64_t first = 0; first < n; first += BLOCK_ROWS) {
         const int64_t end = first + BLOCK_ROWS < n ? first + BLOCK_ROWS : n;
         if (before) {
-            add_to_rows(before, bag->step, k, first, end - first, bag->scores + first * k);
+            qn_term_add(before, bag->step, k, first, end - first, bag->scores + first * k);
         }
         bag->objective->derive(&bag->train, first, end, bag->scores, bag->derivatives);
         for (int32_t c = 0; c < k; c++) {
@@ -214,7 +202,7 @@ static void make_step(qn_bag *bag, const qn_term *term)
     for (int64_t i = 0; i < (int64_t)term->n_cells * k; i++) {
         table[i] += bag->step[i];
     }
-    add_to_rows(term, bag->step, k, n_train, bag->terms->n_rows - n_train, bag->valid_scores);
+    qn_term_add(term, bag->step, k, n_train, bag->terms->n_rows - n_train, bag->valid_scores);
 }
 
 /* False when told to stop in the middle. */
@@ -228,7 +216,7 @@ static bool add_round(qn_bag *bag, int64_t first, int64_t n)
         make_step(bag, term);
         before = term;
     }
-    add_to_rows(before, bag->step, bag->k, 0, bag->train.n, bag->scores);
+    qn_term_add(before, bag->step, bag->k, 0, bag->train.n, bag->scores);
     return true;
 }
 

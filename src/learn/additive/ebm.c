@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "learn/additive/boost_terms.h"
+#include "learn/additive/fast_pairs.h"
 #include "model/additive_model.h"
 
 #include <math.h>
@@ -10,7 +11,7 @@
 
 struct ebm_params {
     qn_bag_params bag;
-    int64_t outer_bags;
+    int64_t outer_bags, interactions, max_interaction_bins;
 };
 
 #define AT(member) offsetof(struct ebm_params, member)
@@ -26,6 +27,10 @@ static const qn_param params_table[] = {
      "models that are averaged, each without validation_size of the rows; more smooth the shapes"},
     {"validation_size", QN_PARAM_FLOAT, AT(bag.validation_size), 0, 0.9, 0, 0, false, 0.15, NULL,
      "share of the rows a bag leaves out, to stop by where there are no validation rows"},
+    {"interactions", QN_PARAM_INT, AT(interactions), 0, 1000, 0, 0, false, 10, NULL,
+     "pairs of features that get a shape of their own, found by FAST"},
+    {"max_interaction_bins", QN_PARAM_INT, AT(max_interaction_bins), 2, 250, 0, 0, false, 32, NULL,
+     "bins of a feature in pairs, beside that of missing values"},
     {"max_leaves", QN_PARAM_INT, AT(bag.shape.max_leaves), 2, QN_SHAPE_LEAVES_MAX, 2, 5, false, 3,
      NULL, "leaves of a step on one feature; the bin of missing values is one more"},
     {"min_data_in_leaf", QN_PARAM_INT, AT(bag.shape.min_data_in_leaf), 1, 1e9, 2, 64, true, 4, NULL,
@@ -67,17 +72,25 @@ static void release(struct fit *fit)
 
 static qn_status create(struct fit *fit, qn_error *err)
 {
-    const qn_bins *bins = fit->request->data->bins;
-    QN_TRY(qn_terms_create(bins, 0, 32, &fit->terms, err));
-    int32_t term_max = 1;
+    const int64_t n_features = fit->request->data->bins->n_features,
+                  k = fit->request->data->n_outputs;
+    const int64_t all_pairs = n_features * (n_features - 1) / 2;
+    const int32_t coarse_max = (int32_t)fit->params.max_interaction_bins;
+    if (fit->params.interactions > all_pairs) fit->params.interactions = all_pairs;
+    const int64_t n_pairs = fit->params.interactions;
+    QN_TRY(qn_terms_create(fit->request->data->bins, n_pairs, coarse_max, &fit->terms, err));
+    int32_t term_max = n_pairs > 0 ? (coarse_max + 1) * (coarse_max + 1) : 1;
+    const int64_t cells_max = fit->terms.n_cells + n_pairs * term_max;
     for (int64_t t = 0; t < fit->terms.n_terms; t++) {
         if (fit->terms.terms[t].n_cells > term_max) term_max = fit->terms.terms[t].n_cells;
     }
+    fit->tables = qn_alloc_array(cells_max * k, sizeof *fit->tables);
+    fit->intercepts = qn_alloc_array(k, sizeof *fit->intercepts);
     fit->bags = qn_alloc_array(fit->n_bags, sizeof *fit->bags);
-    if (!fit->bags) return no_memory(err);
+    if (!fit->tables || !fit->intercepts || !fit->bags) return no_memory(err);
     for (int64_t b = 0; b < fit->n_bags; b++) {
-        QN_TRY(qn_bag_create(fit->request, &fit->terms, &fit->params.bag, b, fit->terms.n_cells,
-                             term_max, &fit->bags[b], err));
+        QN_TRY(qn_bag_create(fit->request, &fit->terms, &fit->params.bag, b, cells_max, term_max,
+                             &fit->bags[b], err));
     }
     return QN_OK;
 }
@@ -100,10 +113,9 @@ static qn_status average(struct fit *fit, qn_learn_result *result, qn_error *err
 {
     const int32_t k = fit->request->data->n_outputs;
     const int64_t n = fit->terms.n_cells * k;
-    fit->tables = qn_alloc_array(n, sizeof *fit->tables);
-    fit->intercepts = qn_alloc_array(k, sizeof *fit->intercepts);
-    if (!fit->tables || !fit->intercepts) return no_memory(err);
     int64_t n_used = 0;
+    memset(fit->tables, 0, (size_t)n * sizeof *fit->tables);
+    memset(fit->intercepts, 0, (size_t)k * sizeof *fit->intercepts);
     for (int64_t b = 0; b < fit->n_bags; b++) {
         const qn_bag *bag = &fit->bags[b];
         result->stopped |= bag->stopped;
@@ -125,6 +137,8 @@ static qn_status average(struct fit *fit, qn_learn_result *result, qn_error *err
  * without rows stay at 0, the mean, where the term has levels: nothing is known of them. */
 static qn_status centre(struct fit *fit, double *importance, qn_error *err)
 {
+    memset(importance, 0,
+           (size_t)fit->request->data->n_features[QN_VIEW_TREE] * sizeof *importance);
     const qn_dataset_part *train = &fit->request->data->train;
     const int32_t k = fit->request->data->n_outputs;
     double *shares = qn_alloc_array(fit->terms.n_cells, sizeof *shares), total = 0;
@@ -156,6 +170,56 @@ static qn_status centre(struct fit *fit, double *importance, qn_error *err)
     }
     qn_free(shares);
     return QN_OK;
+}
+
+/* Pairs. */
+
+/* Finds pairs by what the mean of the bags leaves of the training rows. */
+static qn_status find_pairs(struct fit *fit, const double *importance, int32_t *pairs, int64_t *n,
+                            qn_error *err)
+{
+    const qn_dataset *data = fit->request->data;
+    const int32_t k = data->n_outputs;
+    const qn_objective_params params = {0};
+    qn_objective_rows rows;
+    double *scores = qn_alloc_aligned(data->train.n_rows * k, sizeof *scores);
+    if (!scores) return no_memory(err);
+    for (int64_t i = 0; i < data->train.n_rows * k; i++) {
+        scores[i] = fit->intercepts[i % k];
+    }
+    for (int64_t t = 0; t < fit->terms.n_features; t++) {
+        const qn_term *term = &fit->terms.terms[t];
+        qn_term_add(term, fit->tables + term->first * k, k, 0, data->train.n_rows, scores);
+    }
+    qn_status status =
+        qn_objective_rows_create(fit->bags[0].objective, &params, data, &data->train, &rows, err);
+    if (status == QN_OK) {
+        const qn_fast_request request = {.terms = &fit->terms,
+                                         .shape = &fit->params.bag.shape,
+                                         .rows = &rows,
+                                         .scores = scores,
+                                         .importance = importance,
+                                         .stop = fit->request->stop,
+                                         .pool = fit->request->pool};
+        status = qn_fast_pairs(&request, fit->params.interactions, pairs, n, err);
+        qn_objective_rows_release(&rows);
+    }
+    qn_free(scores);
+    return status;
+}
+
+/* The second stage, on the averaged first. */
+static qn_status boost_pairs(struct fit *fit, const double *importance, qn_error *err)
+{
+    int64_t n = 0;
+    int32_t *pairs = qn_alloc_array(2 * fit->params.interactions, sizeof *pairs);
+    qn_status status = pairs ? find_pairs(fit, importance, pairs, &n, err) : no_memory(err);
+    for (int64_t i = 0; i < n && status == QN_OK; i++) {
+        status = qn_terms_add_pair(&fit->terms, pairs[2 * i], pairs[2 * i + 1], err);
+    }
+    qn_free(pairs);
+    if (status == QN_OK) boost(fit, fit->terms.n_features, n);
+    return status;
 }
 
 /* The model. */
@@ -256,6 +320,11 @@ static qn_status fit_model(const qn_learn_request *request, qn_learn_result *res
         status = average(&fit, result, err);
     }
     if (status == QN_OK) status = centre(&fit, importance, err);
+    if (status == QN_OK && fit.params.interactions > 0 && !result->stopped) {
+        status = boost_pairs(&fit, importance, err);
+        if (status == QN_OK) status = average(&fit, result, err);
+        if (status == QN_OK) status = centre(&fit, importance, err);
+    }
     if (status == QN_OK) status = make_model(&fit, &result->estimator, err);
     release(&fit);
     if (status != QN_OK) {
@@ -273,13 +342,14 @@ static void cost(const qn_dataset *data, const void *params, double *bytes, doub
     const double n = (double)(data->train.n_rows + data->valid.n_rows), k = data->n_outputs;
     const double columns = (double)data->n_dense[QN_VIEW_TREE];
     *bytes = n * columns * 2 + (double)p->outer_bags * k * (n * 48 + columns * 256 * 48);
-    *work = n * columns * k * (double)p->outer_bags * 10 / p->bag.shape.learning_rate;
+    *work = n * columns * k * (double)p->outer_bags * 20 / p->bag.shape.learning_rate;
 }
 
 const qn_learner qn_learner_ebm = {
     .name = "ebm",
-    .help = "explainable boosting: a sum of one boosted shape function a feature",
-    .source = "Lou, Caruana & Gehrke 2012, Nori et al. 2019 (InterpretML)",
+    .help =
+        "explainable boosting: a sum of boosted shape functions of a feature, and of a few pairs",
+    .source = "Lou, Caruana & Gehrke 2012, Lou et al. 2013 (FAST), Nori et al. 2019 (InterpretML)",
     .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION,
     .capabilities =
         QN_LEARNER_WEIGHTS | QN_LEARNER_EARLY_STOP | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,

@@ -7,6 +7,7 @@
  *   terms       what is boosted: features and pairs, and the cell of each row in each of them
  *   shape_step  one step: a tree of a few leaves over the cells of a term, from sums of derivatives
  *   boost_terms one bag: rounds of steps over its terms until held-out rows say stop
+ *   fast_pairs  which pairs are worth a term
  *   ebm         the learner: bags, pairs, centring, the model */
 #ifndef QN_LEARN_ADDITIVE_EBM_H
 #define QN_LEARN_ADDITIVE_EBM_H

@@ -167,3 +167,15 @@ qn_status qn_terms_add_pair(qn_terms *terms, int32_t a, int32_t b, qn_error *err
     terms->n_cells += term->n_cells;
     return QN_OK;
 }
+
+void qn_term_add(const qn_term *term, const double *table, int32_t k, int64_t first, int64_t n,
+                 double *scores)
+{
+    const uint16_t *cells = term->cells + first;
+    for (int64_t i = 0; i < n; i++) {
+        const double *cell = table + (int64_t)cells[i] * k;
+        for (int32_t c = 0; c < k; c++) {
+            scores[i * k + c] += cell[c];
+        }
+    }
+}

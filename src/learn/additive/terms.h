@@ -35,6 +35,10 @@ QN_MUST_CHECK
 qn_status qn_terms_add_pair(qn_terms *terms, int32_t a, int32_t b, qn_error *err);
 /* Describes the term of two features, but for `first`; fills its cells, which have room. */
 void qn_terms_pair(const qn_terms *terms, int32_t a, int32_t b, uint16_t *cells, qn_term *out);
+/* Adds what a table (k per cell) says of rows first … first + n - 1 of the bins to `scores`, k a
+ * row, which begin at the first of them. */
+void qn_term_add(const qn_term *term, const double *table, int32_t k, int64_t first, int64_t n,
+                 double *scores);
 void qn_terms_release(qn_terms *terms);
 
 #endif

@@ -99,8 +99,9 @@ static void parts_add_up_and_average_nothing(void **state)
     qn_dataset data = make(QN_TASK_REGRESSION, two_shapes, 0);
     const qn_matrix *x = &data.train.views[QN_VIEW_TREE];
     qn_learn_result result;
-    fit_with(&data, "max_rounds=40", &result);
-    CHECK_INT(result.n_rounds, 40);
+    fit_with(&data, "max_rounds=40,interactions=2", &result);
+    CHECK(result.n_rounds >= 40);
+    CHECK_INT(qn_additive_parts_of(result.estimator)->n_terms, N_FEATURES + 2);
     double *out = qn_alloc_array(N_TRAIN, sizeof *out), means[N_FEATURES] = {0};
     predict_rows(result.estimator, x, out);
     for (int64_t i = 0; i < N_TRAIN; i++) {
@@ -118,6 +119,40 @@ static void parts_add_up_and_average_nothing(void **state)
     }
     qn_free(out);
     release(&result);
+    dataset_release(&data);
+}
+
+/* Neither feature says anything by itself. */
+static double exclusive_or(const double *x, double noise)
+{
+    return ((x[0] > 0.5) != (x[2] > 0.3)) + 0.1 * noise;
+}
+
+static void a_pair_that_says_all_is_found(void **state)
+{
+    (void)state;
+    qn_dataset data = make(QN_TASK_REGRESSION, exclusive_or, N_VALID);
+    const qn_matrix *x = &data.valid.views[QN_VIEW_TREE];
+    double *out = qn_alloc_array(N_VALID, sizeof *out), squares[2] = {0};
+    for (int pairs = 0; pairs < 2; pairs++) {
+        qn_learn_result result;
+        fit_with(&data, pairs ? "interactions=1" : "interactions=0", &result);
+        const qn_additive_parts *parts = qn_additive_parts_of(result.estimator);
+        CHECK_INT(parts->n_terms, N_FEATURES + pairs);
+        if (pairs) {
+            CHECK_INT(parts->term_features[2 * N_FEATURES], 0);
+            CHECK_INT(parts->term_features[2 * N_FEATURES + 1], 2);
+        }
+        predict_rows(result.estimator, x, out);
+        for (int64_t i = 0; i < N_VALID; i++) {
+            const double d = out[i] - data.valid.target[i];
+            squares[pairs] += d * d / N_VALID;
+        }
+        release(&result);
+    }
+    CHECK(squares[0] > 0.15);
+    CHECK(squares[1] < 0.05);
+    qn_free(out);
     dataset_release(&data);
 }
 
@@ -233,5 +268,6 @@ static void damaged_bytes_are_refused(void **state)
 }
 
 RUN_TESTS(TEST(shapes_of_a_sum_are_recovered), TEST(parts_add_up_and_average_nothing),
+          TEST(a_pair_that_says_all_is_found),
           TEST(missing_values_and_levels_have_bins_of_their_own), TEST(weights_count),
           TEST(held_out_rows_end_the_rounds), TEST(damaged_bytes_are_refused))
