@@ -54,6 +54,8 @@ static const cli_option options[] = {
      false},
     {"logs", CLI_TEXT, AT(tuner.log_folder), "FOLDER",
      "keep what trial N prints in N.out and N.err", NULL, false},
+    {"checkpoints", CLI_TEXT, AT(tuner.checkpoint_folder), "FOLDER",
+     "{checkpoint}: a folder there for each trial, found again when it is run again", NULL, false},
     {"json", CLI_FLAG, AT(json), NULL, "print one JSON object", "output", false},
     {"quiet", CLI_FLAG, AT(quiet), NULL, "no progress on standard error", NULL, false},
     {0}};

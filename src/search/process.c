@@ -109,7 +109,7 @@ qn_status qn_process_start(const qn_process_request *request, qn_process *out, q
 
 void qn_process_stop(qn_process *process, double grace_s)
 {
-    if (process->kill_s > 0) return; /* asked already */
+    if (process->pid < 0 || process->kill_s > 0) return; /* ended, or asked already */
     kill(-process->pid, SIGTERM);
     process->kill_s = qn_clock_s() + grace_s;
     process->deadline_s = 0;

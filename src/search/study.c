@@ -440,6 +440,11 @@ int64_t qn_study_n_elsewhere(qn_study *study)
     return n;
 }
 
+bool qn_study_lasts(const qn_study *study)
+{
+    return study->store.state != NULL;
+}
+
 const qn_space *qn_study_space(const qn_study *study)
 {
     return &study->space;

@@ -26,6 +26,8 @@ QN_MUST_CHECK
 qn_status qn_study_refresh(qn_study *study, qn_error *err);
 /* Becomes readable when they have done something; -1: look from time to time. */
 int qn_study_descriptor(const qn_study *study);
+/* Whether a store keeps it beyond this process. */
+bool qn_study_lasts(const qn_study *study);
 /* Trials running in other processes, as far as known. */
 int64_t qn_study_n_elsewhere(qn_study *study);
 

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "search/checkpoint.h"
 #include "search/output.h"
 #include "search/process.h"
 
@@ -36,6 +37,7 @@ struct tuner {
     qn_study *study;
     const qn_tuner_request *request;
     struct worker *workers;
+    qn_checkpoints checkpoints;
     struct pollfd *polls; /* two per worker, one for the store */
     int64_t n_workers, n_busy;
     int64_t n_ended, n_failed;
@@ -63,47 +65,69 @@ static size_t placeholder_bytes(const char *text)
     return bytes > 1 && text[bytes] == '}' ? bytes + 1 : 0;
 }
 
-static bool is_trial_number(const char *name, size_t bytes)
+static bool is_word(const char *name, size_t bytes, const char *word)
 {
-    return bytes == 5 && memcmp(name, "trial", 5) == 0;
+    return bytes == strlen(word) && memcmp(name, word, bytes) == 0;
 }
 
-static qn_status check_command(const qn_space *space, char *const *command, qn_error *err)
+static qn_status check_placeholder(const qn_tuner_request *request, const qn_space *space,
+                                   const char *name, size_t bytes, qn_error *err)
 {
+    if (qn_map_get(space->names, name, bytes, -1) >= 0) return QN_OK;
+    if (is_word(name, bytes, "trial")) return QN_OK;
+    if (!is_word(name, bytes, "checkpoint")) {
+        return qn_fail(err, QN_ERR_ARG, "{%.*s} in the command: the space has no such parameter",
+                       (int)bytes, name);
+    }
+    if (request->checkpoint_folder) return QN_OK;
+    return qn_fail(err, QN_ERR_ARG,
+                   "{checkpoint} in the command: say with --checkpoints where they are kept");
+}
+
+static qn_status check_command(const qn_tuner_request *request, const qn_space *space,
+                               qn_error *err)
+{
+    char *const *command = request->command;
     for (int i = 0; command[i]; i++) {
         for (const char *at = command[i]; *at; at++) {
             const size_t bytes = placeholder_bytes(at);
-            if (bytes == 0 || is_trial_number(at + 1, bytes - 2)) continue;
-            if (qn_map_get(space->names, at + 1, bytes - 2, -1) >= 0) continue;
-            return qn_fail(err, QN_ERR_ARG, "%.*s in the command: the space has no such parameter",
-                           (int)bytes, at);
+            if (bytes == 0) continue;
+            QN_TRY(check_placeholder(request, space, at + 1, bytes - 2, err));
         }
     }
     return QN_OK;
 }
 
-static void add_value(const qn_space *space, const qn_trial_record *trial, const char *name,
-                      size_t bytes, qn_str *out)
+/* What a program is told of its trial. */
+struct telling {
+    const qn_space *space;
+    const qn_trial_record *trial;
+    const char *checkpoint; /* NULL: none is kept */
+};
+
+static void add_value(const struct telling *telling, const char *name, size_t bytes, qn_str *out)
 {
     char text[QN_DOUBLE_TEXT_BYTES];
+    const qn_space *space = telling->space;
     const int64_t at = qn_map_get(space->names, name, bytes, -1);
-    if (at < 0) {
-        qn_str_addf(out, "%" PRId64, trial->number);
-        return;
+    if (at < 0 && is_word(name, bytes, "trial")) {
+        qn_str_addf(out, "%" PRId64, telling->trial->number);
+    } else if (at < 0) {
+        qn_str_add(out, telling->checkpoint);
+    } else {
+        const double value = qn_trial_value(telling->trial, at);
+        if (!isnan(value)) qn_str_add(out, qn_parameter_text(&space->parameters[at], value, text));
     }
-    const double value = qn_trial_value(trial, at);
-    if (!isnan(value)) qn_str_add(out, qn_parameter_text(&space->parameters[at], value, text));
 }
 
-static const char *fill_in(const qn_space *space, const qn_trial_record *trial, const char *text,
-                           qn_arena *arena)
+static const char *fill_in(const struct telling *telling, const char *text, qn_arena *arena)
 {
     qn_str out = {0};
     qn_str_add(&out, "");
     while (*text) {
         const size_t bytes = placeholder_bytes(text);
         if (bytes > 0) {
-            add_value(space, trial, text + 1, bytes - 2, &out);
+            add_value(telling, text + 1, bytes - 2, &out);
         } else {
             qn_str_add_char(&out, *text);
         }
@@ -114,8 +138,7 @@ static const char *fill_in(const qn_space *space, const qn_trial_record *trial, 
     return copy;
 }
 
-static char **make_arguments(const qn_space *space, const qn_trial_record *trial,
-                             char *const *command, qn_arena *arena)
+static char **make_arguments(const struct telling *telling, char *const *command, qn_arena *arena)
 {
     int n = 0;
     while (command[n]) {
@@ -123,27 +146,37 @@ static char **make_arguments(const qn_space *space, const qn_trial_record *trial
     }
     char **arguments = qn_arena_array(arena, n + 1, sizeof *arguments);
     for (int i = 0; arguments && i < n; i++) {
-        const char *text = fill_in(space, trial, command[i], arena);
+        const char *text = fill_in(telling, command[i], arena);
         if (!text) return NULL;
         memcpy(&arguments[i], &text, sizeof text);
     }
     return arguments;
 }
 
-static char **make_environment(const qn_space *space, const qn_trial_record *trial, qn_arena *arena)
+static char *keep_text(qn_str *text, qn_arena *arena)
 {
-    qn_str params = {0}, number = {0};
-    char **environment = qn_arena_array(arena, 3, sizeof *environment);
-    qn_str_add(&params, "QUERN_PARAMS=");
-    qn_space_write_values(space, trial->values, &(qn_json_writer){.out = &params});
-    qn_str_addf(&number, "QUERN_TRIAL=%" PRId64, trial->number);
-    if (environment && !params.failed && !number.failed) {
-        environment[0] = qn_arena_strdup(arena, params.text);
-        environment[1] = qn_arena_strdup(arena, number.text);
+    char *copy = text->failed ? NULL : qn_arena_strdup(arena, text->text);
+    qn_str_release(text);
+    return copy;
+}
+
+static char **make_environment(const struct telling *telling, qn_arena *arena)
+{
+    enum { N_MAX = 3 };
+    qn_str texts[N_MAX] = {{0}};
+    int n = 2;
+    char **environment = qn_arena_array(arena, N_MAX + 1, sizeof *environment);
+    qn_str_add(&texts[0], "QUERN_PARAMS=");
+    qn_space_write_values(telling->space, telling->trial->values,
+                          &(qn_json_writer){.out = &texts[0]});
+    qn_str_addf(&texts[1], "QUERN_TRIAL=%" PRId64, telling->trial->number);
+    if (telling->checkpoint) qn_str_addf(&texts[n++], "QUERN_CHECKPOINT=%s", telling->checkpoint);
+    bool complete = environment != NULL;
+    for (int i = 0; i < n; i++) {
+        char *text = keep_text(&texts[i], arena);
+        if (environment) environment[i] = text;
+        complete &= text != NULL;
     }
-    const bool complete = environment && environment[0] && environment[1];
-    qn_str_release(&params);
-    qn_str_release(&number);
     return complete ? environment : NULL;
 }
 
@@ -179,16 +212,18 @@ static qn_status start_process(struct worker *worker, qn_arena *arena, qn_error 
 {
     const struct tuner *tuner = worker->tuner;
     const qn_tuner_request *request = tuner->request;
-    const qn_space *space = qn_study_space(tuner->study);
-    const qn_trial_record *record = qn_trial_get_record(worker->trial);
+    struct telling telling = {.space = qn_study_space(tuner->study),
+                              .trial = qn_trial_get_record(worker->trial)};
     qn_process_request process = {.memory_bytes = request->memory_bytes,
                                   .timeout_s = request->trial_timeout_s};
-    process.arguments = make_arguments(space, record, request->command, arena);
-    process.environment = make_environment(space, record, arena);
+    QN_TRY(qn_checkpoint_begin(&tuner->checkpoints, telling.space, telling.trial, arena,
+                               &telling.checkpoint, err));
+    process.arguments = make_arguments(&telling, request->command, arena);
+    process.environment = make_environment(&telling, arena);
     if (!process.arguments || !process.environment) {
         return qn_fail(err, QN_ERR_NOMEM, "no memory for a trial");
     }
-    QN_TRY(open_log(worker, record->number, &process.error_path, arena, err));
+    QN_TRY(open_log(worker, telling.trial->number, &process.error_path, arena, err));
     return qn_process_start(&process, &worker->process, err);
 }
 
@@ -314,6 +349,7 @@ static qn_status tell_result(struct worker *worker, const char **failure, qn_err
     bool found;
     const int64_t n = qn_study_objectives(worker->tuner->study)->n;
     QN_TRY(qn_output_finish(&worker->output, take_report, worker, values, &found, err));
+    if (worker->is_pruned) return qn_trial_prune(worker->trial, err);
     bool finite = true;
     for (int64_t i = 0; found && i < n; i++) {
         finite &= isfinite(values[i]) != 0;
@@ -365,6 +401,8 @@ static qn_status finish(struct worker *worker, qn_error *err)
     release_worker(worker);
     if (taken) failure = "it has been given to another worker, or ended by hand";
     if (status != QN_OK && !taken) return status;
+    qn_checkpoint_end(&tuner->checkpoints, qn_study_space(tuner->study),
+                      qn_trial_get_record(trial));
     tuner->n_ended++;
     tuner->n_failed += failure != NULL;
     if (tuner->request->progress) tuner->request->progress(tuner->request->context, trial, failure);
@@ -445,6 +483,8 @@ static void release(struct tuner *tuner)
         if (worker->process.pid > 0) qn_process_finish(&worker->process);
         release_worker(worker);
     }
+    qn_checkpoints_close(&tuner->checkpoints, qn_study_history(tuner->study),
+                         qn_study_lasts(tuner->study));
     qn_free(tuner->workers);
     qn_free(tuner->polls);
     qn_free(tuner->buffer);
@@ -453,7 +493,9 @@ static void release(struct tuner *tuner)
 static qn_status prepare(struct tuner *tuner, qn_error *err)
 {
     const qn_tuner_request *request = tuner->request;
-    QN_TRY(check_command(qn_study_space(tuner->study), request->command, err));
+    QN_TRY(check_command(request, qn_study_space(tuner->study), err));
+    QN_TRY(qn_checkpoints_open(request->checkpoint_folder, qn_study_history(tuner->study),
+                               &tuner->checkpoints, err));
     if (request->log_folder && mkdir(request->log_folder, 0777) != 0 && errno != EEXIST) {
         return qn_fail(err, QN_ERR_IO, "%s: %s", request->log_folder, strerror(errno));
     }

@@ -11,7 +11,7 @@
 
 typedef struct qn_tuner_request {
     char *const *command; /* {name} stands for a parameter's value (empty when inactive), {trial}
-                             for the trial's number; ended by NULL */
+                             for the trial's number, {checkpoint} for its folder; ended by NULL */
     int64_t n_trials;     /* of the study, those done before included; 0: until nothing is left */
     int64_t n_workers;    /* programs at a time; default 1 */
     double timeout_s;     /* for all of it; 0: none */
@@ -19,6 +19,8 @@ typedef struct qn_tuner_request {
     int64_t memory_bytes;            /* per program; 0: no limit */
     int64_t n_retries;               /* how often a trial that failed is tried again */
     const char *log_folder;          /* N.out and N.err of trial N go there; NULL: nowhere */
+    const char *checkpoint_folder;   /* a folder per trial is kept there while the trial may be run
+                                        again, see checkpoint.h; NULL: none */
     const volatile sig_atomic_t *interrupted; /* may be NULL */
     /* A trial has ended; `failure` says why when it failed, otherwise NULL. */
     void (*progress)(void *context, const qn_trial *trial, const char *failure);
@@ -26,11 +28,11 @@ typedef struct qn_tuner_request {
 } qn_tuner_request;
 
 /* Ends when all trials have ended, also those of other processes at work on the study; the trials
- * of those that die are done here. Environment of each program: QUERN_TRIAL, its number, and
- * QUERN_PARAMS, the parameters as JSON. Trials cut off by the timeout or an interrupt stay running;
- * a store gives them back. Fails with QN_ERR_ARG (a {name} that is no parameter, a program that
- * cannot be run), QN_ERR_DATA (the first ten trials have failed), QN_ERR_IO, QN_ERR_NOMEM or as
- * asking does. */
+ * of those that die are done here. Environment of each program: QUERN_TRIAL, its number,
+ * QUERN_PARAMS, the parameters as JSON, and QUERN_CHECKPOINT, its folder if there is one. Trials
+ * cut off by the timeout or an interrupt stay running; a store gives them back. Fails with
+ * QN_ERR_ARG (a {name} that is no parameter, a program that cannot be run), QN_ERR_DATA (the first
+ * ten trials have failed), QN_ERR_IO, QN_ERR_NOMEM or as asking does. */
 QN_MUST_CHECK
 qn_status qn_tuner_run(qn_study *study, const qn_tuner_request *request, qn_error *err);
 

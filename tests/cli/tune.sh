@@ -21,9 +21,18 @@ try quern tune s.yaml --enqueue '{"k": 9}' -- echo 1
 printf 'parameters:\n  k: {type: int, low: 4, high: 1}\n' >bad.yaml
 try quern tune bad.yaml -- echo {k}
 try quern tune s.yaml --quiet --trials 1 --trial-timeout 1s -- sleep 60
+# Checkpoints: the second try goes on from the first, and nothing is left.
+try quern tune s.yaml --sampler grid --trials 2 --retries 1 --checkpoints c --quiet -- \
+    sh -c 'test -e {checkpoint}/half && echo {k} && exit; test "$QUERN_CHECKPOINT" = {checkpoint} && >{checkpoint}/half; exit 1'
+ls c
+try quern tune s.yaml --trials 2 -- echo {checkpoint}
+try quern tune s.yaml --trials 2 --checkpoints none/c -- echo {k}
 # A pruner stops what goes on too badly.
 try quern tune s.yaml --sampler grid --trials 8 --pruner asha:factor=2 -- \
     sh -c 'echo "{\"step\": 1, \"value\": {k}}"; test {k} -gt 1 && sleep 60; echo "{\"step\": 2, \"value\": {k}}"'
+# Also by its very last line.
+try quern tune s.yaml --sampler grid --trials 3 --pruner asha:factor=2 -- \
+    sh -c 'test {k} -gt 1 || echo {k}; printf "{\"step\": 1, \"value\": {k}}"'
 # A store: the same command goes on.
 try quern tune s.yaml --store sqlite:s.db --sampler grid --trials 2 --quiet -- echo {k}
 try quern tune s.yaml --store sqlite:s.db --trials 3 -- echo {k}

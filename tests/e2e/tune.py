@@ -112,6 +112,46 @@ def check_shared(root, n_kills):
           f"{sum('retries' in t for t in done)} run again and marked")
 
 
+def check_checkpoints(root):
+    """Programs that count to ten, killed with their coordinators: each goes on where it was, so no step
+    is done twice, and the folders of trials that have ended are gone."""
+    folder = root / "checkpoints"
+    folder.mkdir()
+    (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+    (folder / "count.sh").write_text("""
+        n=$(cat $QUERN_CHECKPOINT/n 2>/dev/null || echo 0)
+        while [ $n -lt 10 ]; do
+            sleep 0.02; n=$((n + 1))
+            echo $n >$QUERN_CHECKPOINT/new; mv $QUERN_CHECKPOINT/new $QUERN_CHECKPOINT/n
+            echo $QUERN_TRIAL $n >>steps
+        done
+        echo $1
+    """, encoding="utf-8")
+    command = [QUERN, "tune", "space.yaml", "--store", "sqlite:s.db", "--trials", "12", "--workers", "2",
+               "--checkpoints", "c", "--quiet", "--", "sh", "count.sh", "{k}"]
+    other = folder / "c" / "mine"
+    n_kills, n_kept = 0, 0
+    while True:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.3 + 0.07 * (n_kills % 5))
+        if n_kills == 30 or process.poll() is not None:
+            assert process.wait() == 0
+            break
+        process.kill()
+        process.wait()
+        n_kills += 1
+        other.mkdir(parents=True, exist_ok=True)
+        n_kept += sum(1 for f in (folder / "c").iterdir() if (f / "n").exists())
+    done = trials(folder)
+    assert len(done) == 12 and all(t["state"] == "complete" for t in done)
+    # A kill between a step and its line costs the line; no step is done twice.
+    steps = (folder / "steps").read_text(encoding="utf-8").split("\n")[:-1]
+    assert n_kills >= 3 and n_kept >= 3, (n_kills, n_kept)
+    assert len(steps) == len(set(steps)) and len(steps) >= 120 - 2 * n_kills, len(steps)
+    assert list((folder / "c").iterdir()) == [other], list((folder / "c").iterdir())
+    print(f"checkpoints: {n_kills} kills, {n_kept} gone on from, {len(steps)} steps")
+
+
 def run(folder, *words, timeout=60):
     return subprocess.run([QUERN, "tune", "space.yaml", "--trials", "2", *words], cwd=folder, check=False,
                           capture_output=True, text=True, timeout=timeout)
@@ -190,6 +230,7 @@ def main():
         check_kills(root, 1)
         check_kills(root, 3)
         check_shared(root, int(sys.argv[2]) if len(sys.argv) > 2 else 20)
+        check_checkpoints(root)
         check_bad_programs(root)
         check_damaged_spaces(root)
         check_full_disk(root)
