@@ -9,6 +9,7 @@
 #include "quern/explain.h"
 #include "quern/fit.h"
 #include "quern/frame.h"
+#include "quern/outliers.h"
 #include "quern/reduce.h"
 #include "quern/trees.h"
 #include "quern/tune.h"

@@ -42,12 +42,14 @@ static qn_status make_view(const qn_unlabelled_request *request, qn_unlabelled *
     const qn_recipe_request recipe = {.frame = out->frame,
                                       .schema = out->schema,
                                       .linear = true,
+                                      .skip_dense = request->tree_view,
                                       .pool = request->pool,
                                       .stop = request->stop};
     qn_matrix views[QN_N_VIEWS];
     QN_TRY(qn_recipe_fit(&recipe, &out->recipe, views, err));
-    qn_matrix_release(&views[QN_VIEW_TREE]);
-    out->view = views[QN_VIEW_DENSE];
+    const qn_view wanted = request->tree_view ? QN_VIEW_TREE : QN_VIEW_DENSE;
+    out->view = views[wanted];
+    qn_matrix_release(&views[wanted == QN_VIEW_TREE ? QN_VIEW_DENSE : QN_VIEW_TREE]);
     return QN_OK;
 }
 
@@ -123,7 +125,7 @@ qn_status qn_unlabelled_write(const qn_unlabelled *table, const qn_unlabelled_bu
                                     .n_members = 1,
                                     .members = &member,
                                     .temperature = 1,
-                                    .threshold = 0.5,
+                                    .threshold = bundle->threshold > 0 ? bundle->threshold : 0.5,
                                     .low = QN_NA,
                                     .high = QN_NA};
     qn_status status = make_record(table, bundle, &record, err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A table without a target, made ready for what learns from features alone: read, its columns
- * understood, and the dense view of all rows, numbers scaled linearly. And the way back: a bundle
- * of that recipe with one estimator, which predicts new rows as any other bundle does.
+ * understood, and a view of all rows; numbers of the dense one are scaled linearly. And the way
+ * back: a bundle of that recipe with one estimator, which predicts new rows as any other bundle
+ * does.
  *
  * Threads: immutable once loaded. */
 #ifndef QN_AUTOML_UNLABELLED_H
@@ -16,6 +17,7 @@
 typedef struct qn_unlabelled_request {
     const char *table, *drop, *id, *weight;
     const char *const *kinds;
+    bool tree_view; /* the tree view is wanted, not the dense one */
     qn_pool *pool;
     const qn_stop *stop;
 } qn_unlabelled_request;
@@ -27,7 +29,7 @@ typedef struct qn_unlabelled {
     qn_str warnings;   /* of reading, one line each */
     double *weights;   /* per row, or NULL */
     qn_recipe *recipe;
-    qn_matrix view; /* dense and sparse */
+    qn_matrix view; /* with its sparse part */
 } qn_unlabelled;    /* zero-initialise; release with qn_unlabelled_release() */
 
 /* Fails as reading and understanding a table do, and with QN_ERR_DATA when no column is left to
@@ -41,6 +43,7 @@ typedef struct qn_unlabelled_bundle {
     const char *path, *command, *table;
     const char *name; /* of the member: "kmeans" */
     int64_t seed;
+    double threshold; /* of outliers' scores; 0: not looked at */
 } qn_unlabelled_bundle;
 
 /* The estimator stays the caller's. */

@@ -24,7 +24,7 @@ qn_status qn_explainer_create(const qn_model *model, qn_explainer **out, qn_erro
     *out = NULL;
     if (!qn_task_is_supervised(qn_model_schema(model)->task)) {
         return qn_fail(err, QN_ERR_UNSUPPORTED,
-                       "%s: a %s has no prediction to explain; 'quern inspect' shows it",
+                       "%s: a model of %s has no prediction to explain; 'quern inspect' shows it",
                        qn_model_path(model), qn_task_name(qn_model_schema(model)->task));
     }
     qn_explainer *explainer = qn_alloc_array(1, sizeof *explainer);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/json.h"
+#include "bundle/bundle.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -15,18 +16,24 @@ struct quoted {
     size_t bytes;
 };
 
-/* A class, a cluster or a component. */
+/* What a prediction can decide for: a class or a cluster. */
+struct label_text {
+    struct quoted csv, json;
+};
+
+/* A column of numbers. */
 struct column_text {
-    struct quoted csv, json; /* the label */
-    struct quoted csv_name;  /* p_<label>, for the header */
-    struct quoted json_key;  /* "p_<label>": */
+    struct quoted csv_name; /* p_<class>, for the header */
+    struct quoted json_key; /* "p_<class>": */
 };
 
 struct qn_prediction_text {
     const qn_model *model;
-    qn_arena arena; /* holds every text below */
-    bool decides;   /* there is a column "prediction" */
-    int32_t n_columns;
+    qn_arena arena;     /* holds every text below */
+    bool decides;       /* there is a column "prediction" */
+    bool probabilities; /* the columns are those of the classes, else the outputs */
+    int32_t n_labels, n_columns;
+    struct label_text *labels;
     struct column_text *columns;
 };
 
@@ -60,37 +67,60 @@ static struct quoted keep(qn_arena *arena, qn_str *scratch)
     return kept;
 }
 
-static bool quote_column(const char *prefix, const char *label, qn_arena *arena,
-                         struct column_text *out)
+static bool quote_label(const char *label, qn_arena *arena, struct label_text *out)
 {
-    qn_str name = {0}, scratch = {0};
-    qn_json_writer json = {.out = &scratch}, key = {.out = &scratch};
-    qn_str_addf(&name, "%s_%s", prefix, label);
-    const char *text = name.failed ? "" : name.text;
+    qn_str scratch = {0};
+    qn_json_writer json = {.out = &scratch};
     qn_csv_add_field(&scratch, label, strlen(label));
     out->csv = keep(arena, &scratch);
-    qn_csv_add_field(&scratch, text, strlen(text));
-    out->csv_name = keep(arena, &scratch);
     qn_json_text(&json, label);
     out->json = keep(arena, &scratch);
-    qn_json_key(&key, text);
-    out->json_key = keep(arena, &scratch);
-    const bool whole =
-        !name.failed && out->csv.text && out->csv_name.text && out->json.text && out->json_key.text;
+    qn_str_release(&scratch);
+    return out->csv.text && out->json.text;
+}
+
+static void name_column(const qn_prediction_text *text, int32_t c, qn_str *out)
+{
+    const qn_task task = qn_model_schema(text->model)->task;
+    if (task == QN_TASK_REDUCTION) {
+        qn_str_addf(out, "component_%d", (int)c + 1);
+    } else if (task == QN_TASK_OUTLIERS) {
+        qn_str_add(out, "score");
+    } else {
+        qn_str_addf(out, "%s_%s", text->probabilities ? "p" : "distance",
+                    qn_model_class(text->model, c));
+    }
+}
+
+static bool quote_column(qn_prediction_text *text, int32_t c)
+{
+    qn_str name = {0}, scratch = {0};
+    qn_json_writer json = {.out = &scratch};
+    struct column_text *column = &text->columns[c];
+    name_column(text, c, &name);
+    const char *terminated = name.failed ? "" : name.text;
+    qn_csv_add_field(&scratch, terminated, strlen(terminated));
+    column->csv_name = keep(&text->arena, &scratch);
+    qn_json_key(&json, terminated);
+    column->json_key = keep(&text->arena, &scratch);
+    const bool whole = !name.failed && column->csv_name.text && column->json_key.text;
     qn_str_release(&name);
     qn_str_release(&scratch);
     return whole;
 }
 
-static bool quote_columns(const qn_model *model, qn_prediction_text *text)
+static bool quote_all(qn_prediction_text *text)
 {
-    const bool clusters = strcmp(qn_model_task(model), "clustering") == 0;
+    text->labels = qn_arena_array(&text->arena, text->n_labels, sizeof *text->labels);
+    text->columns = qn_arena_array(&text->arena, text->n_columns, sizeof *text->columns);
+    if (!text->labels || !text->columns) return false;
+    for (int32_t c = 0; c < text->n_labels; c++) {
+        if (!quote_label(qn_model_class(text->model, c), &text->arena, &text->labels[c])) {
+            return false;
+        }
+    }
     for (int32_t c = 0; c < text->n_columns; c++) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", c + 1);
-        const char *prefix = text->decides ? clusters ? "distance" : "p" : "component";
-        const char *label = text->decides ? qn_model_class(model, c) : number;
-        if (!quote_column(prefix, label, &text->arena, &text->columns[c])) return false;
+        if (!quote_column(text, c)) return false;
     }
     return true;
 }
@@ -101,10 +131,12 @@ qn_status qn_prediction_text_create(const qn_model *model, qn_prediction_text **
     qn_prediction_text *text = qn_alloc_array(1, sizeof *text);
     if (!text) return qn_fail(err, QN_ERR_NOMEM, "no memory for the predictions");
     text->model = model;
-    text->decides = strcmp(qn_model_task(model), "reduction") != 0;
-    text->n_columns = text->decides ? qn_model_n_classes(model) : qn_model_n_outputs(model);
-    text->columns = qn_arena_array(&text->arena, text->n_columns, sizeof *text->columns);
-    if (!text->columns || !quote_columns(model, text)) {
+    const qn_task task = qn_model_schema(model)->task;
+    text->decides = task != QN_TASK_REDUCTION;
+    text->probabilities = qn_task_is_supervised(task);
+    text->n_labels = qn_model_n_classes(model);
+    text->n_columns = text->probabilities ? text->n_labels : qn_model_n_outputs(model);
+    if (!quote_all(text)) {
         qn_prediction_text_free(text);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the predictions");
     }
@@ -142,7 +174,7 @@ static void add_json_number(qn_str *out, double value)
 /* The value of column c. */
 static double value_of(const qn_prediction_text *text, const double *outputs, int32_t c)
 {
-    return text->decides ? qn_prediction_probability(text->model, outputs, c) : outputs[c];
+    return text->probabilities ? qn_prediction_probability(text->model, outputs, c) : outputs[c];
 }
 
 void qn_prediction_add_csv_header(const qn_prediction_text *text, qn_str *out)
@@ -159,7 +191,7 @@ void qn_prediction_add_csv(const qn_prediction_text *text, const double *outputs
     if (text->n_columns == 0) {
         qn_str_add_double(out, outputs[0]);
     } else if (text->decides) {
-        add(out, text->columns[qn_model_decide(text->model, outputs)].csv);
+        add(out, text->labels[qn_model_decide(text->model, outputs)].csv);
     }
     for (int32_t c = 0; c < text->n_columns; c++) {
         if (text->decides || c > 0) qn_str_add_char(out, ',');
@@ -173,7 +205,7 @@ void qn_prediction_add_json_value(const qn_prediction_text *text, const double *
     if (text->n_columns == 0 || !text->decides) {
         add_json_number(out, outputs[0]);
     } else {
-        add(out, text->columns[qn_model_decide(text->model, outputs)].json);
+        add(out, text->labels[qn_model_decide(text->model, outputs)].json);
     }
 }
 

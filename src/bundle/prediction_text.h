@@ -19,7 +19,7 @@ void qn_prediction_text_free(qn_prediction_text *text); /* accepts NULL */
 /* `outputs` is one row of qn_model_n_outputs() values. CSV: "prediction,p_<class>…", without a line
  * end. JSON: "prediction":…,"p_<class>":… without braces; a value that is not finite is null. For
  * clusters distance_<cluster> takes the place of p_<class>; a reduction has component_<number>
- * alone. */
+ * alone, outliers have score. */
 void qn_prediction_add_csv_header(const qn_prediction_text *text, qn_str *out);
 void qn_prediction_add_csv(const qn_prediction_text *text, const double *outputs, qn_str *out);
 void qn_prediction_add_json(const qn_prediction_text *text, const double *outputs, qn_str *out);

@@ -101,7 +101,8 @@ static qn_status load(struct evaluating *e, qn_error *err)
     QN_TRY(qn_model_open(request->arguments[0], &e->model, err));
     const qn_schema *schema = qn_model_schema(e->model);
     if (!qn_task_is_supervised(schema->task)) {
-        return qn_fail(err, QN_ERR_UNSUPPORTED, "%s: a %s has no target to be evaluated against",
+        return qn_fail(err, QN_ERR_UNSUPPORTED,
+                       "%s: a model of %s has no target to be evaluated against",
                        request->arguments[0], qn_task_name(schema->task));
     }
     const qn_read_request read = {.uri = request->arguments[1], .schema = schema, .pool = e->pool};

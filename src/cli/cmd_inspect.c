@@ -78,9 +78,13 @@ static void print_model(const qn_model *model)
     }
     printf("command       %s\n", r->command);
     for (int32_t c = 0; c < schema->n_classes && c < 30; c++) {
-        const char *head = schema->target >= 0 ? "classes       " : "clusters      ";
+        const bool clusters = schema->task == QN_TASK_CLUSTERING;
+        const char *head = clusters ? "clusters      " : "classes       ";
         printf("%s%s%s", c ? ", " : head, schema->classes[c],
                c + 1 == schema->n_classes || c == 29 ? "\n" : "");
+    }
+    if (schema->task == QN_TASK_OUTLIERS) {
+        printf("threshold     %.6g\n", predictor->threshold);
     }
     print_columns(schema);
     if (schema->target < 0) return;

@@ -5,8 +5,8 @@
 
 #include "cli/options.h"
 
-extern const cli_command cmd_fit, cmd_cluster, cmd_reduce, cmd_predict, cmd_evaluate, cmd_explain,
-    cmd_import, cmd_inspect, cmd_keys, cmd_learners, cmd_metrics, cmd_profile, cmd_serve, cmd_tune,
-    cmd_ask, cmd_tell, cmd_study, cmd_help;
+extern const cli_command cmd_fit, cmd_cluster, cmd_reduce, cmd_outliers, cmd_predict, cmd_evaluate,
+    cmd_explain, cmd_import, cmd_inspect, cmd_keys, cmd_learners, cmd_metrics, cmd_profile,
+    cmd_serve, cmd_tune, cmd_ask, cmd_tell, cmd_study, cmd_help;
 
 #endif

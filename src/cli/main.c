@@ -8,9 +8,10 @@
 #include <string.h>
 
 const cli_command *const cli_commands[] = {
-    &cmd_fit,     &cmd_cluster, &cmd_reduce, &cmd_predict, &cmd_evaluate, &cmd_explain, &cmd_import,
-    &cmd_inspect, &cmd_profile, &cmd_serve,  &cmd_keys,    &cmd_learners, &cmd_metrics, &cmd_tune,
-    &cmd_ask,     &cmd_tell,    &cmd_study,  &cmd_help,    NULL};
+    &cmd_fit,      &cmd_cluster, &cmd_reduce,   &cmd_outliers, &cmd_predict,
+    &cmd_evaluate, &cmd_explain, &cmd_import,   &cmd_inspect,  &cmd_profile,
+    &cmd_serve,    &cmd_keys,    &cmd_learners, &cmd_metrics,  &cmd_tune,
+    &cmd_ask,      &cmd_tell,    &cmd_study,    &cmd_help,     NULL};
 
 const cli_command *cli_find_command(const char *name)
 {

@@ -9,8 +9,8 @@ static const char *const kind_names[] = {"numeric", "categorical", "text",    "d
                                          "boolean", "id",          "constant"};
 static const char *const role_names[] = {"feature", "target", "weight", "group",
                                          "time",    "split",  "dropped"};
-static const char *const task_names[] = {"binary",  "multiclass", "regression",
-                                         "ranking", "clustering", "reduction"};
+static const char *const task_names[] = {"binary",     "multiclass", "regression", "ranking",
+                                         "clustering", "reduction",  "outliers"};
 static const char *const type_names[] = {"bool", "int64", "float64", "string", "timestamp"};
 
 static int index_of(const char *name, const char *const *names, int n)
@@ -96,7 +96,7 @@ void qn_schema_free(qn_schema *schema)
 
 bool qn_task_is_supervised(qn_task task)
 {
-    return task != QN_TASK_CLUSTERING && task != QN_TASK_REDUCTION;
+    return task != QN_TASK_CLUSTERING && task != QN_TASK_REDUCTION && task != QN_TASK_OUTLIERS;
 }
 
 int64_t qn_schema_find(const qn_schema *schema, const char *name)
@@ -247,14 +247,15 @@ static qn_status read_column(qn_json_value value, qn_schema_column *column, qn_e
 static qn_status check(const qn_schema *schema, qn_error *err)
 {
     const bool classes = schema->task == QN_TASK_BINARY || schema->task == QN_TASK_MULTICLASS ||
-                         schema->task == QN_TASK_CLUSTERING;
+                         schema->task == QN_TASK_CLUSTERING || schema->task == QN_TASK_OUTLIERS;
+    const bool two = schema->task == QN_TASK_BINARY || schema->task == QN_TASK_OUTLIERS;
     const bool components = schema->task == QN_TASK_REDUCTION;
     if (schema->target < -1 || schema->target >= schema->n_cols ||
         schema->n_classes > QN_CLASSES_MAX || (classes && schema->n_classes < 2) ||
         (!classes && schema->n_classes != 0) || schema->n_components < components ||
         schema->n_components > components * QN_CLASSES_MAX ||
         (schema->target >= 0 && !qn_task_is_supervised(schema->task)) ||
-        (schema->task == QN_TASK_BINARY && (schema->n_classes != 2 || schema->positive != 1)) ||
+        (two && (schema->n_classes != 2 || schema->positive != 1)) ||
         (schema->target >= 0 && schema->columns[schema->target].role != QN_ROLE_TARGET)) {
         return qn_fail(err, QN_ERR_DATA, "schema: target, task and classes contradict each other");
     }

@@ -36,7 +36,8 @@ typedef enum qn_task {
     QN_TASK_RANKING,
     /* Without a target: */
     QN_TASK_CLUSTERING, /* classes are the clusters, outputs the distances to their centres */
-    QN_TASK_REDUCTION   /* outputs are components */
+    QN_TASK_REDUCTION,  /* outputs are components */
+    QN_TASK_OUTLIERS    /* classes are inlier and outlier, the output a score */
 } qn_task;
 
 /* More classes than this are refused: such a target is a regression or an id. */

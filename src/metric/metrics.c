@@ -171,6 +171,7 @@ const qn_metric *qn_metric_default(qn_task task)
     case QN_TASK_RANKING:
     case QN_TASK_CLUSTERING:
     case QN_TASK_REDUCTION:
+    case QN_TASK_OUTLIERS:
         break;
     }
     return &ndcg_10;

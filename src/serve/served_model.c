@@ -88,7 +88,8 @@ static qn_status fill(qn_served_model *served, const char *name, const char *ver
     QN_TRY(qn_model_open_copy(path, &served->model, err));
     served->schema = qn_model_schema(served->model);
     if (!qn_task_is_supervised(served->schema->task)) {
-        return qn_fail(err, QN_ERR_UNSUPPORTED, "%s: a %s is not served; use 'quern predict'", path,
+        return qn_fail(err, QN_ERR_UNSUPPORTED,
+                       "%s: a model of %s is not served; use 'quern predict'", path,
                        qn_task_name(served->schema->task));
     }
     served->predictor = qn_model_predictor(served->model);

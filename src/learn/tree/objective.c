@@ -535,6 +535,7 @@ static const char *automatic(const qn_dataset *data)
     case QN_TASK_REGRESSION:
     case QN_TASK_CLUSTERING:
     case QN_TASK_REDUCTION:
+    case QN_TASK_OUTLIERS:
         break;
     }
     return "regression";
