@@ -19,7 +19,7 @@ TAGS = VOID | SELF_CLOSED | set(
     " tr th td figure figcaption svg text g ul li pre dl dt dd code".split())
 ATTRIBUTES = set(
     "lang charset name content http-equiv class style scope title viewbox role x y x1 x2 y1 y2 cx cy"
-    " r width height points text-anchor transform id colspan rowspan".split())
+    " r width height points d text-anchor transform id colspan rowspan".split())
 # An end tag that HTML allows to leave out is not left out here, so that nesting can be checked.
 
 
@@ -36,6 +36,8 @@ class Page(html.parser.HTMLParser):
                 self.problems.append(f"{name}= of <{tag}> at {self.getpos()}")
             if value and re.search(r"url\(|https?:|javascript:|@import", value) and name != "title":
                 self.problems.append(f"{name}={value} reaches out")
+            if name == "d" and not re.fullmatch(r"[MLHVZ0-9.e -]+", value):
+                self.problems.append(f"d={value[:60]} draws no line")
             if name == "id":
                 self.ids.append(value)
 
