@@ -36,7 +36,7 @@ class Page(html.parser.HTMLParser):
                 self.problems.append(f"{name}= of <{tag}> at {self.getpos()}")
             if value and re.search(r"url\(|https?:|javascript:|@import", value) and name != "title":
                 self.problems.append(f"{name}={value} reaches out")
-            if name == "d" and not re.fullmatch(r"[MLHVZ0-9.e -]+", value):
+            if name == "d" and not re.fullmatch(r"[MLHVZmlhvz0-9.e -]+", value):
                 self.problems.append(f"d={value[:60]} draws no line")
             if name == "id":
                 self.ids.append(value)
