@@ -74,8 +74,8 @@ static const char *const criteria[] = {"auto", "gini", "entropy", "squared_error
          false,                                                                                    \
          0,                                                                                        \
          NULL,                                                                                     \
-         "share of features looked at in a node; 0: the square root of their number, or half "     \
-         "of them for numbers"},                                                                   \
+         "share of features looked at in a node; 0: the square root of their number; for "         \
+         "numbers half of them, or with random cuts all"},                                         \
         MAX_DEPTH, CCP_ALPHA(0),                                                                   \
         {"min_data_in_leaf",                                                                       \
          QN_PARAM_INT,                                                                             \
@@ -120,11 +120,15 @@ struct forest {
     bool stopped;
 };
 
-static int64_t n_tried(const qn_dataset *data, double max_features)
+/* Numbers want more features than classes do; random cuts are random enough with all of them
+ * (Geurts, Ernst & Wehenkel 2006, section 3.2). */
+static int64_t n_tried(const qn_dataset *data, const struct forest_params *params)
 {
     const double n = (double)data->bins->n_features;
-    double tried = max_features * n;
-    if (max_features == 0) tried = data->n_classes > 0 ? sqrt(n) + 1 : n * 0.5;
+    double tried = params->max_features * n;
+    if (params->max_features == 0) {
+        tried = data->n_classes > 0 ? sqrt(n) + 1 : params->random_cuts ? n : n * 0.5;
+    }
     return tried < 1 ? 1 : (int64_t)(tried + 0.5);
 }
 
@@ -348,7 +352,7 @@ static qn_status grow(const qn_learn_request *request, const struct forest_param
     struct forest f = {.request = request, .params = *params};
     const qn_cart_params cart = {.max_depth = params->max_depth,
                                  .min_data_in_leaf = params->min_data_in_leaf,
-                                 .n_tried = n_tried(data, params->max_features),
+                                 .n_tried = n_tried(data, params),
                                  .leaf_smoothing = params->leaf_smoothing,
                                  .criterion = params->criterion,
                                  .bootstrap = params->bootstrap,
