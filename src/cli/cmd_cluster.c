@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quern cluster: groups of alike rows, and what each has in common. */
-#include "base/file.h"
-#include "base/json.h"
 #include "base/number.h"
 #include "cli/commands.h"
+#include "cli/unlabelled_command.h"
 #include "quern/cluster.h"
 
 #include <math.h>
@@ -66,27 +65,19 @@ static qn_status write_rows(const qn_cluster_result *result, const char *path, q
         qn_str_add_double(&text, result->distances[i]);
         qn_str_add_char(&text, '\n');
     }
-    const qn_status status = text.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the rows")
-                                         : qn_file_write(path, text.text, text.bytes, err);
-    qn_str_release(&text);
-    return status;
-}
-
-static double number_of(qn_json_value object, const char *key)
-{
-    return qn_json_as_double(qn_json_get(object, key), QN_NA);
+    return cli_write_rows(&text, path, err);
 }
 
 static void print_candidates(qn_json_value summary)
 {
     const qn_json_value tried = qn_json_get(summary, "candidates");
-    const double chosen = number_of(summary, "clusters"), elbow = number_of(summary, "elbow");
+    const double chosen = cli_number(summary, "clusters"), elbow = cli_number(summary, "elbow");
     printf("\n%8s%16s%12s%12s\n", "clusters", "inertia", "explained", "silhouette");
     for (int64_t i = 0; i < qn_json_size(tried); i++) {
         const qn_json_value one = qn_json_at(tried, i);
-        const double k = number_of(one, "clusters");
-        printf("%8.0f%16.6g%11.1f%%%12.4f%s%s\n", k, number_of(one, "inertia"),
-               100 * number_of(one, "explained_variance"), number_of(one, "silhouette"),
+        const double k = cli_number(one, "clusters");
+        printf("%8.0f%16.6g%11.1f%%%12.4f%s%s\n", k, cli_number(one, "inertia"),
+               100 * cli_number(one, "explained_variance"), cli_number(one, "silhouette"),
                k == chosen ? "  chosen" : "", k == elbow ? "  elbow" : "");
     }
 }
@@ -121,11 +112,11 @@ static void print_clusters(qn_json_value summary, int64_t first, int64_t end)
     }
     printf("\n%-24s", "rows");
     for (int64_t c = first; c < end; c++) {
-        printf("%18.0f", number_of(qn_json_at(sizes, c), "rows"));
+        printf("%18.0f", cli_number(qn_json_at(sizes, c), "rows"));
     }
     printf("\n%-24s", "share");
     for (int64_t c = first; c < end; c++) {
-        printf("%17.1f%%", 100 * number_of(qn_json_at(sizes, c), "share"));
+        printf("%17.1f%%", 100 * cli_number(qn_json_at(sizes, c), "share"));
     }
     putchar('\n');
     for (int64_t i = 0; i < qn_json_size(centres); i++) {
@@ -138,38 +129,33 @@ static void print_clusters(qn_json_value summary, int64_t first, int64_t end)
     }
 }
 
-static qn_status print_summary(const char *text, qn_error *err)
+static void print_summary(qn_json_value summary)
 {
-    qn_json *json = NULL;
-    QN_TRY(qn_json_parse(text, strlen(text), "summary", &json, err));
-    const qn_json_value summary = qn_json_root(json);
     const int64_t k = qn_json_as_int(qn_json_get(summary, "clusters"), 0);
     printf("%.0f rows, %.0f columns, %.0f features: %lld clusters explain %.1f%% of the variance\n",
-           number_of(summary, "rows"), number_of(summary, "columns"),
-           number_of(summary, "features"), (long long)k,
-           100 * number_of(summary, "explained_variance"));
+           cli_number(summary, "rows"), cli_number(summary, "columns"),
+           cli_number(summary, "features"), (long long)k,
+           100 * cli_number(summary, "explained_variance"));
     print_candidates(summary);
     for (int64_t first = 0; first < k; first += A_ROW) {
         print_clusters(summary, first, first + A_ROW < k ? first + A_ROW : k);
     }
-    const char *model = qn_json_as_text(qn_json_get(summary, "model"), NULL);
-    if (model) printf("\nmodel %s\n", model);
-    qn_json_free(json);
-    return QN_OK;
 }
 
-static qn_status cluster(struct cluster_request *request, bool *interrupted, qn_error *err)
+static qn_status cluster(void *context, const char *command, bool *interrupted, qn_error *err)
 {
+    struct cluster_request *request = context;
     qn_cluster_result result = {0};
+    request->cluster.table = request->arguments[0];
+    request->cluster.command = command;
+    request->cluster.interrupted = cli_catch_interrupts();
     QN_TRY(parse_range(request->k, &request->cluster, err));
     QN_TRY(qn_cluster(&request->cluster, &result, err));
     *interrupted = result.interrupted;
     qn_status status = QN_OK;
     if (request->output) status = write_rows(&result, request->output, err);
-    if (status == QN_OK && request->json) {
-        puts(result.json);
-    } else if (status == QN_OK) {
-        status = print_summary(result.json, err);
+    if (status == QN_OK) {
+        status = cli_show_summary(result.json, request->json, print_summary, err);
     }
     qn_cluster_result_release(&result);
     return status;
@@ -178,23 +164,8 @@ static qn_status cluster(struct cluster_request *request, bool *interrupted, qn_
 static int cluster_run(int argc, char **argv)
 {
     struct cluster_request request = {0};
-    const int parsed = cli_parse(&cmd_cluster, argc, argv, &request);
-    if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
-    qn_error err = {0};
-    qn_str command = {0};
-    bool interrupted = false;
-    cli_replay(&cmd_cluster, argc, argv, &command);
-    request.cluster.table = request.arguments[0];
-    request.cluster.command = command.failed ? NULL : command.text;
-    request.cluster.interrupted = cli_catch_interrupts();
-    int code =
-        cluster(&request, &interrupted, &err) == QN_OK ? CLI_OK : cli_fail(&cmd_cluster, &err);
-    qn_str_release(&command);
-    if (interrupted && code == CLI_OK) {
-        fputs("quern cluster: interrupted; the best so far was kept\n", stderr);
-        code = CLI_INTERRUPTED;
-    }
-    return code;
+    return cli_run_unlabelled(&cmd_cluster, argc, argv, &request, cluster,
+                              "the best so far was kept");
 }
 
 const cli_command cmd_cluster = {

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quern outliers: rows unlike the others, and the columns that make them so. */
-#include "base/file.h"
-#include "base/json.h"
 #include "base/number.h"
 #include "cli/commands.h"
+#include "cli/unlabelled_command.h"
 #include "quern/outliers.h"
 
 #include <stdio.h>
@@ -61,65 +60,52 @@ static qn_status write_rows(const qn_outliers_result *result, const char *path, 
         qn_str_add_double(&text, result->scores[i]);
         qn_str_add_char(&text, '\n');
     }
-    const qn_status status = text.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the rows")
-                                         : qn_file_write(path, text.text, text.bytes, err);
-    qn_str_release(&text);
-    return status;
-}
-
-static double number_of(qn_json_value object, const char *key)
-{
-    return qn_json_as_double(qn_json_get(object, key), QN_NA);
+    return cli_write_rows(&text, path, err);
 }
 
 static void print_row(qn_json_value row)
 {
     const qn_json_value columns = qn_json_get(row, "columns");
-    printf("%10.0f%10.4f%s ", number_of(row, "row"), number_of(row, "score"),
+    printf("%10.0f%10.4f%s ", cli_number(row, "row"), cli_number(row, "score"),
            qn_json_as_bool(qn_json_get(row, "outlier"), false) ? " *" : "  ");
     for (int64_t i = 0; i < qn_json_size(columns); i++) {
         const qn_json_value one = qn_json_at(columns, i);
-        if (number_of(one, "share") < 0.005) break;
+        if (cli_number(one, "share") < 0.005) break;
         const char *value = qn_json_as_text(qn_json_get(one, "value"), NULL);
         printf("%s%.24s %s%.24s (%.0f%%)", i > 0 ? ", " : "",
                qn_json_as_text(qn_json_get(one, "column"), ""), value ? "= " : "is missing",
-               value ? value : "", 100 * number_of(one, "share"));
+               value ? value : "", 100 * cli_number(one, "share"));
     }
     putchar('\n');
 }
 
-static qn_status print_summary(const char *text, qn_error *err)
+static void print_summary(qn_json_value summary)
 {
-    qn_json *json = NULL;
-    QN_TRY(qn_json_parse(text, strlen(text), "summary", &json, err));
-    const qn_json_value summary = qn_json_root(json);
     const qn_json_value top = qn_json_get(summary, "top");
-    const double n = number_of(summary, "rows"), n_outliers = number_of(summary, "outliers");
+    const double n = cli_number(summary, "rows"), n_outliers = cli_number(summary, "outliers");
     printf("%.0f rows, %.0f columns: %.0f outlier%s (%.2f%%), scores from %.4f on\n\n"
            "%10s%10s   columns that isolate it\n",
-           n, number_of(summary, "columns"), n_outliers, n_outliers == 1 ? "" : "s",
-           100 * n_outliers / n, number_of(summary, "threshold"), "row", "score");
+           n, cli_number(summary, "columns"), n_outliers, n_outliers == 1 ? "" : "s",
+           100 * n_outliers / n, cli_number(summary, "threshold"), "row", "score");
     for (int64_t i = 0; i < qn_json_size(top); i++) {
         print_row(qn_json_at(top, i));
     }
-    const char *model = qn_json_as_text(qn_json_get(summary, "model"), NULL);
-    if (model) printf("\nmodel %s\n", model);
-    qn_json_free(json);
-    return QN_OK;
 }
 
-static qn_status find_outliers(struct outliers_request *request, bool *interrupted, qn_error *err)
+static qn_status find_outliers(void *context, const char *command, bool *interrupted, qn_error *err)
 {
+    struct outliers_request *request = context;
     qn_outliers_result result = {0};
+    request->outliers.table = request->arguments[0];
+    request->outliers.command = command;
+    request->outliers.interrupted = cli_catch_interrupts();
     QN_TRY(parse_contamination(request->contamination, &request->outliers.contamination, err));
     QN_TRY(qn_outliers(&request->outliers, &result, err));
     *interrupted = result.interrupted;
     qn_status status = QN_OK;
     if (request->output) status = write_rows(&result, request->output, err);
-    if (status == QN_OK && request->json) {
-        puts(result.json);
-    } else if (status == QN_OK) {
-        status = print_summary(result.json, err);
+    if (status == QN_OK) {
+        status = cli_show_summary(result.json, request->json, print_summary, err);
     }
     qn_outliers_result_release(&result);
     return status;
@@ -128,23 +114,8 @@ static qn_status find_outliers(struct outliers_request *request, bool *interrupt
 static int outliers_run(int argc, char **argv)
 {
     struct outliers_request request = {0};
-    const int parsed = cli_parse(&cmd_outliers, argc, argv, &request);
-    if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
-    qn_error err = {0};
-    qn_str command = {0};
-    bool interrupted = false;
-    cli_replay(&cmd_outliers, argc, argv, &command);
-    request.outliers.table = request.arguments[0];
-    request.outliers.command = command.failed ? NULL : command.text;
-    request.outliers.interrupted = cli_catch_interrupts();
-    int code = find_outliers(&request, &interrupted, &err) == QN_OK ? CLI_OK
-                                                                    : cli_fail(&cmd_outliers, &err);
-    qn_str_release(&command);
-    if (interrupted && code == CLI_OK) {
-        fputs("quern outliers: interrupted; the trees grown so far were kept\n", stderr);
-        code = CLI_INTERRUPTED;
-    }
-    return code;
+    return cli_run_unlabelled(&cmd_outliers, argc, argv, &request, find_outliers,
+                              "the trees grown so far were kept");
 }
 
 const cli_command cmd_outliers = {

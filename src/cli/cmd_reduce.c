@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quern reduce: principal components, or singular vectors of texts. */
-#include "base/file.h"
-#include "base/json.h"
 #include "base/number.h"
 #include "cli/commands.h"
+#include "cli/unlabelled_command.h"
 #include "quern/reduce.h"
 
 #include <stdio.h>
@@ -66,23 +65,15 @@ static qn_status write_rows(const qn_reduce_result *result, const char *path, qn
         qn_str_add_double(&text, result->values[i]);
         qn_str_add_char(&text, (i + 1) % k == 0 ? '\n' : ',');
     }
-    const qn_status status = text.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the rows")
-                                         : qn_file_write(path, text.text, text.bytes, err);
-    qn_str_release(&text);
-    return status;
-}
-
-static double number_of(qn_json_value object, const char *key)
-{
-    return qn_json_as_double(qn_json_get(object, key), QN_NA);
+    return cli_write_rows(&text, path, err);
 }
 
 static void print_component(qn_json_value component, int64_t i, double before)
 {
     const qn_json_value features = qn_json_get(component, "features");
-    printf("%9lld%14.6g%10.2f%%%10.2f%%  ", (long long)i + 1, number_of(component, "variance"),
-           100 * number_of(component, "explained"),
-           100 * (before + number_of(component, "explained")));
+    printf("%9lld%14.6g%10.2f%%%10.2f%%  ", (long long)i + 1, cli_number(component, "variance"),
+           100 * cli_number(component, "explained"),
+           100 * (before + cli_number(component, "explained")));
     for (int64_t f = 0; f < qn_json_size(features); f++) {
         const char *name;
         const double loading = qn_json_as_double(qn_json_member(features, f, &name), 0);
@@ -91,43 +82,40 @@ static void print_component(qn_json_value component, int64_t i, double before)
     putchar('\n');
 }
 
-static qn_status print_summary(const char *text, qn_error *err)
+static void print_summary(qn_json_value summary)
 {
     enum { SHOWN = 20 };
-    qn_json *json = NULL;
-    QN_TRY(qn_json_parse(text, strlen(text), "summary", &json, err));
-    const qn_json_value summary = qn_json_root(json);
     const qn_json_value components = qn_json_get(summary, "components");
     const int64_t n = qn_json_size(components);
     double before = 0;
     printf("%.0f rows, %.0f columns, %.0f features: %lld components (%s) explain %.2f%% of the "
            "variance\n\n%9s%14s%11s%11s  features that weigh most\n",
-           number_of(summary, "rows"), number_of(summary, "columns"),
-           number_of(summary, "features"), (long long)n,
+           cli_number(summary, "rows"), cli_number(summary, "columns"),
+           cli_number(summary, "features"), (long long)n,
            qn_json_as_text(qn_json_get(summary, "method"), ""),
-           100 * number_of(summary, "explained"), "component", "variance", "explained", "together");
+           100 * cli_number(summary, "explained"), "component", "variance", "explained",
+           "together");
     for (int64_t i = 0; i < n && i < SHOWN; i++) {
         print_component(qn_json_at(components, i), i, before);
-        before += number_of(qn_json_at(components, i), "explained");
+        before += cli_number(qn_json_at(components, i), "explained");
     }
     if (n > SHOWN) printf("%9s\n", "...");
-    const char *model = qn_json_as_text(qn_json_get(summary, "model"), NULL);
-    if (model) printf("\nmodel %s\n", model);
-    qn_json_free(json);
-    return QN_OK;
 }
 
-static qn_status reduce(struct reduce_request *request, qn_error *err)
+static qn_status reduce(void *context, const char *command, bool *interrupted, qn_error *err)
 {
+    struct reduce_request *request = context;
+    *interrupted = false; /* nothing is left of half a reduction: it fails */
     qn_reduce_result result = {0};
+    request->reduce.table = request->arguments[0];
+    request->reduce.command = command;
+    request->reduce.interrupted = cli_catch_interrupts();
     QN_TRY(parse_components(request->components, &request->reduce, err));
     QN_TRY(qn_reduce(&request->reduce, &result, err));
     qn_status status = QN_OK;
     if (request->output) status = write_rows(&result, request->output, err);
-    if (status == QN_OK && request->json) {
-        puts(result.json);
-    } else if (status == QN_OK) {
-        status = print_summary(result.json, err);
+    if (status == QN_OK) {
+        status = cli_show_summary(result.json, request->json, print_summary, err);
     }
     qn_reduce_result_release(&result);
     return status;
@@ -136,17 +124,7 @@ static qn_status reduce(struct reduce_request *request, qn_error *err)
 static int reduce_run(int argc, char **argv)
 {
     struct reduce_request request = {0};
-    const int parsed = cli_parse(&cmd_reduce, argc, argv, &request);
-    if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
-    qn_error err = {0};
-    qn_str command = {0};
-    cli_replay(&cmd_reduce, argc, argv, &command);
-    request.reduce.table = request.arguments[0];
-    request.reduce.command = command.failed ? NULL : command.text;
-    request.reduce.interrupted = cli_catch_interrupts();
-    const int code = reduce(&request, &err) == QN_OK ? CLI_OK : cli_fail(&cmd_reduce, &err);
-    qn_str_release(&command);
-    return code;
+    return cli_run_unlabelled(&cmd_reduce, argc, argv, &request, reduce, NULL);
 }
 
 const cli_command cmd_reduce = {

@@ -6,9 +6,8 @@
 #define TESTS_SUPPORT_REAL_TABLES_H
 
 #include "check.h"
+#include "golden.h"
 
-#include "base/file.h"
-#include "base/json.h"
 #include "frame/frame.h"
 #include "learn/dataset.h"
 #include "quern/frame.h"
@@ -28,20 +27,6 @@ static inline const char *case_text(qn_json_value golden, const char *key)
     const char *text = qn_json_as_text(qn_json_get(golden, key), NULL);
     if (!text) fail_msg("a case has no %s", key);
     return text;
-}
-
-/* tests/golden/FOLDER/cases.json, an array. */
-static inline qn_json *read_golden(const char *folder)
-{
-    char path[512];
-    qn_error err = {0};
-    qn_file_map map;
-    qn_json *json = NULL;
-    snprintf(path, sizeof path, "%s/tests/golden/%s/cases.json", getenv("QUERN_SOURCE"), folder);
-    CHECK_OK(qn_file_map_open(path, &map, &err));
-    CHECK_OK(qn_json_parse((const char *)map.data, map.bytes, path, &json, &err));
-    qn_file_unmap(&map);
-    return json;
 }
 
 /* Whether the case's table is in the data folder; writes its path. */
@@ -218,6 +203,29 @@ static inline void real_table_release(real_table *t)
     qn_free(t->features);
     qn_frame_free(t->frame);
     *t = (real_table){0};
+}
+
+/* Every case of a golden folder whose table is there; without any, the test is skipped. */
+static inline void check_real_tables(const char *folder,
+                                     void (*check)(const real_table *table, qn_json_value golden))
+{
+    int n_checked = 0;
+    qn_json *json = read_golden(folder);
+    for (int64_t i = 0; i < qn_json_size(qn_json_root(json)); i++) {
+        char path[512];
+        real_table table;
+        const qn_json_value golden = qn_json_at(qn_json_root(json), i);
+        if (!has_real_table(golden, path, sizeof path)) continue;
+        real_table_load(&table, golden, path);
+        check(&table, golden);
+        real_table_release(&table);
+        n_checked++;
+    }
+    qn_json_free(json);
+    if (n_checked == 0) {
+        print_message("no tables in QUERN_DATA: not checked\n");
+        skip();
+    }
 }
 
 #endif

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Importances against Optuna's (tests/golden/importances) and against what is known. */
 #include "analysis/parameter_importance.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "search/study.h"
 
-#include "check.h"
+#include "golden.h"
 
 #include <stdlib.h>
 
@@ -14,13 +12,7 @@ static qn_json *golden;
 static int load(void **state)
 {
     (void)state;
-    char path[512];
-    qn_error err = {0};
-    qn_file_map map;
-    snprintf(path, sizeof path, "%s/tests/golden/importances/cases.json", getenv("QUERN_SOURCE"));
-    CHECK_OK(qn_file_map_open(path, &map, &err));
-    CHECK_OK(qn_json_parse((const char *)map.data, map.bytes, path, &golden, &err));
-    qn_file_unmap(&map);
+    golden = read_golden("importances");
     return 0;
 }
 

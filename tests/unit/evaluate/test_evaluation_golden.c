@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Temperatures and confidence intervals against SciPy's: tests/golden/evaluation. */
-#include "base/file.h"
-#include "base/json.h"
 #include "evaluate/calibrate.h"
 #include "metric/evaluation.h"
 
-#include "check.h"
-
-#include <stdlib.h>
+#include "golden.h"
 
 enum { N_MAX = 4000 };
 
@@ -47,21 +43,14 @@ typedef int check_case(const char *name, qn_json_value golden);
 /* The sum of what `check` returns: how many figures it compared. */
 static int for_each(check_case *check)
 {
-    char path[512];
-    qn_error err = {0};
-    qn_file_map map;
-    qn_json *json = NULL;
     int n = 0;
-    snprintf(path, sizeof path, "%s/tests/golden/evaluation/cases.json", getenv("QUERN_SOURCE"));
-    CHECK_OK(qn_file_map_open(path, &map, &err));
-    CHECK_OK(qn_json_parse((const char *)map.data, map.bytes, path, &json, &err));
+    qn_json *json = read_golden("evaluation");
     const qn_json_value cases = qn_json_root(json);
     for (int64_t c = 0; c < qn_json_size(cases); c++) {
         const qn_json_value golden = qn_json_at(cases, c);
         n += check(qn_json_as_text(qn_json_get(golden, "name"), ""), golden);
     }
     qn_json_free(json);
-    qn_file_unmap(&map);
     return n;
 }
 

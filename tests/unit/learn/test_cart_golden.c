@@ -22,10 +22,9 @@ static void make_tree_view(qn_dataset *data)
 }
 
 /* Every prediction, and the number of leaves. */
-static void check_tree(const real_table *t, qn_json_value golden, const qn_estimator *estimator)
+static void check_tree(const qn_dataset *data, qn_json_value golden, const qn_estimator *estimator)
 {
     qn_error err = {0};
-    const qn_dataset *data = &t->data;
     const qn_tree_model *model = qn_tree_model_of(estimator);
     const qn_json_value expected = qn_json_get(golden, "predictions");
     const int64_t k = data->n_outputs, n = data->train.n_rows;
@@ -44,19 +43,20 @@ static void check_tree(const real_table *t, qn_json_value golden, const qn_estim
     qn_free(out);
 }
 
-static void check_case(real_table *t, qn_json_value golden)
+static void check_case(const real_table *t, qn_json_value golden)
 {
     qn_error err = {0};
+    qn_dataset data = t->data;
     qn_learn_result result = {0};
     const qn_learner *learner = qn_learner_find(case_text(golden, "learner"));
     void *params = qn_alloc_array(1, learner->params_bytes);
     qn_params_init(learner, params);
     CHECK_OK(qn_params_set(learner, params, case_text(golden, "params"), &err));
-    make_tree_view(&t->data);
-    const qn_learn_request request = {.data = &t->data, .params = params, .seed = 1};
+    make_tree_view(&data);
+    const qn_learn_request request = {.data = &data, .params = params, .seed = 1};
     CHECK_OK(learner->fit(&request, &result, &err));
-    check_tree(t, golden, result.estimator);
-    qn_bins_free(t->data.bins);
+    check_tree(&data, golden, result.estimator);
+    qn_bins_free(data.bins);
     qn_free(params);
     qn_free(result.importance);
     qn_estimator_free(result.estimator);
@@ -65,23 +65,7 @@ static void check_case(real_table *t, qn_json_value golden)
 static void decision_trees_are_those_of_scikit_learn(void **state)
 {
     (void)state;
-    char path[512];
-    int n_checked = 0;
-    qn_json *json = read_golden("cart");
-    for (int64_t i = 0; i < qn_json_size(qn_json_root(json)); i++) {
-        const qn_json_value golden = qn_json_at(qn_json_root(json), i);
-        if (!has_real_table(golden, path, sizeof path)) continue;
-        real_table table;
-        real_table_load(&table, golden, path);
-        check_case(&table, golden);
-        real_table_release(&table);
-        n_checked++;
-    }
-    qn_json_free(json);
-    if (n_checked == 0) {
-        print_message("no tables in QUERN_DATA: not checked\n");
-        skip();
-    }
+    check_real_tables("cart", check_case);
 }
 
 RUN_TESTS(TEST(decision_trees_are_those_of_scikit_learn))

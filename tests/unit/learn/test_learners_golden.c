@@ -42,23 +42,7 @@ static void check_case(const real_table *t, qn_json_value golden)
 static void learners_predict_what_scikit_learn_predicts(void **state)
 {
     (void)state;
-    char path[512];
-    int n_checked = 0;
-    qn_json *json = read_golden("learners");
-    for (int64_t i = 0; i < qn_json_size(qn_json_root(json)); i++) {
-        const qn_json_value golden = qn_json_at(qn_json_root(json), i);
-        if (!has_real_table(golden, path, sizeof path)) continue;
-        real_table table;
-        real_table_load(&table, golden, path);
-        check_case(&table, golden);
-        real_table_release(&table);
-        n_checked++;
-    }
-    qn_json_free(json);
-    if (n_checked == 0) {
-        print_message("no tables in QUERN_DATA: not checked\n");
-        skip();
-    }
+    check_real_tables("learners", check_case);
 }
 
 RUN_TESTS(TEST(learners_predict_what_scikit_learn_predicts))

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ridge, logistic and multinomial regression on real tables against scikit-learn's coefficients,
  * predictions and objective values: tests/golden/linear. */
-#include "base/file.h"
 #include "learn/learner.h"
 #include "quern/frame.h"
 
+#include "golden.h"
 #include "tables.h"
 
 #include <unistd.h>
@@ -31,19 +31,6 @@ static const char *text_of(qn_json_value object, const char *key)
     const char *text = qn_json_as_text(qn_json_get(object, key), NULL);
     if (!text) fail_msg("a case has no %s", key);
     return text;
-}
-
-static qn_json *read_cases(void)
-{
-    char path[512];
-    qn_error err = {0};
-    qn_file_map map;
-    qn_json *json = NULL;
-    snprintf(path, sizeof path, "%s/tests/golden/linear/cases.json", getenv("QUERN_SOURCE"));
-    CHECK_OK(qn_file_map_open(path, &map, &err));
-    CHECK_OK(qn_json_parse((const char *)map.data, map.bytes, path, &json, &err));
-    qn_file_unmap(&map);
-    return json;
 }
 
 static bool is_listed(qn_json_value list, const char *name)
@@ -325,7 +312,7 @@ static bool is_there(const char *file)
 /* All cases of one table; skips where the folder of tables is not there. */
 static void check_table(const char *table_name)
 {
-    qn_json *json = read_cases();
+    qn_json *json = read_golden("linear");
     const qn_json_value cases = qn_json_root(json);
     int n_checked = 0;
     for (int64_t c = 0; c < qn_json_size(cases); c++) {

@@ -92,28 +92,17 @@ static void check_decisions(const real_table *t, qn_json_value golden)
     qn_estimator_free(result.estimator);
 }
 
+static void check_machines(const real_table *table, qn_json_value golden)
+{
+    check_objective(table, golden, 1e8);
+    check_objective(table, golden, 0);
+    check_decisions(table, golden);
+}
+
 static void objectives_and_decisions_equal_scikit_learn(void **state)
 {
     (void)state;
-    char path[512];
-    int n_checked = 0;
-    qn_json *json = read_golden("svm");
-    for (int64_t i = 0; i < qn_json_size(qn_json_root(json)); i++) {
-        const qn_json_value golden = qn_json_at(qn_json_root(json), i);
-        if (!has_real_table(golden, path, sizeof path)) continue;
-        real_table table;
-        real_table_load(&table, golden, path);
-        check_objective(&table, golden, 1e8);
-        check_objective(&table, golden, 0);
-        check_decisions(&table, golden);
-        real_table_release(&table);
-        n_checked++;
-    }
-    qn_json_free(json);
-    if (n_checked == 0) {
-        print_message("no tables in QUERN_DATA: not checked\n");
-        skip();
-    }
+    check_real_tables("svm", check_machines);
 }
 
 /* Two points of either class: the margin stands between them, with vectors of 2 / distance². */

@@ -2,25 +2,9 @@
 /* Pruning against scikit-learn's, on its own trees (tests/golden/prune). */
 #include "model/tree_prune.h"
 
-#include "base/file.h"
-#include "base/json.h"
-
-#include "check.h"
+#include "golden.h"
 
 #include <stdlib.h>
-
-static qn_json *read_cases(void)
-{
-    char path[1024];
-    qn_file_map map;
-    qn_json *json = NULL;
-    qn_error err = {0};
-    snprintf(path, sizeof path, "%s/tests/golden/prune/cases.json", getenv("QUERN_SOURCE"));
-    CHECK_OK(qn_file_map_open(path, &map, &err));
-    CHECK_OK(qn_json_parse((const char *)map.data, map.bytes, path, &json, &err));
-    qn_file_unmap(&map);
-    return json;
-}
 
 static double number_at(qn_json_value of, const char *key, int64_t i)
 {
@@ -99,7 +83,7 @@ static int64_t distinct(const double *values, int64_t n, double *out)
 static void alphas_of_the_path_are_those_of_scikit_learn(void **state)
 {
     (void)state;
-    qn_json *json = read_cases();
+    qn_json *json = read_golden("prune");
     for (int64_t i = 0; i < qn_json_size(qn_json_root(json)); i++) {
         const qn_json_value of = qn_json_at(qn_json_root(json), i);
         const int64_t n_theirs = qn_json_size(qn_json_get(of, "ccp_alphas"));
@@ -155,7 +139,7 @@ static void check_pruned(qn_json_value of, qn_json_value pruned, const qn_estima
 static void pruned_trees_are_those_of_scikit_learn(void **state)
 {
     (void)state;
-    qn_json *json = read_cases();
+    qn_json *json = read_golden("prune");
     int n = 0;
     for (int64_t i = 0; i < qn_json_size(qn_json_root(json)); i++) {
         const qn_json_value of = qn_json_at(qn_json_root(json), i);
@@ -175,7 +159,7 @@ static void pruned_trees_are_those_of_scikit_learn(void **state)
 static void the_path_and_pruning_agree(void **state)
 {
     (void)state;
-    qn_json *json = read_cases();
+    qn_json *json = read_golden("prune");
     int32_t width;
     qn_error err = {0};
     double alphas[200];
@@ -224,7 +208,7 @@ static void trees_that_do_not_tell_enough_are_refused(void **state)
 static void pruning_survives_running_out_of_memory(void **state)
 {
     (void)state;
-    qn_json *json = read_cases();
+    qn_json *json = read_golden("prune");
     int32_t width;
     qn_estimator *model = tree_of(qn_json_at(qn_json_root(json), 1), &width), *out = NULL;
     CHECK_SURVIVES_NO_MEMORY(qn_tree_model_prune(qn_tree_model_of(model), 0.004, &out, NULL));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Transforms against values that come from scikit-learn and pandas: tests/golden/recipe. */
-#include "base/file.h"
 
+#include "golden.h"
 #include "tables.h"
 
 struct fitted {
@@ -126,14 +126,8 @@ static void check_gram(const char *name, const struct fitted *f, qn_json_value g
 static void every_transform_gives_the_values_of_the_reference(void **state)
 {
     (void)state;
-    char path[512];
-    qn_error err = {0};
-    qn_file_map map;
-    qn_json *json = NULL;
     int64_t n_checked = 0;
-    snprintf(path, sizeof path, "%s/tests/golden/recipe/cases.json", getenv("QUERN_SOURCE"));
-    CHECK_OK(qn_file_map_open(path, &map, &err));
-    CHECK_OK(qn_json_parse((const char *)map.data, map.bytes, path, &json, &err));
+    qn_json *json = read_golden("recipe");
     const qn_json_value cases = qn_json_root(json);
     for (int64_t c = 0; c < qn_json_size(cases); c++) {
         const qn_json_value golden = qn_json_at(cases, c);
@@ -154,7 +148,6 @@ static void every_transform_gives_the_values_of_the_reference(void **state)
     }
     CHECK(n_checked > 5000);
     qn_json_free(json);
-    qn_file_unmap(&map);
 }
 
 RUN_TESTS(TEST(every_transform_gives_the_values_of_the_reference))

@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sequences, the signed-rank test and Parzen densities against SciPy's: tests/golden/search. */
-#include "base/file.h"
-#include "base/json.h"
 #include "search/parzen.h"
 #include "search/sequence.h"
 #include "search/wilcoxon.h"
 
-#include "check.h"
-
-#include <stdlib.h>
+#include "golden.h"
 
 static qn_json *golden;
 
 static int load(void **state)
 {
     (void)state;
-    char path[512];
-    qn_error err = {0};
-    qn_file_map map;
-    snprintf(path, sizeof path, "%s/tests/golden/search/cases.json", getenv("QUERN_SOURCE"));
-    CHECK_OK(qn_file_map_open(path, &map, &err));
-    CHECK_OK(qn_json_parse((const char *)map.data, map.bytes, path, &golden, &err));
-    qn_file_unmap(&map);
+    golden = read_golden("search");
     return 0;
 }
 

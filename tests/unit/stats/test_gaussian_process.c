@@ -3,33 +3,15 @@
  * differences and themselves. */
 #include "stats/gaussian_process.h"
 
-#include "base/file.h"
-#include "base/json.h"
 #include "base/rng.h"
 
-#include "check.h"
-
-#include <stdlib.h>
+#include "golden.h"
 
 enum { TRAIN = 120, TEST = 12 };
 
 static const char *const kind_names[] = {"rbf", "matern32", "matern52"};
 static const qn_covariance_kind kinds[] = {QN_COVARIANCE_RBF, QN_COVARIANCE_MATERN32,
                                            QN_COVARIANCE_MATERN52};
-
-static qn_json *read_cases(void)
-{
-    char path[512];
-    qn_error err = {0};
-    qn_file_map map;
-    qn_json *json = NULL;
-    snprintf(path, sizeof path, "%s/tests/golden/gaussian_process/cases.json",
-             getenv("QUERN_SOURCE"));
-    CHECK_OK(qn_file_map_open(path, &map, &err));
-    CHECK_OK(qn_json_parse((const char *)map.data, map.bytes, path, &json, &err));
-    qn_file_unmap(&map);
-    return json;
-}
 
 static double *doubles_of(qn_json_value object, const char *key, int64_t n)
 {
@@ -118,7 +100,7 @@ static void check_case(qn_json_value golden)
 static void likelihoods_and_predictions_equal_scikit_learn(void **state)
 {
     (void)state;
-    qn_json *json = read_cases();
+    qn_json *json = read_golden("gaussian_process");
     const qn_json_value cases = qn_json_root(json);
     CHECK_INT(qn_json_size(cases), 3);
     for (int64_t c = 0; c < qn_json_size(cases); c++) {
