@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as the body of a prediction request: the first byte chooses how the rest is written and
- * whether categories must be known.
+ * whether categories must be known; of tensors, the next two bytes may say where binary data begin.
  * The model is fitted once, on a table with every kind of column. */
 #include "base/alloc.h"
 #include "fuzz.h"
@@ -60,8 +60,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (!model) fit_model();
     if (bytes == 0) return 0;
     qn_arena memory = {0};
-    qn_rows rows = {
-        .model = model, .memory = &memory, .n_rows_max = 1000, .known_only = data[0] & 4};
+    const uint8_t how = data[0];
+    qn_rows rows = {.model = model, .memory = &memory, .n_rows_max = 1000, .known_only = how & 4};
+    if (how & 8 && bytes > 2) {
+        rows.json_bytes = data[1] + 256u * data[2];
+        data += 2;
+        bytes -= 2;
+    }
     const int64_t n_cells = model->n_inputs * QN_BLOCK_ROWS;
     qn_rows_block block = {.cells = qn_alloc_array(n_cells, sizeof(qn_cell))};
     qn_cell *turned = qn_alloc_array(n_cells, sizeof *turned);
@@ -69,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     void *scratch =
         qn_alloc_aligned((int64_t)qn_predictor_scratch_bytes(model->predictor, QN_BLOCK_ROWS), 1);
     qn_error err;
-    qn_status status = openers[data[0] % 4](&rows, (const char *)data + 1, bytes - 1, &err);
+    qn_status status = openers[how % 4](&rows, (const char *)data + 1, bytes - 1, &err);
     block.n_rows = QN_BLOCK_ROWS;
     while (status == QN_OK && block.n_rows == QN_BLOCK_ROWS) {
         status = qn_rows_next(&rows, &block, &err);

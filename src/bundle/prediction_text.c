@@ -151,12 +151,6 @@ void qn_prediction_text_free(qn_prediction_text *text)
     qn_free(text);
 }
 
-double qn_prediction_probability(const qn_model *model, const double *outputs, int32_t c)
-{
-    if (qn_model_n_outputs(model) > 1) return outputs[c];
-    return c == 1 ? outputs[0] : 1 - outputs[0];
-}
-
 static void add(qn_str *out, struct quoted text)
 {
     qn_str_add_bytes(out, text.text, text.bytes);
@@ -171,10 +165,11 @@ static void add_json_number(qn_str *out, double value)
     }
 }
 
-/* The value of column c. */
+/* The value of column c; a binary model's outputs hold the probability of class 1 alone. */
 static double value_of(const qn_prediction_text *text, const double *outputs, int32_t c)
 {
-    return text->probabilities ? qn_prediction_probability(text->model, outputs, c) : outputs[c];
+    if (!text->probabilities || qn_model_n_outputs(text->model) > 1) return outputs[c];
+    return c == 1 ? outputs[0] : 1 - outputs[0];
 }
 
 void qn_prediction_add_csv_header(const qn_prediction_text *text, qn_str *out)
@@ -242,4 +237,30 @@ void qn_prediction_add_json_columns(const qn_prediction_text *text, const double
         }
         qn_str_add_char(out, ']');
     }
+}
+
+const char *qn_tensor_output_name(const qn_prediction_text *text, int output)
+{
+    if (output == QN_TENSOR_PREDICTION) return text->decides ? "prediction" : NULL;
+    if (text->n_columns == 0) return NULL;
+    const qn_task task = qn_model_schema(text->model)->task;
+    if (task == QN_TASK_REDUCTION) return "components";
+    if (task == QN_TASK_OUTLIERS) return "scores";
+    return text->probabilities ? "probabilities" : "distances";
+}
+
+int32_t qn_tensor_n_columns(const qn_prediction_text *text)
+{
+    return text->n_columns;
+}
+
+double qn_tensor_value(const qn_prediction_text *text, const double *outputs, int32_t c)
+{
+    return value_of(text, outputs, c);
+}
+
+const char *qn_tensor_label(const qn_prediction_text *text, const double *outputs)
+{
+    if (text->n_columns == 0 || !text->decides) return NULL;
+    return qn_model_class(text->model, qn_model_decide(text->model, outputs));
 }

@@ -32,8 +32,18 @@ void qn_prediction_add_json_value(const qn_prediction_text *text, const double *
 void qn_prediction_add_json_columns(const qn_prediction_text *text, const double *outputs,
                                     int64_t n_rows, qn_str *out);
 
-/* p of class c; a binary model's outputs hold that of class 1 alone. */
-double qn_prediction_probability(const qn_model *model, const double *outputs, int32_t c);
+/* Predictions as tensors: the decision (labels, or the number of a regression), then a matrix of
+ * rows × columns: "probabilities", "distances", "components" or "scores". */
+enum { QN_TENSOR_PREDICTION, QN_TENSOR_MATRIX, QN_TENSOR_OUTPUTS };
+
+/* The name of a tensor; NULL: the model gives none such. */
+const char *qn_tensor_output_name(const qn_prediction_text *text, int output);
+/* Of the matrix. */
+int32_t qn_tensor_n_columns(const qn_prediction_text *text);
+/* The value in column c. */
+double qn_tensor_value(const qn_prediction_text *text, const double *outputs, int32_t c);
+/* The label that is decided for; NULL: the decision is the number outputs[0]. */
+const char *qn_tensor_label(const qn_prediction_text *text, const double *outputs);
 
 /* One field of CSV, in quotes where it needs them (RFC 4180). */
 void qn_csv_add_field(qn_str *out, const char *text, size_t bytes);

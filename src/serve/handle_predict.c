@@ -3,6 +3,7 @@
  * one after another; between blocks the loop may turn to others. */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/number.h"
 #include "serve/gate.h"
 #include "serve/handlers.h"
 #include "serve/predict_format.h"
@@ -11,6 +12,7 @@
 #include <string.h>
 
 static const double slice_s = 0.001;
+static const char json_length_header[] = "inference-header-content-length";
 
 typedef qn_status (*opener)(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
 
@@ -89,8 +91,21 @@ static qn_step fail(qn_exchange *x, qn_error *err)
     const bool invalid =
         err->status == QN_ERR_ARG || err->status == QN_ERR_DATA || err->status == QN_ERR_BUDGET;
     qn_count_add(&j->counters->requests[invalid ? QN_OUTCOME_INVALID : QN_OUTCOME_FAILED], 1);
+    qn_count_add(&j->counters->refused_ns, (uint64_t)((qn_clock_s() - x->begun_s) * 1e9));
     qn_exchange_fail(x, err, j->rows.bad_row, j->rows.bad_field);
     return QN_STEP_DONE;
+}
+
+static qn_status read_json_length(const qn_exchange *x, size_t *out, qn_error *err)
+{
+    const qn_span header = qn_http_header(&x->reader, json_length_header);
+    int64_t value;
+    if (!header.text) return QN_OK;
+    if (!qn_parse_int64(header.text, header.bytes, &value) || value <= 0) {
+        return qn_fail(err, QN_ERR_ARG, "the header %s is no length", json_length_header);
+    }
+    *out = (size_t)value;
+    return QN_OK;
 }
 
 /* The job of a request; NULL when it is answered already. */
@@ -126,7 +141,10 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
     x->release = release_job;
     qn_error err = {0};
     const qn_span body = qn_http_body(&x->reader);
-    if (open(&j->rows, body.text, body.bytes, &err) == QN_OK) return j;
+    if ((open != qn_rows_open_tensors || read_json_length(x, &j->rows.json_bytes, &err) == QN_OK) &&
+        open(&j->rows, body.text, body.bytes, &err) == QN_OK) {
+        return j;
+    }
     fail(x, &err);
     return NULL;
 }
@@ -158,6 +176,7 @@ static qn_status predict_block(qn_exchange *x, job *j, bool *last, qn_error *err
     *last = block.n_rows < QN_BLOCK_ROWS;
     if (!j->format) {
         j->format = qn_format_of(j->rows.form);
+        x->reply.in_parts = j->format->append != NULL;
         qn_reply_begin(&x->reply, 200, j->format->content_type, j->model->header);
         j->format->begin(&predictions, &x->out);
     }
@@ -186,7 +205,12 @@ static void log_lines(const qn_exchange *x, const qn_prediction_lines *lines)
 
 static qn_step finish(qn_exchange *x, const job *j)
 {
-    j->format->end(&(qn_predictions){j->model, &j->rows, j->kept}, &x->out);
+    const qn_predictions predictions = {j->model, &j->rows, j->kept};
+    j->format->end(&predictions, &x->out);
+    if (j->format->append) {
+        qn_reply_end_json(&x->reply);
+        j->format->append(&predictions, &x->out);
+    }
     qn_reply_end(&x->reply);
     if (j->logged) log_lines(x, &j->lines);
     qn_count_add(&j->counters->requests[QN_OUTCOME_OK], 1);
@@ -244,15 +268,16 @@ qn_step qn_handle_invocations(qn_exchange *x)
     return predict(x, &mlflow);
 }
 
+/* Binary tensors behind the JSON are told by a header; Triton's client sends no content type. */
 static opener opener_of_tensors(const qn_exchange *x)
 {
     const qn_span header = qn_http_header(&x->reader, "content-type");
-    const bool binary = qn_http_header(&x->reader, "inference-header-content-length").text != NULL;
+    const bool binary = qn_http_header(&x->reader, json_length_header).text != NULL;
     qn_span type;
-    if (binary) return NULL;
-    if (!header.text) return qn_rows_open_tensors; /* Triton's client sends none */
+    if (!header.text) return qn_rows_open_tensors;
     if (!media_type(header, &type)) return NULL;
-    return is_type(type, "application/json") ? qn_rows_open_tensors : NULL;
+    if (is_type(type, "application/json")) return qn_rows_open_tensors;
+    return binary && is_type(type, "application/octet-stream") ? qn_rows_open_tensors : NULL;
 }
 
 qn_step qn_handle_infer(qn_exchange *x)

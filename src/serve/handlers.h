@@ -29,6 +29,8 @@ qn_step qn_handle_v2_live(qn_exchange *x);
 qn_step qn_handle_v2_ready(qn_exchange *x);
 qn_step qn_handle_v2_model(qn_exchange *x);
 qn_step qn_handle_v2_model_ready(qn_exchange *x);
+qn_step qn_handle_v2_statistics(qn_exchange *x);
+qn_step qn_handle_v2_model_statistics(qn_exchange *x);
 
 /* The model that x->params name (name, and version if the pattern has two), loaded; or NULL, with
  * the error answered. */

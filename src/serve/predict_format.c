@@ -3,6 +3,9 @@
 
 #include "base/json.h"
 
+#include <math.h>
+#include <string.h>
+
 static void begin_nothing(const qn_predictions *p, qn_str *out)
 {
     (void)p;
@@ -102,13 +105,12 @@ static void csv_rows(const qn_predictions *p, const double *outputs, int64_t fir
     }
 }
 
-/* One output of the Open Inference Protocol: its head, up to the data. */
-static void begin_tensor(const char *name, int64_t n_rows, int32_t n_columns, const char *datatype,
-                         qn_str *out)
+/* Tensors of the Open Inference Protocol. */
+
+static const char *datatype_of(const qn_served_model *model, int output)
 {
-    qn_str_addf(out, "{\"name\":\"%s\",\"shape\":[%lld", name, (long long)n_rows);
-    if (n_columns > 0) qn_str_addf(out, ",%d", (int)n_columns);
-    qn_str_addf(out, "],\"datatype\":\"%s\",\"data\":[", datatype);
+    const bool labels = output == QN_TENSOR_PREDICTION && qn_model_n_classes(model->model) > 0;
+    return labels ? "BYTES" : "FP64";
 }
 
 static void begin_tensors(const qn_predictions *p, qn_str *out)
@@ -124,45 +126,129 @@ static void begin_tensors(const qn_predictions *p, qn_str *out)
     qn_str_add(out, "\"outputs\":[");
 }
 
-static void add_probabilities(const qn_predictions *p, int32_t n_classes, qn_str *out)
+static void add_json_values(const qn_predictions *p, int output, qn_str *out)
 {
-    begin_tensor("probabilities", p->rows->n_rows, n_classes, "FP64", out);
+    const int32_t n_columns = qn_tensor_n_columns(p->model->text);
     for (int64_t row = 0; row < p->rows->n_rows; row++) {
-        for (int32_t c = 0; c < n_classes; c++) {
+        const double *outputs = p->kept + row * p->model->n_outputs;
+        if (output == QN_TENSOR_PREDICTION) {
+            if (row > 0) qn_str_add_char(out, ',');
+            qn_prediction_add_json_value(p->model->text, outputs, out);
+            continue;
+        }
+        for (int32_t c = 0; c < n_columns; c++) {
             if (row + c > 0) qn_str_add_char(out, ',');
-            const double *outputs = p->kept + row * p->model->n_outputs;
-            qn_str_add_double(out, qn_prediction_probability(p->model->model, outputs, c));
+            const double value = qn_tensor_value(p->model->text, outputs, c);
+            if (isfinite(value)) {
+                qn_str_add_double(out, value);
+            } else {
+                qn_str_add(out, "null");
+            }
         }
     }
-    qn_str_add(out, "]}");
+}
+
+static void add_double_bytes(double value, qn_str *out)
+{
+    uint64_t bits;
+    char bytes[sizeof bits];
+    memcpy(&bits, &value, sizeof bits);
+    for (size_t i = 0; i < sizeof bits; i++) {
+        bytes[i] = (char)(bits >> (8 * i) & 0xff);
+    }
+    qn_str_add_bytes(out, bytes, sizeof bytes);
+}
+
+static void add_text_bytes(const char *text, qn_str *out)
+{
+    const size_t bytes = strlen(text);
+    for (size_t i = 0; i < 4; i++) {
+        qn_str_add_char(out, (char)(bytes >> (8 * i) & 0xff));
+    }
+    qn_str_add_bytes(out, text, bytes);
+}
+
+static void add_binary_values(const qn_predictions *p, int output, qn_str *out)
+{
+    const qn_prediction_text *text = p->model->text;
+    const int32_t n_columns = qn_tensor_n_columns(text);
+    for (int64_t row = 0; row < p->rows->n_rows; row++) {
+        const double *outputs = p->kept + row * p->model->n_outputs;
+        const char *label = qn_tensor_label(text, outputs);
+        if (output == QN_TENSOR_MATRIX) {
+            for (int32_t c = 0; c < n_columns; c++) {
+                add_double_bytes(qn_tensor_value(text, outputs, c), out);
+            }
+        } else if (label) {
+            add_text_bytes(label, out);
+        } else {
+            add_double_bytes(outputs[0], out);
+        }
+    }
+}
+
+static size_t count_binary_values(const qn_predictions *p, int output)
+{
+    const qn_prediction_text *text = p->model->text;
+    const size_t n_rows = (size_t)p->rows->n_rows;
+    size_t bytes = 0;
+    if (output == QN_TENSOR_MATRIX) {
+        return n_rows * (size_t)qn_tensor_n_columns(text) * sizeof(double);
+    }
+    if (qn_model_n_classes(p->model->model) == 0) return n_rows * sizeof(double);
+    for (size_t row = 0; row < n_rows; row++) {
+        bytes += 4 + strlen(qn_tensor_label(text, p->kept + (int64_t)row * p->model->n_outputs));
+    }
+    return bytes;
 }
 
 static void end_tensors(const qn_predictions *p, qn_str *out)
 {
-    const int32_t n_classes = qn_model_n_classes(p->model->model);
-    begin_tensor("prediction", p->rows->n_rows, 0, n_classes > 0 ? "BYTES" : "FP64", out);
-    for (int64_t row = 0; row < p->rows->n_rows; row++) {
-        if (row > 0) qn_str_add_char(out, ',');
-        qn_prediction_add_json_value(p->model->text, p->kept + row * p->model->n_outputs, out);
-    }
-    qn_str_add(out, "]}");
-    if (n_classes > 0) {
-        qn_str_add_char(out, ',');
-        add_probabilities(p, n_classes, out);
+    bool first = true;
+    for (int i = 0; i < QN_TENSOR_OUTPUTS; i++) {
+        const qn_rows_output *output = &p->rows->outputs[i];
+        if (!output->wanted) continue;
+        qn_str_addf(out, "%s{\"name\":\"%s\",\"shape\":[%lld", first ? "" : ",",
+                    qn_tensor_output_name(p->model->text, i), (long long)p->rows->n_rows);
+        if (i == QN_TENSOR_MATRIX) {
+            qn_str_addf(out, ",%d", (int)qn_tensor_n_columns(p->model->text));
+        }
+        qn_str_addf(out, "],\"datatype\":\"%s\",", datatype_of(p->model, i));
+        if (output->binary == QN_CHOICE_YES) {
+            qn_str_addf(out, "\"parameters\":{\"binary_data_size\":%zu}}",
+                        count_binary_values(p, i));
+        } else {
+            qn_str_add(out, "\"data\":[");
+            add_json_values(p, i, out);
+            qn_str_add(out, "]}");
+        }
+        first = false;
     }
     qn_str_add(out, "]}\n");
 }
 
-static const qn_format format_row = {"application/json", false, begin_object, one_row, end_object};
-static const qn_format format_list = {"application/json", false, begin_list, list_rows, end_list};
+static void append_tensors(const qn_predictions *p, qn_str *out)
+{
+    for (int i = 0; i < QN_TENSOR_OUTPUTS; i++) {
+        const qn_rows_output *output = &p->rows->outputs[i];
+        if (output->wanted && output->binary == QN_CHOICE_YES) add_binary_values(p, i, out);
+    }
+}
+
+static const qn_format format_row = {"application/json", false, begin_object, one_row,
+                                     end_object,         NULL};
+static const qn_format format_list = {"application/json", false,    begin_list,
+                                      list_rows,          end_list, NULL};
 static const qn_format format_columns = {"application/json", true, begin_columns, no_rows,
-                                         end_columns};
+                                         end_columns,        NULL};
 static const qn_format format_tensors = {"application/json", true, begin_tensors, no_rows,
-                                         end_tensors};
+                                         end_tensors,        NULL};
+static const qn_format format_binary_tensors = {
+    "application/octet-stream", true, begin_tensors, no_rows, end_tensors, append_tensors};
 static const qn_format format_lines = {"application/x-ndjson", false, begin_nothing, line_rows,
-                                       begin_nothing};
-static const qn_format format_csv = {"text/csv; charset=utf-8", false, begin_csv, csv_rows,
-                                     begin_nothing};
+                                       begin_nothing,          NULL};
+static const qn_format format_csv = {
+    "text/csv; charset=utf-8", false, begin_csv, csv_rows, begin_nothing, NULL};
 
 const qn_format *qn_format_of(qn_rows_form form)
 {
@@ -177,6 +263,8 @@ const qn_format *qn_format_of(qn_rows_form form)
         return &format_csv;
     case QN_FORM_TENSORS:
         return &format_tensors;
+    case QN_FORM_BINARY_TENSORS:
+        return &format_binary_tensors;
     case QN_FORM_LIST:
     case QN_FORM_INSTANCES:
         break;

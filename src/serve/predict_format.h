@@ -14,7 +14,7 @@ typedef struct qn_predictions {
 } qn_predictions;
 
 /* `begin` is called once, `rows` for each block (of n rows, the first being row `first` from 0),
- * `end` once. */
+ * `end` once, and then `append` what follows the JSON (its length is told in a header). */
 typedef struct qn_format {
     const char *content_type;
     bool keeps; /* `end` needs all outputs */
@@ -22,6 +22,7 @@ typedef struct qn_format {
     void (*rows)(const qn_predictions *p, const double *outputs, int64_t first, int64_t n,
                  qn_str *out);
     void (*end)(const qn_predictions *p, qn_str *out);
+    void (*append)(const qn_predictions *p, qn_str *out); /* NULL: nothing */
 } qn_format;
 
 const qn_format *qn_format_of(qn_rows_form form);

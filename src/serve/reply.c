@@ -63,9 +63,26 @@ static void add_line(qn_str *out, const char *name, const char *value)
     qn_str_add(out, "\r\n");
 }
 
-void qn_reply_begin(qn_reply *reply, int status, const char *content_type, const char *lines)
+/* A header whose value is written later; returns where. */
+static size_t add_length(qn_str *out, const char *name)
 {
     static const char room[] = "            "; /* LENGTH_DIGITS blanks, for the number behind */
+    qn_str_add(out, name);
+    const size_t at = out->bytes;
+    qn_str_add_bytes(out, room, LENGTH_DIGITS);
+    qn_str_add(out, "\r\n");
+    return at;
+}
+
+static void set_length(qn_str *out, size_t at, size_t length)
+{
+    char digits[QN_INT64_TEXT_BYTES];
+    const size_t n = qn_format_int64((int64_t)length, digits);
+    memcpy(out->text + at + LENGTH_DIGITS - n, digits, n);
+}
+
+void qn_reply_begin(qn_reply *reply, int status, const char *content_type, const char *lines)
+{
     qn_str *out = reply->out;
     char code[QN_INT64_TEXT_BYTES];
     reply->status = status;
@@ -76,10 +93,10 @@ void qn_reply_begin(qn_reply *reply, int status, const char *content_type, const
     qn_str_add_char(out, ' ');
     add_line(out, reason(status), "");
     if (content_type) add_line(out, "content-type: ", content_type);
-    qn_str_add(out, "content-length: ");
-    reply->length_at = out->bytes;
-    qn_str_add_bytes(out, room, LENGTH_DIGITS);
-    qn_str_add(out, "\r\n");
+    reply->length_at = add_length(out, "content-length: ");
+    if (reply->in_parts) {
+        reply->json_length_at = add_length(out, "inference-header-content-length: ");
+    }
     add_line(out, "date: ", reply->date);
     if (!reply->keep_alive) {
         qn_str_add(out, "connection: close\r\n");
@@ -94,13 +111,17 @@ void qn_reply_begin(qn_reply *reply, int status, const char *content_type, const
     reply->body_at = out->bytes;
 }
 
+void qn_reply_end_json(qn_reply *reply)
+{
+    if (reply->out->failed) return;
+    set_length(reply->out, reply->json_length_at, reply->out->bytes - reply->body_at);
+}
+
 void qn_reply_end(qn_reply *reply)
 {
     qn_str *out = reply->out;
-    char digits[QN_INT64_TEXT_BYTES];
     if (out->failed) return;
-    const size_t n = qn_format_int64((int64_t)(out->bytes - reply->body_at), digits);
-    memcpy(out->text + reply->length_at + LENGTH_DIGITS - n, digits, n);
+    set_length(out, reply->length_at, out->bytes - reply->body_at);
     if (reply->without_body) {
         out->bytes = reply->body_at;
         out->text[out->bytes] = '\0';
@@ -124,6 +145,7 @@ void qn_reply_error(qn_reply *reply, int status, const char *message, int64_t ro
         out->bytes = reply->start;
         out->text[out->bytes] = '\0';
     }
+    reply->in_parts = false;
     if (!lines && status == 503) lines = "retry-after: 1\r\n";
     qn_reply_begin(reply, status, "application/json", lines);
     qn_json_begin_object(&json);

@@ -20,13 +20,16 @@ typedef struct qn_reply {
     const char *trace;  /* lines that name the request; NULL: none */
     bool http_1_1, keep_alive;
     bool without_body; /* HEAD */
+    bool in_parts;     /* the body is JSON with binary tensors behind it */
     int status;        /* 0: not begun */
-    size_t start, length_at, body_at;
+    size_t start, length_at, json_length_at, body_at;
 } qn_reply;
 
 /* Begins at the end of *out. `lines` are further header lines, each with its "\r\n"; may be NULL.
  */
 void qn_reply_begin(qn_reply *reply, int status, const char *content_type, const char *lines);
+/* Of a body in parts: the JSON is there. */
+void qn_reply_end_json(qn_reply *reply);
 /* The body is added to reply->out in between. */
 void qn_reply_end(qn_reply *reply);
 

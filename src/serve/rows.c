@@ -95,8 +95,9 @@ static const char *wanted(const qn_schema_column *column)
 
 /* A whole number as written is its label where training had whole numbers or texts: exact beyond
  * 2^53, too. */
-static bool is_label_as_written(const qn_schema_column *column, qn_span token)
+bool qn_rows_is_label(const qn_rows *rows, qn_rows_place place, qn_span token)
 {
+    const qn_schema_column *column = rows->model->columns[place.input];
     const bool text = column->kind == QN_KIND_CATEGORICAL || column->kind == QN_KIND_TEXT;
     if (!text || (column->type != QN_TYPE_INT64 && column->type != QN_TYPE_STRING)) return false;
     if (token.bytes == 2 && memcmp(token.text, "-0", 2) == 0) return false;
@@ -114,7 +115,7 @@ static qn_status read_number(qn_rows *rows, qn_pull *pull, qn_rows_place place, 
             rows, place, err, "has %.*s, beyond what a double can hold",
             (int)(token.bytes > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : token.bytes), token.text);
     }
-    if (is_label_as_written(rows->model->columns[place.input], token)) {
+    if (qn_rows_is_label(rows, place, token)) {
         *given = (qn_cell){.number = QN_NA, .text = token.text, .text_bytes = token.bytes};
     }
     return QN_OK;
@@ -158,27 +159,33 @@ static qn_status read_given(qn_rows *rows, qn_pull *pull, qn_rows_place place, q
     return qn_rows_fail_json(rows, pull, err);
 }
 
-qn_status qn_rows_read_cell(qn_rows *rows, qn_pull *pull, qn_rows_place place, qn_cell *out,
+qn_status qn_rows_take_cell(qn_rows *rows, const qn_cell *given, qn_rows_place place, qn_cell *out,
                             qn_error *err)
 {
     const qn_schema_column *column = rows->model->columns[place.input];
-    qn_cell given;
     char scratch[QN_VALUE_TEXT_BYTES];
-    QN_TRY(read_given(rows, pull, place, &given, err));
-    if (column->kind == QN_KIND_NUMERIC && !given.text) {
-        *out = given;
+    qn_error why = {0};
+    if (column->kind == QN_KIND_NUMERIC && !given->text) {
+        *out = *given;
         return QN_OK;
     }
-    qn_error why = {0};
-    if (qn_cell_normalise(column, &given, scratch, out, &why) != QN_OK) {
+    if (qn_cell_normalise(column, given, scratch, out, &why) != QN_OK) {
         return qn_rows_fail_place(rows, place, err, "has '%.*s', expected a %s",
-                                  qn_rows_shown_bytes(&given), given.text, wanted(column));
+                                  qn_rows_shown_bytes(given), given->text, wanted(column));
     }
     if (out->text == scratch) {
         out->text = qn_arena_strndup(&rows->texts, scratch, out->text_bytes);
         if (!out->text) return qn_rows_fail_memory(err);
     }
     return QN_OK;
+}
+
+qn_status qn_rows_read_cell(qn_rows *rows, qn_pull *pull, qn_rows_place place, qn_cell *out,
+                            qn_error *err)
+{
+    qn_cell given;
+    QN_TRY(read_given(rows, pull, place, &given, err));
+    return qn_rows_take_cell(rows, &given, place, out, err);
 }
 
 qn_status qn_rows_next(qn_rows *rows, qn_rows_block *block, qn_error *err)

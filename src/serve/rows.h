@@ -25,8 +25,17 @@ typedef enum qn_rows_form {
     QN_FORM_INPUTS,    /* {"inputs": {…}} */
     QN_FORM_LINES,     /* NDJSON */
     QN_FORM_CSV,
-    QN_FORM_TENSORS /* Open Inference Protocol */
+    QN_FORM_TENSORS,       /* Open Inference Protocol */
+    QN_FORM_BINARY_TENSORS /* the same, with binary tensors in the answer */
 } qn_rows_form;
+
+typedef enum qn_choice { QN_CHOICE_OPEN, QN_CHOICE_YES, QN_CHOICE_NO } qn_choice;
+
+/* Whether and how the sender wants an output tensor (bundle/prediction_text.h). */
+typedef struct qn_rows_output {
+    bool wanted;
+    qn_choice binary;
+} qn_rows_output;
 
 /* Cells of up to QN_BLOCK_ROWS rows, normalised. */
 typedef struct qn_rows_block {
@@ -40,7 +49,8 @@ struct qn_rows {
     qn_arena *memory; /* lives as long as the request */
     qn_arena texts;   /* lives as long as a block */
     int64_t n_rows_max;
-    bool known_only; /* a category that training never saw is refused, as a wrong type is */
+    bool known_only;   /* a category that training never saw is refused, as a wrong type is */
+    size_t json_bytes; /* of a body of tensors; binary data follow; 0: all is JSON */
     qn_rows_form form;
     qn_status (*read)(qn_rows *rows, qn_rows_block *block, qn_error *err);
     void (*close)(qn_rows *rows); /* NULL: nothing to close */
@@ -54,13 +64,15 @@ struct qn_rows {
     struct qn_rows_column *columns; /* where reading goes on in each input's list of values */
     struct qn_rows_tensor *tensors; /* of each input; or one of them all, n_tensors being 1 */
     int64_t n_tensors, n_tensor_rows;
+    qn_span binary; /* what no tensor has taken yet of the bytes behind the JSON */
+    qn_rows_output outputs[QN_TENSOR_OUTPUTS];
     qn_span id;      /* of the request, to be said again; text NULL: it has none */
     qn_frame *frame; /* CSV */
     qn_binding *binding;
     char *formatted;       /* texts of numbers, for the binding */
     int64_t bad_row;       /* what a failure was about: row from 1, 0: none */
     const char *bad_field; /* and input, or NULL */
-}; /* initialise with the members up to known_only; release with qn_rows_release() */
+}; /* initialise with the members up to json_bytes; release with qn_rows_release() */
 
 /* JSON by its first bytes: a row, a list of rows or a form of them. Fails with QN_ERR_ARG (not
  * JSON, no known form), QN_ERR_DATA (rows that the model cannot take; bad_row and bad_field tell
@@ -73,8 +85,8 @@ qn_status qn_rows_open_lines(qn_rows *rows, const char *body, size_t bytes, qn_e
 /* A header of names, then rows: read as `quern predict` reads a file. */
 QN_MUST_CHECK
 qn_status qn_rows_open_csv(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
-/* The JSON of the Open Inference Protocol, version 2: {"inputs": [tensor, …]}, a tensor for each
- * column, or one of all columns in the model's order. */
+/* The Open Inference Protocol, version 2: {"inputs": [tensor, …]}, a tensor for each column, or one
+ * of all columns in the model's order; the data of tensors may follow the JSON as raw bytes. */
 QN_MUST_CHECK
 qn_status qn_rows_open_tensors(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
 void qn_rows_release(qn_rows *rows);

@@ -18,6 +18,12 @@ qn_status qn_rows_start_json(qn_rows *rows, const char *body, size_t bytes, qn_e
 QN_MUST_CHECK
 qn_status qn_rows_read_cell(qn_rows *rows, qn_pull *pull, qn_rows_place place, qn_cell *out,
                             qn_error *err);
+/* What was given for the place's input, made what its kind asks for. */
+QN_MUST_CHECK
+qn_status qn_rows_take_cell(qn_rows *rows, const qn_cell *given, qn_rows_place place, qn_cell *out,
+                            qn_error *err);
+/* Whether the digits of a number are a label of the place's input as they are. */
+bool qn_rows_is_label(const qn_rows *rows, qn_rows_place place, qn_span digits);
 /* The input called `name`, or -1. */
 int64_t qn_rows_find_input(const qn_rows *rows, qn_span name);
 /* qn_rows.read for a list that was entered: each item is a row, an object or a list in the order of

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { QN_TIME_BUCKETS = 17, QN_ROUTES_MAX = 32, QN_STATUSES_MAX = 21 };
+enum { QN_TIME_BUCKETS = 17, QN_ROUTES_MAX = 64, QN_STATUSES_MAX = 21 };
 
 typedef _Atomic uint64_t qn_count;
 
@@ -47,7 +47,8 @@ typedef enum qn_outcome {
 typedef struct qn_model_counters {
     _Alignas(64) qn_count requests[QN_N_OUTCOMES];
     qn_count rows;
-    qn_durations seconds;
+    qn_durations seconds; /* of those that ended well */
+    qn_count refused_ns;  /* of the others */
 } qn_model_counters;
 
 /* Of one loop. */

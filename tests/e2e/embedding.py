@@ -2,25 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs of examples/predict predict what 'quern predict' does, bit for bit: a class, a
 number, missing values, and refuse what it refuses. usage:
-embedding.py QUERN PREDICT_C LIBQUERN SOURCE"""
+embedding.py QUERN SOURCE PREDICT_C LIBQUERN"""
 import csv
 import io
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 
-quern, in_c, library, source = (pathlib.Path(p).absolute() for p in sys.argv[1:5])
+from serving import run, server
+
+quern, source, in_c, library = (pathlib.Path(p).absolute() for p in sys.argv[1:5])
 examples = source / "examples" / "predict"
 os.environ["LIBQUERN"] = str(library)
 sanitized = b"__asan_init" in library.read_bytes()
-
-
-def run(*command):
-    return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=120)
 
 
 def ways(model):
@@ -69,18 +64,9 @@ def check_refusals(model):
 
 
 def check_curl(model):
-    port = 8471
-    server = subprocess.Popen([quern, "serve", f"m={model}", "--listen", f"127.0.0.1:{port}"],
-                              stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        with open(source / "examples" / "credit" / "train.csv", encoding="utf-8") as table:
-            names = [name for name in next(csv.reader(table)) if name not in ("class", "duration")]
+    with open(source / "examples" / "credit" / "train.csv", encoding="utf-8") as table:
+        names = [name for name in next(csv.reader(table)) if name not in ("class", "duration")]
+    with server(f"m={model}") as (_, port, _):
         url, rest = f"http://127.0.0.1:{port}/v1/models/m", [f"{name}=" for name in names]
         got = run(examples / "predict.sh", url, "duration=24", *rest)
         alone = run(in_c, model, "duration=24")
@@ -88,9 +74,6 @@ def check_curl(model):
         assert f'"p_good":{float(alone.stdout.split()[1])!r}' in got.stdout, (got.stdout, alone.stdout)
         got = run(examples / "predict.sh", url, "duration=soon", *rest)
         assert got.returncode != 0 and "duration" in got.stdout, got
-    finally:
-        server.terminate()
-        server.wait()
 
 
 with tempfile.TemporaryDirectory() as temporary:

@@ -4,77 +4,20 @@
 must be, byte for byte, what `quern predict` writes; signals must do what they should; limits of the
 system must not end it.
 usage: serve.py QUERN SOURCE"""
-import contextlib
-import csv
 import http.client
 import json
 import os
 import pathlib
-import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 
-QUERN, SOURCE = (os.path.abspath(path) for path in sys.argv[1:3])
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
-
-
-def quern(*words):
-    return subprocess.run([QUERN, *map(str, words)], capture_output=True, text=True, timeout=200,
-                          check=False)
-
-
-@contextlib.contextmanager
-def server(*words, prefix=()):
-    """A running server; yields (process, port, lines of stderr so far)."""
-    process = subprocess.Popen([*prefix, QUERN, "serve", "--listen", "127.0.0.1:0", *map(str, words)],
-                               stderr=subprocess.PIPE, text=True)
-    lines = []
-    for line in process.stderr:
-        lines.append(line.rstrip("\n"))
-        if line.strip() == "quern serve: ready":
-            break
-    reader = threading.Thread(target=lambda: lines.extend(l.rstrip("\n") for l in process.stderr))
-    reader.start()
-    try:
-        port = int(re.search(r"http://127\.0\.0\.1:(\d+)", "\n".join(lines)).group(1))
-        yield process, port, lines
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        reader.join()
-        process.stderr.close()
-
-
-def post(port, path, body, content_type):
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body.encode(),
-                                     {"Content-Type": content_type})
-    with urllib.request.urlopen(request, timeout=30) as reply:
-        return reply.read().decode(), reply.headers
-
-
-def rows_of(path):
-    with open(path, newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
-
-
-def value_of(text):
-    if text == "":
-        return None
-    return json.loads(text) if re.fullmatch(r"-?(0|[1-9]\d*)(\.\d+)?", text) else text
+from serving import main, post, quern, rows_of, server, test, value_of, wait_for
 
 
 @test
@@ -138,32 +81,6 @@ def the_open_inference_protocol_gives_the_same(folder):
         labels, probabilities = (output["data"] for output in reply["outputs"])
         assert labels == [row["prediction"] for row in expected]
         assert probabilities == [row[p] for row in expected for p in ("p_bad", "p_good")]
-        ask_with_triton(port, rows, labels)
-
-
-def ask_with_triton(port, rows, labels):
-    """The same by Triton's own client, where it is installed."""
-    try:
-        import numpy
-        import tritonclient.http as triton
-    except ImportError:
-        return
-    client = triton.InferenceServerClient(f"127.0.0.1:{port}")
-    assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("credit")
-    metadata = client.get_model_metadata("credit")
-    inputs = []
-    for column in metadata["inputs"]:
-        texts = [row[column["name"]] for row in rows]
-        if column["datatype"] == "FP64":
-            values = numpy.array([float(text) for text in texts])
-        else:
-            values = numpy.array(texts, dtype=numpy.object_)
-        tensor = triton.InferInput(column["name"], [len(rows)], column["datatype"])
-        tensor.set_data_from_numpy(values, binary_data=False)
-        inputs.append(tensor)
-    outputs = [triton.InferRequestedOutput("prediction", binary_data=False)]
-    result = client.infer("credit", inputs, outputs=outputs)
-    assert [str(label) for label in result.as_numpy("prediction")] == labels
 
 
 @test
@@ -193,14 +110,6 @@ def a_watched_file_is_loaded_by_itself(folder):
         shutil.copy(folder / "other.quern", folder / "new.quern")
         os.replace(folder / "new.quern", served)
         wait_for(lambda: sum("loaded," in line for line in lines) == 2)
-
-
-def wait_for(condition):
-    for _ in range(400):
-        if condition():
-            return
-        time.sleep(0.025)
-    raise AssertionError("waited in vain")
 
 
 @test
@@ -287,26 +196,6 @@ def what_cannot_be_served_is_said(folder):
              "--listen 192.0.2.1:0")):
         done = quern(*words)
         assert done.returncode == code and part in done.stderr, (words, done)
-
-
-def main():
-    failed = False
-    with tempfile.TemporaryDirectory() as work:
-        folder = pathlib.Path(work)
-        for name, seed in (("credit", 1), ("other", 2)):
-            done = quern("fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class",
-                         "--trials", 2, "--seed", seed, "--report", "", "-o",
-                         folder / f"{name}.quern")
-            assert done.returncode == 0, done.stderr
-        shutil.copy(f"{SOURCE}/examples/credit/holdout.csv", folder / "holdout.csv")
-        for function in TESTS:
-            try:
-                function(folder)
-                print(f"[       OK ] {function.__name__}")
-            except Exception as error:  # pylint: disable=broad-except
-                failed = True
-                print(f"[  FAILED  ] {function.__name__}\n{type(error).__name__}: {error}")
-    sys.exit(1 if failed else 0)
 
 
 main()

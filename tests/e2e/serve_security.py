@@ -13,55 +13,9 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 
-QUERN, SOURCE = (os.path.abspath(path) for path in sys.argv[1:3])
-TESTS = []
-
-
-def test(function):
-    TESTS.append(function)
-    return function
-
-
-def run(*words, **options):
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=200,
-                          check=False, **options)
-
-
-@contextlib.contextmanager
-def server(*words, prefix=()):
-    """A running server; yields (process, port, lines of stderr so far)."""
-    process = subprocess.Popen([*prefix, QUERN, "serve", "--listen", "127.0.0.1:0", *map(str, words)],
-                               stderr=subprocess.PIPE, text=True)
-    lines = []
-    for line in process.stderr:
-        lines.append(line.rstrip("\n"))
-        if line.strip() == "quern serve: ready":
-            break
-    reader = threading.Thread(target=lambda: lines.extend(l.rstrip("\n") for l in process.stderr))
-    reader.start()
-    try:
-        port = int(re.search(r"https?://127\.0\.0\.1:(\d+)", "\n".join(lines)).group(1))
-        yield process, port, lines
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        reader.join()
-        process.stderr.close()
-
-
-def wait_for(condition):
-    for _ in range(400):
-        if condition():
-            return
-        time.sleep(0.025)
-    raise AssertionError("waited in vain")
+from serving import QUERN, main, quern, run, server, test, wait_for
 
 
 def make_authority(folder, name):
@@ -417,30 +371,13 @@ def the_sandbox_is_as_it_is_asked_for(folder):
     assert done.returncode == 2 and "auto, on or off" in done.stderr
 
 
-def main():
-    failed = False
-    with tempfile.TemporaryDirectory() as work:
-        folder = pathlib.Path(work)
-        for name, seed in (("credit", 1), ("other", 2)):
-            done = run(QUERN, "fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class",
-                       "--trials", 2, "--seed", seed, "--report", "", "-o", folder / f"{name}.quern")
-            assert done.returncode == 0, done.stderr
-        shutil.copy(f"{SOURCE}/examples/credit/holdout.csv", folder / "holdout.csv")
-        make_authority(folder, "authority")
-        make_authority(folder, "stranger")
-        for name, authority in (("server", "authority"), ("second", "authority"),
-                                ("alice", "authority"), ("mallory", "stranger")):
-            make_certificate(folder, name, authority)
-        done = run(QUERN, "keys", "create", folder / "keys.json")
-        (folder / "key.txt").write_text(done.stdout)
-        for function in TESTS:
-            try:
-                function(folder)
-                print(f"[       OK ] {function.__name__}", flush=True)
-            except Exception as error:  # pylint: disable=broad-except
-                failed = True
-                print(f"[  FAILED  ] {function.__name__}\n{type(error).__name__}: {error}", flush=True)
-    sys.exit(1 if failed else 0)
+def prepare(folder):
+    make_authority(folder, "authority")
+    make_authority(folder, "stranger")
+    for name, authority in (("server", "authority"), ("second", "authority"), ("alice", "authority"),
+                            ("mallory", "stranger")):
+        make_certificate(folder, name, authority)
+    (folder / "key.txt").write_text(quern("keys", "create", folder / "keys.json").stdout)
 
 
-main()
+main(prepare)

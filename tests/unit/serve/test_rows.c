@@ -41,18 +41,23 @@ typedef qn_status (*opener)(qn_rows *rows, const char *body, size_t bytes, qn_er
 
 static bool known_only; /* of the rows that predict() reads */
 
-static predicted predict(opener open, const char *body)
+/* `json_bytes` 0: no binary data follow. */
+static predicted predict_bytes(opener open, const char *body, size_t bytes, size_t json_bytes)
 {
     predicted p = {0};
     qn_arena memory = {0};
-    qn_rows rows = {.model = model, .memory = &memory, .n_rows_max = 600, .known_only = known_only};
+    qn_rows rows = {.model = model,
+                    .memory = &memory,
+                    .n_rows_max = 600,
+                    .known_only = known_only,
+                    .json_bytes = json_bytes};
     const int64_t n_cells = model->n_inputs * QN_BLOCK_ROWS;
     qn_rows_block block = {.cells = qn_alloc_array(n_cells, sizeof(qn_cell))};
     qn_cell *turned = qn_alloc_array(n_cells, sizeof *turned);
     void *scratch =
         qn_alloc_aligned((int64_t)qn_predictor_scratch_bytes(model->predictor, QN_BLOCK_ROWS), 1);
     CHECK(block.cells && turned && scratch);
-    p.status = open(&rows, body, strlen(body), &p.err);
+    p.status = open(&rows, body, bytes, &p.err);
     block.n_rows = QN_BLOCK_ROWS;
     while (p.status == QN_OK && block.n_rows == QN_BLOCK_ROWS) {
         p.status = qn_rows_next(&rows, &block, &p.err);
@@ -69,6 +74,11 @@ static predicted predict(opener open, const char *body)
     qn_free(turned);
     qn_free(scratch);
     return p;
+}
+
+static predicted predict(opener open, const char *body)
+{
+    return predict_bytes(open, body, strlen(body), 0);
 }
 
 static predicted predict_json(const char *body)
@@ -399,6 +409,246 @@ static void tensors_that_make_no_sense_are_refused(void **state)
     }
 }
 
+/* Binary tensors. */
+
+typedef struct binary_request {
+    char body[2048];
+    size_t json_bytes, bytes;
+} binary_request;
+
+static binary_request begin_binary(const char *json)
+{
+    binary_request r = {.json_bytes = strlen(json), .bytes = strlen(json)};
+    memcpy(r.body, json, r.bytes);
+    return r;
+}
+
+static void add_raw(binary_request *r, const void *data, size_t bytes)
+{
+    memcpy(r->body + r->bytes, data, bytes);
+    r->bytes += bytes;
+}
+
+static void add_raw_text(binary_request *r, const char *text)
+{
+    const unsigned char length[] = {(unsigned char)strlen(text), 0, 0, 0};
+    add_raw(r, length, 4);
+    add_raw(r, text, strlen(text));
+}
+
+static predicted predict_binary(const binary_request *r)
+{
+    /* At the very end of its memory: a byte read beyond it is found. */
+    char *body = malloc(r->bytes);
+    CHECK(body != NULL);
+    memcpy(body, r->body, r->bytes);
+    const predicted p = predict_bytes(qn_rows_open_tensors, body, r->bytes, r->json_bytes);
+    free(body);
+    return p;
+}
+
+#define BINARY(name, shape, type, bytes)                              \
+    "{\"name\":\"" name "\",\"shape\":" shape ",\"datatype\":\"" type \
+    "\",\"parameters\":{\"other\":[1],\"binary_data_size\":" bytes "}}"
+
+/* ROW_1 and ROW_2, the columns in several datatypes, one of them as JSON between the others, and
+ * one that the model does not know. */
+static binary_request mixed_request(void)
+{
+    static const double sizes[] = {1.5, 49};
+    static const int16_t shops[] = {100, 102};
+    binary_request r = begin_binary(
+        "{\"inputs\":[" BINARY("size", "[2]", "FP64", "16") "," BINARY(
+            "colour", "[2,1]", "BYTES", "11") "," TENSOR("when", "[2]", "BYTES",
+                                                         "[\"2020-01-02\",null]") "," //
+        BINARY("unknown", "[3]", "UINT8", "3") "," BINARY("shop", "[2]", "INT16", "4") "," TENSOR(
+            "open", "[2]", "BOOL", "[true,null]") "]}");
+    add_raw(&r, sizes, sizeof sizes);
+    add_raw_text(&r, "red");
+    add_raw_text(&r, "");
+    add_raw(&r, "abc", 3);
+    add_raw(&r, shops, sizeof shops);
+    return r;
+}
+
+static void binary_tensors_give_the_same(void **state)
+{
+    (void)state;
+    const binary_request r = mixed_request();
+    const predicted p = predict_binary(&r);
+    if (p.status != QN_OK) fail_msg("%s", p.err.message);
+    CHECK_INT(p.n, 2);
+    CHECK_INT(p.form, QN_FORM_TENSORS);
+    CHECK(p.outputs[0] == predict_json(ROW_1).outputs[0]);
+    CHECK(p.outputs[1] == predict_json(ROW_2).outputs[0]);
+}
+
+/* The row of `size` alone, by its bytes in one datatype. */
+static double by_bytes(const char *type, const void *data, size_t bytes)
+{
+    char json[700];
+    snprintf(json, sizeof json,
+             "{\"inputs\":[{\"name\":\"size\",\"shape\":[1],\"datatype\":\"%s\",\"parameters\":"
+             "{\"binary_data_size\":%zu}}," TENSOR("colour", "[1]", "BYTES", "[\"red\"]") "," //
+             TENSOR("shop", "[1]", "INT64", "[101]") "," TENSOR(
+                 "when", "[1]", "BYTES", "[null]") "," TENSOR("open", "[1]", "BOOL", "[true]") "]}",
+             type, bytes);
+    binary_request r = begin_binary(json);
+    add_raw(&r, data, bytes);
+    const predicted p = predict_binary(&r);
+    if (p.status != QN_OK) fail_msg("%s: %s", type, p.err.message);
+    return p.outputs[0];
+}
+
+static void every_datatype_is_its_value(void **state)
+{
+    (void)state;
+    for (int value = 1; value < 50; value += 3) {
+        char size[16];
+        snprintf(size, sizeof size, "%d", value);
+        const double expected = one(size, "\"red\"", "101", "null", "true");
+        const double fp64 = value;
+        const float fp32 = (float)value;
+        CHECK(by_bytes("FP64", &fp64, 8) == expected);
+        CHECK(by_bytes("FP32", &fp32, 4) == expected);
+        CHECK(by_bytes("INT8", &(int8_t){(int8_t)value}, 1) == expected);
+        CHECK(by_bytes("INT16", &(int16_t){(int16_t)value}, 2) == expected);
+        CHECK(by_bytes("INT32", &(int32_t){value}, 4) == expected);
+        CHECK(by_bytes("INT64", &(int64_t){value}, 8) == expected);
+        CHECK(by_bytes("UINT8", &(uint8_t){(uint8_t)value}, 1) == expected);
+        CHECK(by_bytes("UINT16", &(uint16_t){(uint16_t)value}, 2) == expected);
+        CHECK(by_bytes("UINT32", &(uint32_t){(uint32_t)value}, 4) == expected);
+        CHECK(by_bytes("UINT64", &(uint64_t){(uint64_t)value}, 8) == expected);
+    }
+    /* binary16: 1.5, 49, the largest, a subnormal, -2, NaN */
+    CHECK(by_bytes("FP16", "\x00\x3e", 2) == one("1.5", "\"red\"", "101", "null", "true"));
+    CHECK(by_bytes("FP16", "\x20\x52", 2) == one("49", "\"red\"", "101", "null", "true"));
+    CHECK(by_bytes("FP16", "\xff\x7b", 2) == one("65504", "\"red\"", "101", "null", "true"));
+    CHECK(by_bytes("FP16", "\x01\x00", 2) ==
+          one("5.960464477539063e-08", "\"red\"", "101", "null", "true"));
+    CHECK(by_bytes("FP16", "\x00\xc0", 2) == one("-2", "\"red\"", "101", "null", "true"));
+    const double missing = one("null", "\"red\"", "101", "null", "true");
+    CHECK(by_bytes("FP16", "\x01\x7e", 2) == missing);
+    CHECK(by_bytes("FP32", "\x00\x00\xc0\x7f", 4) == missing);
+    CHECK(by_bytes("FP64", "\x01\x00\x00\x00\x00\x00\xf8\xff", 8) == missing);
+    CHECK(by_bytes("INT8", "\xfe", 1) == one("-2", "\"red\"", "101", "null", "true"));
+    CHECK(by_bytes("BYTES",
+                   "\x04\0\0\0"
+                   "31.5",
+                   8) == one("31.5", "\"red\"", "101", "null", "true"));
+}
+
+static void binary_tensors_that_make_no_sense_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *json, *data;
+        size_t given, bytes; /* of data; with zeros behind them */
+        const char *part;
+    } cases[] = {
+        {BINARY("x", "[1,5]", "FP64", "39"), "", 0, 39, "its shape says 40"},
+        {BINARY("x", "[1,5]", "FP64", "40"), "", 0, 39, "only 39 bytes came"},
+        {BINARY("x", "[1,5]", "FP64", "40"), "", 0, 41, "1 bytes follow that belong to no tensor"},
+        {BINARY("x", "[1,5]", "FP64", "-1"), "", 0, 0, "expected a number of bytes"},
+        {BINARY("x", "[2147483647,2147483647]", "FP64", "8"), "", 0, 8, "its shape says 92233720"},
+        {BINARY("x", "[0,5]", "FP64", "0"), "", 0, 1, "1 bytes follow"},
+        {BINARY("x", "[1,5]", "BYTES", "3"), "", 0, 3, "fewer values than its shape"},
+        {BINARY("x", "[1,5]", "BYTES", "4"), "\x01", 1, 4, "of 1 bytes, of which 0 came"},
+        {BINARY("x", "[1,5]", "BYTES", "6"),
+         "\xff\xff\xff\xff"
+         "ab",
+         6, 6, "of 4294967295 bytes"},
+        {BINARY("x", "[1,5]", "BYTES", "5"), "\x01\0\0\0\xff", 5, 5, "is not UTF-8"},
+        {BINARY("x", "[1,5]", "BYTES", "5"), "\x01", 1, 5, "is not UTF-8"},
+        {BINARY("x", "[0,5]", "BYTES", "4"), "", 0, 4, "more values than its shape"},
+        {BINARY("x", "[1,5]", "FP64", "40"), "\0\0\0\0\0\0\xf0\x7f", 8, 40, "an infinite number"},
+        {"{\"name\":\"x\",\"shape\":[1,5],\"datatype\":\"FP64\",\"data\":[1],"
+         "\"parameters\":{\"binary_data_size\":40}}",
+         "", 0, 40, "either data or a binary_data_size"},
+        {"{\"name\":\"x\",\"parameters\":{\"shared_memory_region\":\"r\"}}", "", 0, 0,
+         "shared memory is not offered"},
+        {"{\"name\":\"x\",\"parameters\":1}", "", 0, 0, "expected an object"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char json[512], data[64] = {0};
+        snprintf(json, sizeof json, "{\"inputs\":[%s]}", cases[i].json);
+        binary_request r = begin_binary(json);
+        memcpy(data, cases[i].data, cases[i].given);
+        add_raw(&r, data, cases[i].bytes);
+        const predicted p = predict_binary(&r);
+        if (p.status == QN_OK || !strstr(p.err.message, cases[i].part)) {
+            fail_msg("%s: \"%s\" lacks \"%s\"", cases[i].json, p.err.message, cases[i].part);
+        }
+    }
+    const predicted p = predict_bytes(qn_rows_open_tensors, "{}", 2, 3);
+    CHECK_INT(p.status, QN_ERR_ARG);
+    CHECK_CONTAINS(p.err.message, "but the body has 2 bytes");
+}
+
+/* Every request cut short anywhere is refused, none is read beyond. */
+static void binary_tensors_cut_short_are_refused(void **state)
+{
+    (void)state;
+    const binary_request whole = mixed_request();
+    for (size_t bytes = 1; bytes < whole.bytes; bytes++) {
+        binary_request cut = whole;
+        cut.bytes = bytes;
+        if (cut.json_bytes > bytes) cut.json_bytes = bytes;
+        CHECK(predict_binary(&cut).status != QN_OK);
+    }
+}
+
+static void outputs_can_be_chosen(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *members;
+        qn_rows_form form;
+        bool wanted[QN_TENSOR_OUTPUTS], binary[QN_TENSOR_OUTPUTS];
+    } cases[] = {
+        {"", QN_FORM_TENSORS, {true, true}, {false, false}},
+        {",\"outputs\":[]", QN_FORM_TENSORS, {true, true}, {false, false}},
+        {",\"outputs\":[{\"name\":\"probabilities\"}]", QN_FORM_TENSORS, {false, true}, {0}},
+        {",\"outputs\":[{\"name\":\"prediction\",\"parameters\":{\"binary_data\":true}},"
+         "{\"name\":\"probabilities\"}]",
+         QN_FORM_BINARY_TENSORS,
+         {true, true},
+         {true, false}},
+        {",\"parameters\":{\"binary_data_output\":true},\"outputs\":[{\"parameters\":"
+         "{\"binary_data\":false},\"name\":\"prediction\"},{\"name\":\"probabilities\"}]",
+         QN_FORM_BINARY_TENSORS,
+         {true, true},
+         {false, true}},
+        {",\"parameters\":{\"binary_data_output\":true}",
+         QN_FORM_BINARY_TENSORS,
+         {true, true},
+         {true, true}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[512];
+        qn_error err = {0};
+        qn_arena memory = {0};
+        qn_rows rows = {.model = model, .memory = &memory, .n_rows_max = 10};
+        snprintf(body, sizeof body, "{\"inputs\":[" TENSOR("x", "[0,5]", "FP64", "[]") "]%s}",
+                 cases[i].members);
+        CHECK_OK(qn_rows_open_tensors(&rows, body, strlen(body), &err));
+        CHECK_INT(rows.form, cases[i].form);
+        for (int k = 0; k < QN_TENSOR_OUTPUTS; k++) {
+            CHECK_INT(rows.outputs[k].wanted, cases[i].wanted[k]);
+            CHECK_INT(rows.outputs[k].binary == QN_CHOICE_YES, cases[i].binary[k]);
+        }
+        qn_rows_release(&rows);
+        qn_arena_release(&memory);
+    }
+    static const char *const bad[] = {"{\"outputs\":[{\"name\":\"x\"}]}",
+                                      "{\"outputs\":[{}]}",
+                                      "{\"outputs\":{}}",
+                                      "{\"outputs\":[1]}",
+                                      "{\"outputs\":[{\"parameters\":{\"binary_data\":1}}]}",
+                                      "{\"parameters\":[]}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        CHECK_INT(predict(qn_rows_open_tensors, bad[i]).status, QN_ERR_ARG);
+    }
+}
+
 static void rows_are_counted(void **state)
 {
     (void)state;
@@ -500,6 +750,11 @@ int main(void)
                                        TEST(bodies_that_are_no_rows_are_refused),
                                        TEST(tensors_give_the_same),
                                        TEST(tensors_that_make_no_sense_are_refused),
+                                       TEST(binary_tensors_give_the_same),
+                                       TEST(every_datatype_is_its_value),
+                                       TEST(binary_tensors_that_make_no_sense_are_refused),
+                                       TEST(binary_tensors_cut_short_are_refused),
+                                       TEST(outputs_can_be_chosen),
                                        TEST(rows_are_counted),
                                        TEST(reading_survives_running_out_of_memory),
                                        TEST(names_are_checked),

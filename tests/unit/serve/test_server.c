@@ -131,7 +131,8 @@ static void other_protocols_are_spoken(void **state)
     check_status(once(r.port, "GET", "/version", NULL, ""), 200, qn_version());
     check_status(once(r.port, "POST", "/invocations", "application/json", row), 200, "p_yes");
     check_status(once(r.port, "POST", "/invocations", "application/json", "{}"), 400, "is missing");
-    check_status(once(r.port, "GET", "/v2", NULL, ""), 200, "\"extensions\":[]");
+    check_status(once(r.port, "GET", "/v2", NULL, ""), 200,
+                 "\"extensions\":[\"binary_tensor_data\"");
     check_status(once(r.port, "GET", "/v2/health/live", NULL, ""), 200, "{\"live\":true}");
     check_status(once(r.port, "GET", "/v2/health/ready", NULL, ""), 200, "{\"ready\":true}");
     check_status(once(r.port, "GET", "/v2/models/m", NULL, ""), 200,
@@ -156,6 +157,24 @@ static void other_protocols_are_spoken(void **state)
                  400, "\"error\":\"body:1:3: ");
     check_status(once(r.port, "POST", "/v2/models/m/infer", "application/octet-stream", ""), 415,
                  "");
+    static const char wish[] =
+        "{\"parameters\":{\"binary_data_output\":true},\"inputs\":[{\"name\":"
+        "\"x\",\"shape\":[1,5],\"datatype\":\"FP64\",\"data\":"
+        "[1,null,1,null,1]}]}";
+    reply = once(r.port, "POST", "/v2/models/m/infer", "application/json", wish);
+    CHECK_CONTAINS(reply.head, "content-type: application/octet-stream\r\n");
+    const char *length = strstr(reply.head, "inference-header-content-length: ");
+    CHECK(length != NULL);
+    const size_t json_bytes = strtoul(length + 33, NULL, 10);
+    CHECK_CONTAINS(reply.body, "\"probabilities\",\"shape\":[1,2],\"datatype\":\"FP64\","
+                               "\"parameters\":{\"binary_data_size\":16}}]}\n");
+    CHECK_INT(strstr(reply.body, "]}\n") + 3 - reply.body, (long)json_bytes);
+    check_status(reply, 200, "");
+    check_status(once(r.port, "GET", "/v2/models/m/stats", NULL, ""), 200,
+                 "{\"model_stats\":[{\"name\":\"m\",\"version\":\"1\",\"inference_count\":4,"
+                 "\"execution_count\":3,\"inference_stats\":{\"success\":{\"count\":3,\"ns\":");
+    check_status(once(r.port, "GET", "/v2/models/stats", NULL, ""), 200, "\"fail\":{\"count\":2,");
+    check_status(once(r.port, "GET", "/v2/models/m/versions/9/stats", NULL, ""), 404, "no such");
     stop(&r);
 }
 

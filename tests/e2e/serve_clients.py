@@ -1,0 +1,108 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The server met by clients that others wrote: Triton's, Prometheus' parser, validators of OpenAPI,
+where they are installed (pip install tritonclient[http] prometheus_client openapi-spec-validator
+schemathesis); what is missing is told and passed over.
+usage: serve_clients.py QUERN SOURCE"""
+import importlib
+import json
+import urllib.request
+
+from serving import main, quern, rows_of, server, test
+
+
+def needs(*modules):
+    """The modules, or None where one is not installed, which is told."""
+    try:
+        found = [importlib.import_module(module) for module in modules]
+    except ImportError as error:
+        print(f"[  SKIPPED ] {error}", flush=True)
+        return None
+    return found[0] if len(found) == 1 else found
+
+
+def get(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as reply:
+        return reply.read().decode()
+
+
+def expected_of(folder):
+    lines = quern("predict", folder / "credit.quern", folder / "holdout.csv", "--json").stdout
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def triton_inputs(triton, numpy, metadata, rows, binary):
+    for column in metadata["inputs"]:
+        texts = [row[column["name"]] for row in rows]
+        if column["datatype"] == "FP64":
+            values = numpy.array([float(text) for text in texts])
+        else:
+            values = numpy.array(texts, dtype=numpy.object_)
+        tensor = triton.InferInput(column["name"], [len(rows)], column["datatype"])
+        tensor.set_data_from_numpy(values, binary_data=binary)
+        yield tensor
+
+
+@test
+def tritons_client_gets_what_predict_writes(folder):
+    modules = needs("tritonclient.http", "numpy")
+    if not modules:
+        return
+    triton, numpy = modules
+    rows, expected = rows_of(folder / "holdout.csv"), expected_of(folder)
+    labels = [row["prediction"] for row in expected]
+    matrix = numpy.array([[row["p_bad"], row["p_good"]] for row in expected])
+    with server(folder / "credit.quern") as (_, port, _):
+        client = triton.InferenceServerClient(f"127.0.0.1:{port}")
+        assert client.is_server_live() and client.is_server_ready()
+        assert client.is_model_ready("credit") and client.is_model_ready("credit", "1")
+        assert "binary_tensor_data" in client.get_server_metadata()["extensions"]
+        metadata = client.get_model_metadata("credit")
+        for binary_in in (False, True):
+            inputs = list(triton_inputs(triton, numpy, metadata, rows, binary_in))
+            for outputs in (None,
+                            [triton.InferRequestedOutput("prediction", binary_data=False),
+                             triton.InferRequestedOutput("probabilities", binary_data=True)],
+                            [triton.InferRequestedOutput("probabilities", binary_data=False),
+                             triton.InferRequestedOutput("prediction", binary_data=True)]):
+                result = client.infer("credit", inputs, outputs=outputs, request_id="7")
+                got = [label.decode() if isinstance(label, bytes) else label
+                       for label in result.as_numpy("prediction")]
+                assert got == labels and result.get_response()["id"] == "7"
+                assert (result.as_numpy("probabilities") == matrix).all()
+        only = [triton.InferRequestedOutput("probabilities")]
+        result = client.infer("credit", inputs, outputs=only, model_version="1")
+        assert result.as_numpy("prediction") is None
+        assert (result.as_numpy("probabilities") == matrix).all()
+        try:
+            client.infer("credit", inputs[1:])
+            raise AssertionError("a column was missing")
+        except triton.InferenceServerException as error:
+            assert "is missing" in str(error), error
+        statistics = client.get_inference_statistics("credit")["model_stats"][0]
+        assert statistics["inference_count"] == 7 * len(rows), statistics
+        assert statistics["inference_stats"]["success"]["count"] == 7, statistics
+        assert statistics["inference_stats"]["fail"]["count"] == 1, statistics
+
+
+@test
+def metrics_are_what_prometheus_reads(folder):
+    parser = needs("prometheus_client.parser")
+    if not parser:
+        return
+    with server(folder / "credit.quern") as (_, port, _):
+        row = json.dumps(rows_of(folder / "holdout.csv")[0]).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/models/credit", row,
+                                         {"Content-Type": "application/json"})
+        for _ in range(3):
+            urllib.request.urlopen(request, timeout=30).close()
+        families = {family.name: family
+                    for family in parser.text_string_to_metric_families(get(port, "/metrics"))}
+    seconds = families["quern_predict_seconds"]
+    assert seconds.type == "histogram"
+    count = [s for s in seconds.samples if s.name.endswith("_count")]
+    assert sum(s.value for s in count) == 3, count
+    assert all(family.documentation for family in families.values())
+
+
+main()
