@@ -36,6 +36,8 @@ static const cli_option options[] = {
      NULL, false},
     {"unseen", CLI_TEXT, AT(unseen), "POLICY",
      "rows with a category that training never saw: accept (default) or reject", NULL, false},
+    {"no-compression", CLI_FLAG, AT(serve.no_compression), NULL,
+     "send replies as they are, though clients take gzip or zstd", NULL, false},
     {"quiet", CLI_FLAG, AT(quiet), NULL, "say nothing but errors", NULL, false},
     {"keys", CLI_TEXT, AT(serve.credentials.keys), "FILE",
      "API keys that clients must have, see 'quern keys'", "security", false},

@@ -17,6 +17,8 @@ enum {
     KEPT_BYTES = 64 * 1024  /* buffers up to this size are kept for the next request */
 };
 
+static const char no_memory[] = "no memory for the request; send it again later";
+
 /* Exchanges. */
 
 static qn_exchange *take_exchange(qn_loop *loop)
@@ -25,7 +27,7 @@ static qn_exchange *take_exchange(qn_loop *loop)
     if (x) {
         loop->free_exchanges = x->next;
         x->next = NULL;
-        loop->buffered_bytes += x->reader.room;
+        loop->buffered_bytes += x->reader.room + x->recoded.room;
         return x;
     }
     x = qn_alloc_array(1, sizeof *x);
@@ -36,26 +38,17 @@ static qn_exchange *take_exchange(qn_loop *loop)
 }
 
 /* Ends what belongs to one request. */
-static void end_request(qn_exchange *x)
+static void end_request(qn_loop *loop, qn_exchange *x)
 {
-    if (x->job && x->release) x->release(x->job);
-    x->job = NULL;
-    x->admitted = false;
-    x->identity = (qn_identity){0};
-    x->peer = NULL;
-    x->release = NULL;
-    x->route = NULL;
-    x->reply.status = 0;
-    x->trace.id[0] = x->trace.trace[0] = '\0';
-    x->path = x->query = (qn_span){0};
-    x->begun_s = 0;
-    if (x->memory.blocks) qn_arena_reset(&x->memory);
+    loop->buffered_bytes -= x->recoded.room;
+    qn_exchange_clear(x);
+    loop->buffered_bytes += x->recoded.room;
 }
 
 static void give_exchange(qn_loop *loop, qn_exchange *x)
 {
-    end_request(x);
-    loop->buffered_bytes -= x->reader.room;
+    end_request(loop, x);
+    loop->buffered_bytes -= x->reader.room + x->recoded.room;
     if (x->reader.room > KEPT_BYTES) qn_http_reader_release(&x->reader);
     qn_http_reader_clear(&x->reader);
     if (x->out.room > KEPT_BYTES || x->out.failed) qn_str_release(&x->out);
@@ -287,14 +280,19 @@ static void finish_request(qn_loop *loop, qn_connection *c)
     qn_gate_end(x);
     qn_access_log_request(x, &c->peer);
     if (!x->reply.keep_alive) c->closing = true;
-    end_request(x);
+    end_request(loop, x);
 }
 
 /* True when the reply is written; else the connection waits for its next turn. */
 static bool take_step(qn_loop *loop, qn_connection *c)
 {
     qn_exchange *x = c->exchange;
-    if (x->route->handle(x) == QN_STEP_MORE) {
+    const size_t room = x->recoded.room;
+    const qn_step step = qn_exchange_step(x);
+    loop->buffered_bytes += x->recoded.room - room;
+    if (step == QN_STEP_MORE && loop->buffered_bytes > loop->buffered_bytes_max) {
+        qn_reply_error(&x->reply, 503, no_memory, 0, NULL, NULL);
+    } else if (step == QN_STEP_MORE) {
         change_stage(loop, c, QN_STAGE_WORKING);
         return false;
     }
@@ -423,7 +421,7 @@ static qn_io read_some(qn_loop *loop, qn_connection *c, size_t *n)
     const size_t room_before = reader->room;
     char *space = qn_http_reader_space(reader, &room);
     if (!space || !has_memory(loop, c, room_before)) {
-        refuse_message(loop, c, 503, "no memory for the request; send it again later");
+        refuse_message(loop, c, 503, no_memory);
         return QN_IO_ENDED;
     }
     const qn_io io = qn_peer_read(&c->peer, space, room, &got);

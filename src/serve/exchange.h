@@ -10,6 +10,7 @@
 #include "serve/http_reader.h"
 #include "serve/identity.h"
 #include "serve/peer.h"
+#include "serve/recoder.h"
 #include "serve/reply.h"
 #include "serve/request_trace.h"
 #include "serve/worker.h"
@@ -43,6 +44,13 @@ typedef struct qn_route {
 
 enum { QN_PARAMS_MAX = 2 };
 
+/* What a request goes through, a step at a time. */
+typedef enum qn_phase {
+    QN_PHASE_DECODE, /* its body, where that has a content coding */
+    QN_PHASE_HANDLE,
+    QN_PHASE_ENCODE /* the reply's body, where the client takes one */
+} qn_phase;
+
 struct qn_exchange {
     qn_http_reader reader;
     qn_str out;  /* replies not sent yet */
@@ -58,9 +66,13 @@ struct qn_exchange {
     qn_span path, query;
     qn_span params[QN_PARAMS_MAX]; /* what stood for {} */
     double begun_s;                /* on qn_clock_s(): when the request was there */
-    void *job;                     /* the handler's, NULL at first */
-    void (*release)(void *job);    /* called when the request ends, however it does */
-    qn_exchange *next;             /* of those that are free */
+    qn_phase phase;
+    qn_recoder *recoder;        /* of the phase; NULL: none */
+    qn_coding coding;           /* of the request's body */
+    qn_str recoded;             /* the request's body, or the reply's */
+    void *job;                  /* the handler's, NULL at first */
+    void (*release)(void *job); /* called when the request ends, however it does */
+    qn_exchange *next;          /* of those that are free */
 };
 
 /* All routes, ended by a NULL name. */
@@ -68,6 +80,13 @@ extern const qn_route qn_routes[];
 /* Finds the route of x->path and fills x->params; for a path that is known by other methods alone,
  * NULL and those methods in `allow`. */
 const qn_route *qn_route_find(qn_exchange *x, qn_http_method method, qn_str *allow);
+
+/* The next step of a request that has a route: QN_STEP_DONE when the reply is written. */
+qn_step qn_exchange_step(qn_exchange *x);
+/* The body, decoded. */
+qn_span qn_exchange_body(const qn_exchange *x);
+/* Forgets the request; its buffers stay for the next one. */
+void qn_exchange_clear(qn_exchange *x);
 
 /* Answers a failure by its status: QN_ERR_ARG 400, QN_ERR_DATA 422, QN_ERR_BUDGET 413, else 503. */
 void qn_exchange_fail(qn_exchange *x, const qn_error *err, int64_t row, const char *column);

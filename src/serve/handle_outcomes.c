@@ -63,7 +63,7 @@ static qn_status add_outcomes(qn_str *out, const qn_identity *identity, qn_json_
 qn_step qn_handle_outcomes(qn_exchange *x)
 {
     qn_line_log *log = qn_server_logs_of(x->worker->server)->predictions;
-    const qn_span body = qn_http_body(&x->reader);
+    const qn_span body = qn_exchange_body(x);
     qn_error err = {0};
     qn_json *document = NULL;
     qn_str lines = {0};

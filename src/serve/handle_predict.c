@@ -113,13 +113,11 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
 {
     const qn_catalog_entry *entry = spoken->find(x);
     if (!entry) return NULL;
-    const qn_span encoding = qn_http_header(&x->reader, "content-encoding");
     const opener open = spoken->opener_of(x);
-    if (!open || (encoding.text && !is_type(encoding, "identity"))) {
+    if (!open) {
         qn_reply_error(&x->reply, 415,
-                       open ? "send the body as it is, without Content-Encoding"
-                            : "send a header 'Content-Type: application/json' (or "
-                              "application/x-ndjson, or text/csv; in UTF-8)",
+                       "send a header 'Content-Type: application/json' (or application/x-ndjson, "
+                       "or text/csv; in UTF-8)",
                        0, NULL, NULL);
         return NULL;
     }
@@ -140,7 +138,7 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
     x->job = j;
     x->release = release_job;
     qn_error err = {0};
-    const qn_span body = qn_http_body(&x->reader);
+    const qn_span body = qn_exchange_body(x);
     if ((open != qn_rows_open_tensors || read_json_length(x, &j->rows.json_bytes, &err) == QN_OK) &&
         open(&j->rows, body.text, body.bytes, &err) == QN_OK) {
         return j;

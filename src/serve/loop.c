@@ -74,6 +74,7 @@ void qn_loop_release(qn_loop *loop)
         qn_http_reader_release(&x->reader);
         qn_arena_release(&x->memory);
         qn_str_release(&x->out);
+        qn_str_release(&x->recoded);
         qn_free(x);
         x = next;
     }

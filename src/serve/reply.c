@@ -78,6 +78,7 @@ static void set_length(qn_str *out, size_t at, size_t length)
 {
     char digits[QN_INT64_TEXT_BYTES];
     const size_t n = qn_format_int64((int64_t)length, digits);
+    memset(out->text + at, ' ', LENGTH_DIGITS);
     memcpy(out->text + at + LENGTH_DIGITS - n, digits, n);
 }
 
@@ -126,6 +127,18 @@ void qn_reply_end(qn_reply *reply)
         out->bytes = reply->body_at;
         out->text[out->bytes] = '\0';
     }
+}
+
+void qn_reply_recode(qn_reply *reply, const char *coding, const char *body, size_t bytes)
+{
+    qn_str *out = reply->out;
+    out->bytes = reply->body_at - 2; /* the empty line goes behind these two */
+    add_line(out, "content-encoding: ", coding);
+    add_line(out, "vary: accept-encoding", "");
+    add_line(out, "", "");
+    reply->body_at = out->bytes;
+    qn_str_add_bytes(out, body, bytes);
+    qn_reply_end(reply);
 }
 
 void qn_reply_text(qn_reply *reply, int status, const char *content_type, const char *lines,

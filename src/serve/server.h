@@ -39,6 +39,7 @@ typedef struct qn_serve_options {
     int64_t body_bytes_max;          /* default 64 MiB */
     int64_t memory_bytes_max;        /* of all requests being received; default 1 GiB */
     int64_t rows_max;                /* of one request; default 1,000,000 */
+    bool no_compression;             /* of replies, though clients take it */
     bool known_only;                 /* refuse categories that training never saw */
     double request_s;                /* from a request to its reply; default 30 */
     double read_s;                   /* to send a request's head, and again its body; default 20 */

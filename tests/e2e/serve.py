@@ -4,6 +4,7 @@
 must be, byte for byte, what `quern predict` writes; signals must do what they should; limits of the
 system must not end it.
 usage: serve.py QUERN SOURCE"""
+import gzip
 import http.client
 import json
 import os
@@ -16,6 +17,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zlib
 
 from serving import main, post, quern, rows_of, server, test, value_of, wait_for
 
@@ -46,6 +48,60 @@ def replies_are_what_predict_writes(folder):
         for row, one in zip(rows, expected):
             reply = json.loads(post(port, path, json.dumps(row), "application/json")[0])
             assert reply == {"model": "credit", "version": "1", **one}
+
+
+def exchange(port, body, **headers):
+    """(status, headers, body) of a prediction, the body as it came."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("POST", "/v1/models/credit", body,
+                       {"Content-Type": "text/csv",
+                        **{name.replace("_", "-"): value for name, value in headers.items()}})
+    reply = connection.getresponse()
+    content = reply.read()
+    connection.close()
+    return reply.status, reply.headers, content
+
+
+@test
+def bodies_are_coded_both_ways(folder):
+    text = (folder / "holdout.csv").read_bytes()
+    lines = text.splitlines(keepends=True)
+    many = lines[0] + b"".join(lines[1:]) * 200  # some hundred steps to decode, predict and encode
+    def by_zstd(data, *options):
+        return subprocess.run(["zstd", "-q", "-c", *options], input=data, capture_output=True,
+                              timeout=30, check=True).stdout
+    zstd = shutil.which("zstd")
+    with server(folder / "credit.quern", "--body-max", "50M") as (_, port, _):
+        for table in (text, many):
+            plain = exchange(port, table)
+            assert plain[0] == 200 and "content-encoding" not in plain[1]
+            for coding, coded in (("gzip", gzip.compress(table)), ("deflate", zlib.compress(table)),
+                                  ("zstd", by_zstd(table) if zstd else None)):
+                if coded:
+                    got = exchange(port, coded, Content_Encoding=coding)
+                    assert got[0] == 200 and got[2] == plain[2], (coding, got[0], got[2][:200])
+            got = exchange(port, gzip.compress(table), Content_Encoding="gzip", Accept_Encoding="gzip")
+            assert got[1]["content-encoding"] == "gzip" and got[1]["vary"] == "accept-encoding"
+            assert int(got[1]["content-length"]) == len(got[2]) < len(plain[2]) / 2
+            assert gzip.decompress(got[2]) == plain[2]
+            got = exchange(port, table, Accept_Encoding="gzip, zstd")
+            assert got[1]["content-encoding"] == "zstd"
+            assert not zstd or by_zstd(got[2], "-d") == plain[2]
+        small = exchange(port, b"".join(lines[:3]), Accept_Encoding="gzip")
+        assert small[0] == 200 and "content-encoding" not in small[1], "too small to gain"
+        # Fifty megabytes and one byte, sent as fifty kilobytes.
+        status, _, reply = exchange(port, gzip.compress(b"0" * (50 * 1024 * 1024 + 1)),
+                                    Content_Encoding="gzip")
+        assert status == 413 and b"once decoded" in reply, reply
+        status, _, reply = exchange(port, gzip.compress(text)[:-9], Content_Encoding="gzip")
+        assert status == 400 and b"ends too early" in reply, reply
+        status, _, reply = exchange(port, text, Content_Encoding="gzip")
+        assert status == 400 and b"no gzip" in reply, reply
+        status, headers, reply = exchange(port, text, Content_Encoding="br")
+        assert status == 415 and headers["accept-encoding"] == "zstd, gzip, deflate", reply
+        assert exchange(port, text)[0] == 200
+    with server(folder / "credit.quern", "--no-compression") as (_, port, _):
+        assert "content-encoding" not in exchange(port, text, Accept_Encoding="gzip")[1]
 
 
 @test

@@ -70,6 +70,10 @@ def tritons_client_gets_what_predict_writes(folder):
                        for label in result.as_numpy("prediction")]
                 assert got == labels and result.get_response()["id"] == "7"
                 assert (result.as_numpy("probabilities") == matrix).all()
+        for coding in ("gzip", "deflate"):
+            result = client.infer("credit", inputs, request_compression_algorithm=coding,
+                                  response_compression_algorithm=coding)
+            assert (result.as_numpy("probabilities") == matrix).all()
         only = [triton.InferRequestedOutput("probabilities")]
         result = client.infer("credit", inputs, outputs=only, model_version="1")
         assert result.as_numpy("prediction") is None
@@ -80,8 +84,8 @@ def tritons_client_gets_what_predict_writes(folder):
         except triton.InferenceServerException as error:
             assert "is missing" in str(error), error
         statistics = client.get_inference_statistics("credit")["model_stats"][0]
-        assert statistics["inference_count"] == 7 * len(rows), statistics
-        assert statistics["inference_stats"]["success"]["count"] == 7, statistics
+        assert statistics["inference_count"] == 9 * len(rows), statistics
+        assert statistics["inference_stats"]["success"]["count"] == 9, statistics
         assert statistics["inference_stats"]["fail"]["count"] == 1, statistics
 
 

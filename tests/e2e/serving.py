@@ -46,6 +46,7 @@ def server(*words, prefix=(), listen="127.0.0.1:0"):
     reader = threading.Thread(target=lambda: lines.extend(l.rstrip("\n") for l in process.stderr))
     reader.start()
     try:
+        assert lines and lines[-1] == "quern serve: ready", lines
         port = re.search(r"https?://127\.0\.0\.1:(\d+)", "\n".join(lines))
         yield process, int(port.group(1)) if port else None, lines
     finally:

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/exchange.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+enum {
+    ENCODED_BYTES_MIN = 4096, /* a smaller reply is one or two packets anyway */
+    KEPT_BYTES = 64 * 1024
+};
+
+static void end_phase(qn_exchange *x, qn_phase next)
+{
+    qn_recoder_free(x->recoder);
+    x->recoder = NULL;
+    x->phase = next;
+}
+
+/* True when there is something to decode; else the request goes on, or is answered. */
+static bool begin_decoding(qn_exchange *x)
+{
+    if (x->recoder) return true;
+    x->coding = qn_coding_of_body(qn_http_header(&x->reader, "content-encoding"));
+    if (qn_http_body(&x->reader).bytes == 0) x->coding = QN_CODING_IDENTITY;
+    if (x->coding == QN_CODING_IDENTITY) return false;
+    if (x->coding == QN_CODING_UNKNOWN) {
+        qn_reply_error(
+            &x->reply, 415,
+            "send the body as it is, or by one 'Content-Encoding': gzip, deflate or zstd", 0, NULL,
+            "accept-encoding: zstd, gzip, deflate\r\n");
+        return false;
+    }
+    x->recoder = qn_recoder_create(x->coding, false);
+    if (!x->recoder) qn_reply_error(&x->reply, 503, "no memory to decode the body", 0, NULL, NULL);
+    return x->recoder != NULL;
+}
+
+static qn_step decode(qn_exchange *x)
+{
+    qn_error err = {0};
+    bool done;
+    if (!begin_decoding(x)) {
+        end_phase(x, QN_PHASE_HANDLE);
+        return QN_STEP_DONE;
+    }
+    const qn_status status =
+        qn_recoder_step(x->recoder, qn_http_body(&x->reader), x->reader.limits->body_bytes_max,
+                        &x->recoded, &done, &err);
+    if (status != QN_OK) {
+        if (status == QN_ERR_DATA) err.status = QN_ERR_ARG; /* 400 */
+        qn_exchange_fail(x, &err, 0, NULL);
+    } else if (!done) {
+        return QN_STEP_MORE;
+    }
+    end_phase(x, QN_PHASE_HANDLE);
+    return QN_STEP_DONE;
+}
+
+/* True when the reply is worth it and the client takes it. */
+static bool begin_encoding(qn_exchange *x)
+{
+    if (x->recoder) return true;
+    if (x->out.failed || x->reply.without_body || x->reply.status != 200) return false;
+    if (x->out.bytes - x->reply.body_at < ENCODED_BYTES_MIN) return false;
+    const qn_coding coding = qn_coding_for_reply(qn_http_header(&x->reader, "accept-encoding"));
+    if (coding == QN_CODING_IDENTITY || x->worker->options->no_compression) return false;
+    qn_str_clear(&x->recoded);
+    x->coding = coding;
+    x->recoder = qn_recoder_create(coding, true);
+    return x->recoder != NULL; /* without memory it goes out as it is */
+}
+
+static qn_step encode(qn_exchange *x)
+{
+    bool done;
+    if (!begin_encoding(x)) return QN_STEP_DONE;
+    const qn_span body = {x->out.text + x->reply.body_at, x->out.bytes - x->reply.body_at};
+    if (qn_recoder_step(x->recoder, body, SIZE_MAX, &x->recoded, &done, NULL) != QN_OK) {
+        return QN_STEP_DONE;
+    }
+    if (!done) return QN_STEP_MORE;
+    if (x->recoded.bytes < body.bytes) {
+        qn_reply_recode(&x->reply, qn_coding_name(x->coding), x->recoded.text, x->recoded.bytes);
+    }
+    return QN_STEP_DONE;
+}
+
+qn_step qn_exchange_step(qn_exchange *x)
+{
+    if (x->phase == QN_PHASE_DECODE) {
+        if (decode(x) == QN_STEP_MORE) return QN_STEP_MORE;
+        if (x->reply.status != 0) return QN_STEP_DONE;
+    }
+    if (x->phase == QN_PHASE_HANDLE) {
+        if (x->route->handle(x) == QN_STEP_MORE) return QN_STEP_MORE;
+        x->phase = QN_PHASE_ENCODE;
+    }
+    return encode(x);
+}
+
+qn_span qn_exchange_body(const qn_exchange *x)
+{
+    if (x->coding == QN_CODING_IDENTITY) return qn_http_body(&x->reader);
+    return (qn_span){x->recoded.text ? x->recoded.text : "", x->recoded.bytes};
+}
+
+void qn_exchange_clear(qn_exchange *x)
+{
+    if (x->job && x->release) x->release(x->job);
+    end_phase(x, QN_PHASE_DECODE);
+    if (x->recoded.room > KEPT_BYTES || x->recoded.failed) qn_str_release(&x->recoded);
+    qn_str_clear(&x->recoded);
+    x->coding = QN_CODING_IDENTITY;
+    x->job = NULL;
+    x->admitted = false;
+    x->identity = (qn_identity){0};
+    x->peer = NULL;
+    x->release = NULL;
+    x->route = NULL;
+    x->reply.status = 0;
+    x->trace.id[0] = x->trace.trace[0] = '\0';
+    x->path = x->query = (qn_span){0};
+    x->begun_s = 0;
+    if (x->memory.blocks) qn_arena_reset(&x->memory);
+}
