@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/exchange.h"
 
-#include "base/alloc.h"
+#include "serve/content_coding.h"
 
 #include <string.h>
 
 enum {
     ENCODED_BYTES_MIN = 4096, /* a smaller reply is one or two packets anyway */
-    KEPT_BYTES = 64 * 1024
+    KEPT_BYTES = 64 * 1024,
+    ZSTD_WINDOW_LOG_MAX = 23 /* 8 MB, as RFC 8878 recommends */
 };
 
 static void end_phase(qn_exchange *x, qn_phase next)
@@ -21,7 +22,7 @@ static void end_phase(qn_exchange *x, qn_phase next)
 static bool begin_decoding(qn_exchange *x)
 {
     if (x->recoder) return true;
-    x->coding = qn_coding_of_body(qn_http_header(&x->reader, "content-encoding"));
+    x->coding = qn_content_coding_of_body(qn_http_header(&x->reader, "content-encoding"));
     if (qn_http_body(&x->reader).bytes == 0) x->coding = QN_CODING_IDENTITY;
     if (x->coding == QN_CODING_IDENTITY) return false;
     if (x->coding == QN_CODING_UNKNOWN) {
@@ -31,7 +32,7 @@ static bool begin_decoding(qn_exchange *x)
             "accept-encoding: zstd, gzip, deflate\r\n");
         return false;
     }
-    x->recoder = qn_recoder_create(x->coding, false);
+    x->recoder = qn_decoder_create(x->coding, ZSTD_WINDOW_LOG_MAX);
     if (!x->recoder) qn_reply_error(&x->reply, 503, "no memory to decode the body", 0, NULL, NULL);
     return x->recoder != NULL;
 }
@@ -48,8 +49,9 @@ static qn_step decode(qn_exchange *x)
         qn_recoder_step(x->recoder, qn_http_body(&x->reader), x->reader.limits->body_bytes_max,
                         &x->recoded, &done, &err);
     if (status != QN_OK) {
-        if (status == QN_ERR_DATA) err.status = QN_ERR_ARG; /* 400 */
-        qn_exchange_fail(x, &err, 0, NULL);
+        qn_error said = {0};
+        qn_fail(&said, status == QN_ERR_DATA ? QN_ERR_ARG : status, "body: %s", err.message);
+        qn_exchange_fail(x, &said, 0, NULL);
     } else if (!done) {
         return QN_STEP_MORE;
     }
@@ -63,11 +65,12 @@ static bool begin_encoding(qn_exchange *x)
     if (x->recoder) return true;
     if (x->out.failed || x->reply.without_body || x->reply.status != 200) return false;
     if (x->out.bytes - x->reply.body_at < ENCODED_BYTES_MIN) return false;
-    const qn_coding coding = qn_coding_for_reply(qn_http_header(&x->reader, "accept-encoding"));
+    const qn_coding coding =
+        qn_content_coding_for_reply(qn_http_header(&x->reader, "accept-encoding"));
     if (coding == QN_CODING_IDENTITY || x->worker->options->no_compression) return false;
     qn_str_clear(&x->recoded);
     x->coding = coding;
-    x->recoder = qn_recoder_create(coding, true);
+    x->recoder = qn_encoder_create(coding);
     return x->recoder != NULL; /* without memory it goes out as it is */
 }
 

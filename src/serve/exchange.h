@@ -10,10 +10,10 @@
 #include "serve/http_reader.h"
 #include "serve/identity.h"
 #include "serve/peer.h"
-#include "serve/recoder.h"
 #include "serve/reply.h"
 #include "serve/request_trace.h"
 #include "serve/worker.h"
+#include "source/recoder.h"
 
 typedef struct qn_exchange qn_exchange;
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/recoder.h"
+#include "source/recoder.h"
 
 #include "base/alloc.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -11,10 +10,9 @@
 
 enum {
     STEP_BYTES = 128 * 1024, /* that a step reads, or writes: some hundred microseconds */
-    ZSTD_WINDOW_LOG_MAX = 23,
     ZSTD_LEVEL = 1,
-    GZIP_WINDOW = 15 + 16, /* zlib's way to say gzip */
-    GZIP_OR_ZLIB_WINDOW = 15 + 32
+    ZLIB_WINDOW = 15,
+    GZIP_WINDOW = 15 + 16 /* zlib's way to say gzip */
 };
 
 struct qn_recoder {
@@ -27,99 +25,13 @@ struct qn_recoder {
     ZSTD_DCtx *decompress;
 };
 
-/* Names. */
-
-static bool is_word(qn_span word, const char *name)
-{
-    return strlen(name) == word.bytes && strncasecmp(word.text, name, word.bytes) == 0;
-}
-
-static qn_span trimmed(qn_span word)
-{
-    while (word.bytes > 0 && (*word.text == ' ' || *word.text == '\t')) {
-        word.text++;
-        word.bytes--;
-    }
-    while (word.bytes > 0 &&
-           (word.text[word.bytes - 1] == ' ' || word.text[word.bytes - 1] == '\t')) {
-        word.bytes--;
-    }
-    return word;
-}
-
-/* The part of *rest before the next `separator`, trimmed; *rest becomes what is behind it. */
-static qn_span next_part(qn_span *rest, char separator)
-{
-    const char *found = memchr(rest->text, separator, rest->bytes);
-    const qn_span part = {rest->text, found ? (size_t)(found - rest->text) : rest->bytes};
-    const size_t used = part.bytes + (found != NULL);
-    *rest = (qn_span){rest->text + used, rest->bytes - used};
-    return trimmed(part);
-}
-
 const char *qn_coding_name(qn_coding coding)
 {
     static const char *const names[] = {"identity", "gzip", "deflate", "zstd", "unknown"};
     return names[coding];
 }
 
-qn_coding qn_coding_of_body(qn_span content_encoding)
-{
-    const qn_span word = trimmed(content_encoding);
-    if (!content_encoding.text) return QN_CODING_IDENTITY;
-    if (is_word(word, "x-gzip")) return QN_CODING_GZIP;
-    for (int i = 0; i < QN_CODING_UNKNOWN; i++) {
-        if (is_word(word, qn_coding_name((qn_coding)i))) return (qn_coding)i;
-    }
-    return QN_CODING_UNKNOWN;
-}
-
-/* Thousandths: 1000 for "1" or nothing, 0 where it is no weight. */
-static int weight_of(qn_span parameters)
-{
-    while (parameters.bytes > 0) {
-        const qn_span part = next_part(&parameters, ';');
-        int weight = 0, unit = 1000;
-        if (part.bytes < 3 || strncasecmp(part.text, "q=", 2) != 0) continue;
-        for (size_t i = 2; i < part.bytes && unit > 0; i++) {
-            if (part.text[i] == '.') continue;
-            if (part.text[i] < '0' || part.text[i] > '9') return 0;
-            weight += (part.text[i] - '0') * unit;
-            unit /= 10;
-        }
-        return weight;
-    }
-    return 1000;
-}
-
-qn_coding qn_coding_for_reply(qn_span accept_encoding)
-{
-    int any = 0, weights[QN_CODING_UNKNOWN];
-    for (int i = 0; i < QN_CODING_UNKNOWN; i++) {
-        weights[i] = -1;
-    }
-    while (accept_encoding.bytes > 0) {
-        qn_span item = next_part(&accept_encoding, ',');
-        const qn_span name = next_part(&item, ';');
-        const qn_coding coding = qn_coding_of_body(name);
-        if (is_word(name, "*")) {
-            any = weight_of(item);
-        } else if (name.bytes > 0 && coding != QN_CODING_UNKNOWN) {
-            weights[coding] = weight_of(item);
-        }
-    }
-    const int gzip = weights[QN_CODING_GZIP] < 0 ? any : weights[QN_CODING_GZIP];
-    const int zstd = weights[QN_CODING_ZSTD] < 0 ? any : weights[QN_CODING_ZSTD];
-    if (gzip <= 0 && zstd <= 0) return QN_CODING_IDENTITY;
-    if (weights[QN_CODING_IDENTITY] > gzip && weights[QN_CODING_IDENTITY] > zstd) {
-        return QN_CODING_IDENTITY;
-    }
-    return zstd >= gzip ? QN_CODING_ZSTD : QN_CODING_GZIP;
-}
-
-/* Streams. */
-
-static bool open_zstd(qn_recoder *r)
+static bool open_zstd(qn_recoder *r, int window_log_max)
 {
     if (r->encode) {
         r->compress = ZSTD_createCCtx();
@@ -128,7 +40,7 @@ static bool open_zstd(qn_recoder *r)
     }
     r->decompress = ZSTD_createDCtx();
     return r->decompress && !ZSTD_isError(ZSTD_DCtx_setParameter(r->decompress, ZSTD_d_windowLogMax,
-                                                                 ZSTD_WINDOW_LOG_MAX));
+                                                                 window_log_max));
 }
 
 static void *zlib_alloc(void *of_nobody, unsigned n, unsigned bytes)
@@ -151,18 +63,28 @@ static bool open_zlib(qn_recoder *r)
         return deflateInit2(&r->zlib, Z_BEST_SPEED, Z_DEFLATED, GZIP_WINDOW, 8,
                             Z_DEFAULT_STRATEGY) == Z_OK;
     }
-    return inflateInit2(&r->zlib, GZIP_OR_ZLIB_WINDOW) == Z_OK;
+    return inflateInit2(&r->zlib, r->coding == QN_CODING_GZIP ? GZIP_WINDOW : ZLIB_WINDOW) == Z_OK;
 }
 
-qn_recoder *qn_recoder_create(qn_coding coding, bool encode)
+static qn_recoder *create(qn_coding coding, bool encode, int window_log_max)
 {
     qn_recoder *r = qn_alloc_array(1, sizeof *r);
     if (!r) return NULL;
     r->coding = coding;
     r->encode = encode;
-    if (coding == QN_CODING_ZSTD ? open_zstd(r) : open_zlib(r)) return r;
+    if (coding == QN_CODING_ZSTD ? open_zstd(r, window_log_max) : open_zlib(r)) return r;
     qn_recoder_free(r);
     return NULL;
+}
+
+qn_recoder *qn_encoder_create(qn_coding coding)
+{
+    return create(coding, true, 0);
+}
+
+qn_recoder *qn_decoder_create(qn_coding coding, int window_log_max)
+{
+    return create(coding, false, window_log_max);
 }
 
 void qn_recoder_free(qn_recoder *recoder)
@@ -190,6 +112,7 @@ struct call {
     size_t read, wrote;
     bool whole; /* encoding: the end is written; decoding: a member or frame has ended */
     bool no_memory;
+    const char *wrong; /* by the library's words; NULL: it has none */
 };
 
 static bool call_zlib(qn_recoder *r, struct call *call)
@@ -204,6 +127,7 @@ static bool call_zlib(qn_recoder *r, struct call *call)
     call->wrote = call->out_bytes - r->zlib.avail_out;
     call->whole = code == Z_STREAM_END;
     call->no_memory = code == Z_MEM_ERROR;
+    call->wrong = r->zlib.msg;
     if (call->whole && !r->encode) return inflateReset(&r->zlib) == Z_OK;
     return code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR;
 }
@@ -219,17 +143,30 @@ static bool call_zstd(qn_recoder *r, struct call *call)
     call->wrote = out.pos;
     call->whole = left == 0 && (call->last || !r->encode);
     call->no_memory = ZSTD_getErrorCode(left) == ZSTD_error_memory_allocation;
-    return !ZSTD_isError(left);
+    call->wrong = ZSTD_isError(left) ? ZSTD_getErrorName(left) : NULL;
+    return !call->wrong;
 }
 
-static qn_status damaged(const qn_recoder *r, const char *what, qn_error *err)
+static qn_status damaged(const qn_recoder *r, const struct call *call, qn_error *err)
 {
-    return qn_fail(err, QN_ERR_DATA, "the body is no %s: %s", qn_coding_name(r->coding), what);
+    return qn_fail(err, QN_ERR_DATA, "the %s data is damaged after %zu bytes (%s)",
+                   qn_coding_name(r->coding), r->at, call->wrong ? call->wrong : "unexpected data");
+}
+
+/* Behind a member of gzip: zeros, as tapes and block devices add, or another member. */
+static qn_status pass_padding(qn_recoder *r, qn_span all, qn_error *err)
+{
+    while (r->at < all.bytes && all.text[r->at] == 0) {
+        r->at++;
+    }
+    const size_t left = all.bytes - r->at;
+    if (left == 0 || (left >= 2 && memcmp(all.text + r->at, "\x1f\x8b", 2) == 0)) return QN_OK;
+    return qn_fail(err, QN_ERR_DATA, "bytes that are no gzip follow at byte %zu", r->at);
 }
 
 static qn_status no_memory(qn_error *err)
 {
-    return qn_fail(err, QN_ERR_NOMEM, "no memory for the body");
+    return qn_fail(err, QN_ERR_NOMEM, "no memory to decode or encode");
 }
 
 qn_status qn_recoder_step(qn_recoder *r, qn_span all, size_t bytes_max, qn_str *out, bool *done,
@@ -252,14 +189,16 @@ qn_status qn_recoder_step(qn_recoder *r, qn_span all, size_t bytes_max, qn_str *
             return QN_OK;
         }
         if (!(r->coding == QN_CODING_ZSTD ? call_zstd(r, &call) : call_zlib(r, &call))) {
-            return call.no_memory ? no_memory(err) : damaged(r, "it is damaged", err);
+            return call.no_memory ? no_memory(err) : damaged(r, &call, err);
         }
         r->at += call.read;
         moved += call.read + call.wrote;
         r->between = call.whole;
+        if (call.whole && !r->encode && r->coding == QN_CODING_GZIP) {
+            QN_TRY(pass_padding(r, all, err));
+        }
         if (call.wrote > bytes_max - out->bytes) {
-            return qn_fail(err, QN_ERR_BUDGET, "the body is larger than %zu bytes once decoded",
-                           bytes_max);
+            return qn_fail(err, QN_ERR_BUDGET, "more than %zu bytes once decoded", bytes_max);
         }
         qn_str_add_bytes(out, buffer, call.wrote);
         if (out->failed) return no_memory(err);
@@ -268,7 +207,7 @@ qn_status qn_recoder_step(qn_recoder *r, qn_span all, size_t bytes_max, qn_str *
             return QN_OK;
         }
         if (call.read == 0 && call.wrote == 0 && !call.whole) {
-            return damaged(r, "it ends too early", err);
+            return qn_fail(err, QN_ERR_DATA, "the %s data is cut off", qn_coding_name(r->coding));
         }
     }
     return QN_OK;
