@@ -34,6 +34,12 @@ static const cli_option options[] = {
     {"watch", CLI_DURATION, AT(watch_s), "SECONDS",
      "load a model again when its file has changed; looks this often (default: on SIGHUP alone)",
      NULL, false},
+    {"model-dir", CLI_TEXT, AT(serve.model_dir), "FOLDER",
+     "serve what is in it: NAME/VERSION.quern, NAME/VERSION/model.quern", NULL, false},
+    {"alias", CLI_LIST, AT(serve.aliases), "NAME@ALIAS=VERSION",
+     "another name of a version, such as champion; may be repeated", NULL, false},
+    {"routes", CLI_TEXT, AT(serve.routes), "FILE",
+     "aliases as YAML; what administrators change is written to it", NULL, false},
     {"unseen", CLI_TEXT, AT(unseen), "POLICY",
      "rows with a category that training never saw: accept (default) or reject", NULL, false},
     {"no-compression", CLI_FLAG, AT(serve.no_compression), NULL,
@@ -225,7 +231,7 @@ const cli_command cmd_serve = {
     .examples = "    quern serve credit.quern\n"
                 "    quern serve credit@1=old.quern credit@2=new.quern --listen 127.0.0.1:9000",
     .options = options,
-    .n_arguments_min = 1,
+    .n_arguments_min = 0,
     .n_arguments_max = MODELS_MAX,
     .arguments_offset = AT(arguments),
     .run = serve_run};

@@ -92,6 +92,7 @@ static void write_event(qn_str *line, const qn_audit_event *event, int64_t now_u
     }
     if (event->action) qn_json_put_text(&json, "action", event->action);
     if (event->reason) qn_json_put_text(&json, "reason", event->reason);
+    if (event->detail) qn_json_put_text(&json, "detail", event->detail);
     if (left_out > 0) qn_json_put_int(&json, "refusals_left_out", left_out);
     qn_json_end_object(&json);
     qn_str_add_char(line, '\n');

@@ -26,6 +26,7 @@ typedef struct qn_audit_event {
     int status;          /* what was answered */
     const char *action;  /* the route's name, or what was done: "load" */
     const char *reason;  /* why it was refused; NULL: it was not */
+    const char *detail;  /* what an action did, beyond its path; NULL: nothing to add */
 } qn_audit_event;
 
 /* Appends to the file (made with mode 0600), or to standard error for "-". Fails with QN_ERR_IO or

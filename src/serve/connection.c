@@ -92,7 +92,7 @@ static void enter_stage(qn_loop *loop, qn_connection *c, qn_stage stage)
 static uint32_t interest_of(qn_stage stage)
 {
     if (stage == QN_STAGE_WRITING) return EPOLLOUT;
-    return stage == QN_STAGE_WORKING ? 0 : EPOLLIN;
+    return stage == QN_STAGE_WORKING || stage == QN_STAGE_WAITING ? 0 : EPOLLIN;
 }
 
 static void set_interest(const qn_loop *loop, qn_connection *c, uint32_t interest)
@@ -292,8 +292,8 @@ static bool take_step(qn_loop *loop, qn_connection *c)
     loop->buffered_bytes += x->recoded.room - room;
     if (step == QN_STEP_MORE && loop->buffered_bytes > loop->buffered_bytes_max) {
         qn_reply_error(&x->reply, 503, no_memory, 0, NULL, NULL);
-    } else if (step == QN_STEP_MORE) {
-        change_stage(loop, c, QN_STAGE_WORKING);
+    } else if (step != QN_STEP_DONE) {
+        change_stage(loop, c, step == QN_STEP_MORE ? QN_STAGE_WORKING : QN_STAGE_WAITING);
         return false;
     }
     finish_request(loop, c);
@@ -405,6 +405,11 @@ void qn_connection_work(qn_loop *loop, qn_connection *c)
     go_on(loop, c);
 }
 
+void qn_connection_resume(qn_loop *loop, qn_connection *c)
+{
+    change_stage(loop, c, QN_STAGE_WORKING);
+}
+
 /* Reading. */
 
 static bool has_memory(qn_loop *loop, qn_connection *c, size_t room_before)
@@ -489,7 +494,7 @@ void qn_connection_event(qn_loop *loop, qn_connection *c, uint32_t events)
         if (send_out(loop, c) == SENT && !c->closing) go_on(loop, c);
     } else if (c->stage == QN_STAGE_LINGERING) {
         pass_over(loop, c);
-    } else if (c->stage != QN_STAGE_WORKING) {
+    } else if (c->stage != QN_STAGE_WORKING && c->stage != QN_STAGE_WAITING) {
         read_in(loop, c);
     }
 }

@@ -96,7 +96,8 @@ qn_step qn_exchange_step(qn_exchange *x)
         if (x->reply.status != 0) return QN_STEP_DONE;
     }
     if (x->phase == QN_PHASE_HANDLE) {
-        if (x->route->handle(x) == QN_STEP_MORE) return QN_STEP_MORE;
+        const qn_step step = x->route->handle(x);
+        if (step != QN_STEP_DONE) return step;
         x->phase = QN_PHASE_ENCODE;
     }
     return encode(x);
@@ -121,6 +122,7 @@ void qn_exchange_clear(qn_exchange *x)
     x->peer = NULL;
     x->release = NULL;
     x->route = NULL;
+    x->told = NULL;
     x->reply.status = 0;
     x->trace.id[0] = x->trace.trace[0] = '\0';
     x->path = x->query = (qn_span){0};

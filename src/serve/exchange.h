@@ -18,9 +18,10 @@
 typedef struct qn_exchange qn_exchange;
 
 /* A handler is called until it is done, and gives the loop back after a millisecond or so of work:
- * a request of a million rows does not hold up its neighbours. What it needs between calls is its
- * `job`. It writes the reply, or an error, by x->reply. */
-typedef enum qn_step { QN_STEP_DONE, QN_STEP_MORE } qn_step;
+ * a request of a million rows does not hold up its neighbours. One that waits for another thread is
+ * called again when the loop is woken. What it needs between calls is its `job`. It writes the
+ * reply, or an error, by x->reply. */
+typedef enum qn_step { QN_STEP_DONE, QN_STEP_MORE, QN_STEP_WAIT } qn_step;
 typedef qn_step (*qn_handler)(qn_exchange *x);
 
 /* Which models a route is about, and so for which of them its client needs the role. */
@@ -64,8 +65,9 @@ struct qn_exchange {
     qn_request_trace trace; /* once the head is there; no id: not yet */
     const qn_route *route;  /* NULL: none was found */
     qn_span path, query;
-    qn_span params[QN_PARAMS_MAX]; /* what stood for {} */
+    qn_span params[QN_PARAMS_MAX]; /* what stood for {}; NAME@VERSION gives both */
     double begun_s;                /* on qn_clock_s(): when the request was there */
+    const char *told;              /* what an administrator's request did, for the audit log */
     qn_phase phase;
     qn_recoder *recoder;        /* of the phase; NULL: none */
     qn_coding coding;           /* of the request's body */

@@ -30,7 +30,8 @@ static void tell_audit(const qn_exchange *x, bool refused, const char *reason)
                                             .path = x->path,
                                             .status = x->reply.status,
                                             .action = x->route ? x->route->name : NULL,
-                                            .reason = reason});
+                                            .reason = reason,
+                                            .detail = x->told});
 }
 
 static bool refuse(qn_exchange *x, const struct refusal *refusal)

@@ -14,7 +14,7 @@ qn_step qn_handle_index(qn_exchange *x)
     qn_json_begin_array(&json);
     for (const qn_route *route = qn_routes; route->name; route++) {
         qn_json_begin_object(&json);
-        qn_json_put_text(&json, "method", route->method == QN_HTTP_GET ? "GET" : "POST");
+        qn_json_put_text(&json, "method", qn_http_method_name(route->method));
         qn_json_put_text(&json, "path", route->pattern);
         qn_json_put_text(&json, "summary", route->summary);
         qn_json_end_object(&json);

@@ -26,6 +26,7 @@ qn_step qn_handle_v2_server(qn_exchange *x)
     qn_json_begin_array(&json);
     qn_json_text(&json, "binary_tensor_data");
     qn_json_text(&json, "statistics");
+    qn_json_text(&json, "model_repository");
     qn_json_end_array(&json);
     return finish(x, &json);
 }

@@ -15,7 +15,9 @@ static void write_version(const qn_catalog_entry *entry, qn_json_writer *json)
     qn_json_put_text(json, "version", entry->version);
     /* TensorFlow Serving's words for it. */
     qn_json_put_text(json, "state",
-                     entry->model ? "AVAILABLE" : (entry->problem ? "END" : "LOADING"));
+                     entry->model                        ? "AVAILABLE"
+                     : entry->problem || entry->unloaded ? "END"
+                                                         : "LOADING");
     qn_json_put_bool(json, "default", entry->is_default);
     if (entry->model) {
         qn_json_put_text(json, "hash", entry->model->hash);
@@ -38,6 +40,16 @@ static int64_t write_versions(const qn_catalog *catalog, int64_t i, qn_json_writ
     return i;
 }
 
+static void write_aliases(const qn_model_routing *routing, qn_json_writer *json)
+{
+    qn_json_key(json, "aliases");
+    qn_json_begin_object(json);
+    for (int64_t i = 0; routing && i < routing->n_aliases; i++) {
+        qn_json_put_text(json, routing->aliases[i].name, routing->aliases[i].version);
+    }
+    qn_json_end_object(json);
+}
+
 qn_step qn_handle_models(qn_exchange *x)
 {
     const qn_catalog *catalog = x->worker->catalog;
@@ -53,6 +65,7 @@ qn_step qn_handle_models(qn_exchange *x)
         }
         qn_json_begin_object(&json);
         qn_json_put_text(&json, "name", catalog->entries[i].name);
+        write_aliases(catalog->entries[i].routing, &json);
         i = write_versions(catalog, i, &json);
         qn_json_end_object(&json);
     }
@@ -106,15 +119,6 @@ static void write_model(const qn_served_model *model, qn_json_writer *json)
     qn_json_end_array(json);
 }
 
-static int64_t first_of_name(const qn_catalog *catalog, const char *name)
-{
-    int64_t i = 0;
-    while (strcmp(catalog->entries[i].name, name) != 0) {
-        i++;
-    }
-    return i;
-}
-
 qn_step qn_handle_model(qn_exchange *x)
 {
     const qn_catalog_entry *entry = qn_exchange_find_model(x);
@@ -124,7 +128,8 @@ qn_step qn_handle_model(qn_exchange *x)
     qn_json_begin_object(&json);
     qn_json_put_text(&json, "name", entry->name);
     write_model(entry->model, &json);
-    write_versions(x->worker->catalog, first_of_name(x->worker->catalog, entry->name), &json);
+    write_aliases(entry->routing, &json);
+    write_versions(x->worker->catalog, qn_catalog_first(x->worker->catalog, x->params[0]), &json);
     qn_json_end_object(&json);
     qn_str_add_char(&x->out, '\n');
     qn_reply_end(&x->reply);

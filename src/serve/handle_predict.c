@@ -28,7 +28,8 @@ typedef struct protocol {
 struct job {
     const protocol *protocol;
     qn_served_model *model;
-    qn_model_counters *counters; /* of this loop */
+    qn_model_slot *slot;
+    qn_model_counters *counters; /* of the slot and this loop */
     qn_rows rows;
     const qn_format *format; /* NULL until the first block has told the form */
     double *kept;
@@ -82,6 +83,7 @@ static void release_job(void *job_of_exchange)
     qn_free(j->kept);
     qn_prediction_lines_release(&j->lines);
     qn_served_model_unref(j->model);
+    qn_model_slot_unref(j->slot);
 }
 
 static qn_step fail(qn_exchange *x, qn_error *err)
@@ -128,6 +130,7 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
     }
     j->protocol = spoken;
     j->model = qn_served_model_ref(entry->model);
+    j->slot = qn_model_slot_ref(entry->slot);
     j->counters = &entry->counters[x->worker->index];
     j->rows = (qn_rows){.model = j->model,
                         .memory = &x->memory,
@@ -249,6 +252,10 @@ qn_step qn_handle_predict(qn_exchange *x)
 static const qn_catalog_entry *find_only_model(qn_exchange *x)
 {
     const qn_catalog *catalog = x->worker->catalog;
+    if (catalog->n_entries == 0) {
+        qn_reply_error(&x->reply, 404, "no model is served", 0, NULL, NULL);
+        return NULL;
+    }
     const char *name = catalog->entries[0].name;
     if (!qn_gate_demand(x, name)) return NULL;
     if (strcmp(name, catalog->entries[catalog->n_entries - 1].name) != 0) {

@@ -32,8 +32,18 @@ qn_step qn_handle_v2_model_ready(qn_exchange *x);
 qn_step qn_handle_v2_statistics(qn_exchange *x);
 qn_step qn_handle_v2_model_statistics(qn_exchange *x);
 
-/* The model that x->params name (name, and version if the pattern has two), loaded; or NULL, with
- * the error answered. */
+/* handle_administration.c */
+qn_step qn_handle_load(qn_exchange *x);
+qn_step qn_handle_unload(qn_exchange *x);
+qn_step qn_handle_set_alias(qn_exchange *x);
+qn_step qn_handle_remove_alias(qn_exchange *x);
+/* handle_repository.c */
+qn_step qn_handle_repository_index(qn_exchange *x);
+qn_step qn_handle_repository_load(qn_exchange *x);
+qn_step qn_handle_repository_unload(qn_exchange *x);
+
+/* The model that x->params name (name, and alias or version), loaded; or NULL, with the error
+ * answered. */
 const qn_catalog_entry *qn_exchange_find_model(qn_exchange *x);
 
 #endif

@@ -49,6 +49,7 @@ qn_status qn_loop_init(qn_loop *loop, qn_server *server, const qn_serve_options 
     loop->stage_s[QN_STAGE_IDLE] = options->idle_s;
     loop->stage_s[QN_STAGE_HEAD] = loop->stage_s[QN_STAGE_BODY] = options->read_s;
     loop->stage_s[QN_STAGE_WORKING] = QN_INF; /* handlers look at the time themselves */
+    loop->stage_s[QN_STAGE_WAITING] = QN_INF;
     loop->stage_s[QN_STAGE_WRITING] = options->write_s;
     loop->stage_s[QN_STAGE_LINGERING] = linger_s;
     uint64_t seed;
@@ -248,6 +249,9 @@ static void handle_event(qn_loop *loop, const struct epoll_event *event)
     if (event->data.ptr == &loop->wake_fd) {
         uint64_t n;
         (void)!read(loop->wake_fd, &n, sizeof n);
+        while (loop->stages[QN_STAGE_WAITING].first) {
+            qn_connection_resume(loop, loop->stages[QN_STAGE_WAITING].first);
+        }
     } else if (event->data.ptr == &loop->listen_fd) {
         if (loop->listen_fd >= 0) accept_all(loop);
     } else {

@@ -15,6 +15,7 @@ typedef enum qn_stage {
     QN_STAGE_HEAD,      /* a request has begun */
     QN_STAGE_BODY,      /* its head is there */
     QN_STAGE_WORKING,   /* its handler has more to do */
+    QN_STAGE_WAITING,   /* its handler waits for another thread */
     QN_STAGE_WRITING,   /* the socket takes no more for now */
     QN_STAGE_LINGERING, /* all is said; what still comes is passed over, so that it arrives */
     QN_N_STAGES
@@ -74,6 +75,8 @@ void qn_connection_open(qn_loop *loop, int fd, const struct sockaddr_storage *ad
 void qn_connection_event(qn_loop *loop, qn_connection *connection, uint32_t events);
 /* The next step of a connection that is working. */
 void qn_connection_work(qn_loop *loop, qn_connection *connection);
+/* One that waited for another thread goes on working. */
+void qn_connection_resume(qn_loop *loop, qn_connection *connection);
 void qn_connection_time_out(qn_loop *loop, qn_connection *connection);
 void qn_connection_close(qn_loop *loop, qn_connection *connection);
 

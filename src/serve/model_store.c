@@ -2,102 +2,28 @@
 #include "serve/model_store.h"
 
 #include "base/alloc.h"
-#include "base/file.h"
-#include "base/number.h"
+#include "serve/model_places.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MODELS_MAX = 4096 };
-
-struct model_spec {
-    char *name, *version, *path;
-    qn_file_identity opened;
-    qn_served_model *model; /* what the store's catalogs hold; NULL: none yet */
-    char *problem;
-    qn_model_counters *counters;
-};
-
 struct qn_model_store {
-    pthread_mutex_t loading; /* held while files are opened: one reload at a time */
+    const qn_model_sources *sources;
+    pthread_mutex_t loading; /* held while anything is changed */
     pthread_mutex_t lock;    /* held while `current` is taken or replaced */
     _Atomic(qn_catalog *) current;
+    qn_catalog *replaced; /* with a reference each; under `lock` */
     int64_t generation;
-    int n_loops;
-    int64_t n_specs;
-    struct model_spec *specs;
+    bool is_behind; /* there was no memory for a catalog of what the places are now */
+    qn_model_places places;
+    qn_routing *routing;
+    qn_file_identity routes_read, routes_tried;
 };
 
 /* Catalogs. */
-
-void qn_catalog_unref(qn_catalog *catalog)
-{
-    if (!catalog || atomic_fetch_sub_explicit(&catalog->n_refs, 1, memory_order_acq_rel) != 1) {
-        return;
-    }
-    for (int64_t i = 0; i < catalog->n_entries; i++) {
-        qn_served_model_unref(catalog->entries[i].model);
-        qn_free(catalog->entries[i].problem);
-    }
-    qn_free(catalog->entries);
-    qn_free(catalog);
-}
-
-static bool equals(const char *text, qn_span span)
-{
-    return strncmp(text, span.text, span.bytes) == 0 && text[span.bytes] == '\0';
-}
-
-const qn_catalog_entry *qn_catalog_find(const qn_catalog *catalog, qn_span name,
-                                        const qn_span *version)
-{
-    for (int64_t i = 0; i < catalog->n_entries; i++) {
-        const qn_catalog_entry *entry = &catalog->entries[i];
-        if (!equals(entry->name, name)) continue;
-        if (version ? equals(entry->version, *version) : entry->is_default) return entry;
-    }
-    return NULL;
-}
-
-/* The default of each name is its last version that is loaded, else its last. */
-static void choose_defaults(qn_catalog *catalog)
-{
-    qn_catalog_entry *entries = catalog->entries;
-    for (int64_t first = 0, next; first < catalog->n_entries; first = next) {
-        int64_t chosen = -1;
-        for (next = first; next < catalog->n_entries; next++) {
-            if (strcmp(entries[next].name, entries[first].name) != 0) break;
-            if (entries[next].model) chosen = next;
-        }
-        entries[chosen >= 0 ? chosen : next - 1].is_default = true;
-    }
-}
-
-static qn_catalog *make_catalog(const qn_model_store *store)
-{
-    qn_catalog *catalog = qn_alloc_array(1, sizeof *catalog);
-    if (catalog) catalog->entries = qn_alloc_array(store->n_specs, sizeof *catalog->entries);
-    if (!catalog || !catalog->entries) {
-        qn_free(catalog);
-        return NULL;
-    }
-    atomic_init(&catalog->n_refs, 1);
-    catalog->generation = store->generation + 1;
-    catalog->n_entries = store->n_specs;
-    for (int64_t i = 0; i < store->n_specs; i++) {
-        const struct model_spec *spec = &store->specs[i];
-        catalog->entries[i] =
-            (qn_catalog_entry){.name = spec->name,
-                               .version = spec->version,
-                               .path = spec->path,
-                               .model = spec->model ? qn_served_model_ref(spec->model) : NULL,
-                               .problem = spec->problem ? qn_strdup(spec->problem) : NULL,
-                               .counters = spec->counters};
-    }
-    choose_defaults(catalog);
-    return catalog;
-}
 
 bool qn_model_store_is_newer(const qn_model_store *store, const qn_catalog *catalog)
 {
@@ -114,172 +40,379 @@ qn_catalog *qn_model_store_acquire(qn_model_store *store)
     return catalog;
 }
 
-/* Puts the specs' present state in place of the catalog; false when out of memory. */
-static bool publish(qn_model_store *store)
+/* Of the present places; NULL when out of memory. */
+static qn_catalog *make_catalog(const qn_model_store *store, qn_routing *routing)
 {
-    qn_catalog *catalog = make_catalog(store);
-    if (!catalog) return false;
+    qn_catalog *catalog = qn_catalog_create(store->places.n, routing, store->generation + 1);
+    bool whole = catalog != NULL;
+    for (int64_t i = 0; whole && i < store->places.n; i++) {
+        const qn_model_place *place = &store->places.list[i];
+        whole = qn_catalog_add(catalog, place->slot, place->model, place->problem, place->unloaded);
+    }
+    if (!whole) {
+        qn_catalog_unref(catalog);
+        return NULL;
+    }
+    qn_catalog_finish(catalog);
+    return catalog;
+}
+
+static void unref_all(qn_catalog *catalog)
+{
+    while (catalog) {
+        qn_catalog *next = catalog->next;
+        qn_catalog_unref(catalog);
+        catalog = next;
+    }
+}
+
+/* Takes the catalog. */
+static void put_in_place(qn_model_store *store, qn_catalog *catalog)
+{
     pthread_mutex_lock(&store->lock);
     store->generation = catalog->generation;
     qn_catalog *previous = atomic_exchange_explicit(&store->current, catalog, memory_order_acq_rel);
+    if (previous) {
+        previous->next = store->replaced;
+        store->replaced = previous;
+    }
     pthread_mutex_unlock(&store->lock);
-    qn_catalog_unref(previous);
-    return true;
 }
 
-/* Loading. */
-
-/* Opens one file if it has changed. The identity is taken before the file is opened, so that a
- * change in between is seen the next time. Returns whether anything is to be told. */
-static bool reload_spec(struct model_spec *spec, qn_reload *reload)
+/* Nobody takes a new reference to a catalog that was replaced: once there is but the store's, it
+ * stays so. */
+bool qn_model_store_tidy(qn_model_store *store)
 {
-    const qn_file_identity now = qn_file_identify(spec->path);
-    const bool tried = spec->model || spec->problem;
-    if (tried && qn_file_is_same(&now, &spec->opened)) return false;
-    qn_error err = {0};
-    qn_served_model *model = NULL;
-    spec->opened = now;
-    qn_free(spec->problem);
-    spec->problem = NULL;
-    if (qn_served_model_open(spec->name, spec->version, spec->path, &model, &err) == QN_OK) {
-        qn_served_model_unref(spec->model);
-        spec->model = model;
-        reload->n_loaded++;
-        qn_str_addf(&reload->messages, "%s@%s: %s loaded, %s\n", spec->name, spec->version,
-                    spec->path, model->hash);
-    } else {
-        spec->problem = qn_strdup(err.message);
-        reload->n_failed++;
-        qn_str_addf(&reload->messages, "%s@%s: %s%s\n", spec->name, spec->version, err.message,
-                    spec->model ? "; the model loaded before goes on" : "");
+    qn_catalog *unused = NULL;
+    pthread_mutex_lock(&store->lock);
+    for (qn_catalog **link = &store->replaced; *link;) {
+        qn_catalog *catalog = *link;
+        if (atomic_load_explicit(&catalog->n_refs, memory_order_acquire) > 1) {
+            link = &catalog->next;
+            continue;
+        }
+        *link = catalog->next;
+        catalog->next = unused;
+        unused = catalog;
     }
-    return true;
+    const bool more = store->replaced != NULL;
+    pthread_mutex_unlock(&store->lock);
+    if (unused) {
+        unref_all(unused);
+#if defined(__GLIBC__)
+        malloc_trim(0); /* free() keeps what lies between pieces in use */
+#endif
+    }
+    return more;
+}
+
+static bool publish(qn_model_store *store)
+{
+    qn_catalog *catalog = make_catalog(store, store->routing);
+    if (catalog) put_in_place(store, catalog);
+    store->is_behind = !catalog;
+    return catalog != NULL;
+}
+
+/* Routes. */
+
+/* Fails when an alias leads to what is not loaded. */
+static qn_status check_targets(const qn_model_store *store, const qn_routing *routing,
+                               qn_error *err)
+{
+    for (int64_t i = 0; i < routing->n_models; i++) {
+        const qn_model_routing *model = &routing->models[i];
+        for (int64_t k = 0; k < model->n_aliases; k++) {
+            const qn_alias *alias = &model->aliases[k];
+            const qn_model_place *place =
+                qn_model_places_find(&store->places, model->model, alias->version);
+            if (place && place->model) continue;
+            return qn_fail(err, QN_ERR_DATA,
+                           "alias '%s' of '%s' would lead to version '%s', which is not loaded; "
+                           "load it first",
+                           alias->name, model->model, alias->version);
+        }
+    }
+    return QN_OK;
+}
+
+/* Those of the command line count where the routes file does not say anything else. */
+static qn_status add_aliases(const char *const *aliases, qn_routing **routing, qn_error *err)
+{
+    for (int64_t i = 0; aliases && aliases[i]; i++) {
+        const char *text = aliases[i], *at = strchr(text, '@'), *sign = strchr(text, '=');
+        if (!at || !sign || sign < at) {
+            return qn_fail(err, QN_ERR_ARG, "--alias %s: expected NAME@ALIAS=VERSION", text);
+        }
+        char *name = qn_strndup(text, (size_t)(at - text));
+        char *alias = qn_strndup(at + 1, (size_t)(sign - at - 1));
+        const qn_span name_span = {text, (size_t)(at - text)};
+        const qn_span alias_span = {at + 1, (size_t)(sign - at - 1)};
+        const qn_model_routing *model = qn_routing_find(*routing, name_span);
+        qn_routing *next = NULL;
+        qn_status status = QN_OK;
+        if (!name || !alias) {
+            status = qn_fail(err, QN_ERR_NOMEM, "no memory for the routes");
+        } else if (!model || !qn_routing_version(model, alias_span)) {
+            status = qn_routing_with_alias(*routing, name, alias, sign + 1, &next, err);
+            if (status == QN_ERR_ARG) status = qn_fail_context(err, status, "--alias %s", text);
+        }
+        qn_free(name);
+        qn_free(alias);
+        if (status != QN_OK) return status;
+        if (!next) continue;
+        qn_routing_unref(*routing);
+        *routing = next;
+    }
+    return QN_OK;
+}
+
+/* The routes as the sources now have them. */
+static qn_status read_routes(const qn_model_sources *sources, qn_routing **out, qn_error *err)
+{
+    qn_file_map file = {0};
+    *out = NULL;
+    if (sources->routes) QN_TRY(qn_file_map_copy(sources->routes, &file, err));
+    qn_status status = qn_routing_read(sources->routes ? sources->routes : "the routes",
+                                       (const char *)file.data, file.bytes, out, err);
+    qn_file_unmap(&file);
+    if (status == QN_OK) status = add_aliases(sources->aliases, out, err);
+    if (status == QN_OK) return QN_OK;
+    qn_routing_unref(*out);
+    *out = NULL;
+    return status;
+}
+
+/* Reads the routes if they have changed; what cannot be leaves the old ones in place. */
+static void reload_routes(qn_model_store *store, qn_reload *reload)
+{
+    const qn_model_sources *sources = store->sources;
+    const qn_file_identity now =
+        sources->routes ? qn_file_identify(sources->routes) : (qn_file_identity){.known = true};
+    qn_error err = {0};
+    qn_routing *routing = NULL;
+    if (qn_file_is_same(&now, &store->routes_read)) return;
+    /* What was refused before may be good now that there are other models. */
+    if (qn_file_is_same(&now, &store->routes_tried) && !reload->changed) return;
+    store->routes_tried = now;
+    qn_status status = read_routes(sources, &routing, &err);
+    if (status == QN_OK) status = check_targets(store, routing, &err);
+    if (status == QN_OK) {
+        qn_routing_unref(store->routing);
+        store->routing = routing;
+        store->routes_read = now;
+        reload->changed = true;
+        if (sources->routes) qn_str_addf(&reload->messages, "%s: routes read\n", sources->routes);
+    } else {
+        qn_routing_unref(routing);
+        reload->n_failed++;
+        qn_str_addf(&reload->messages, "%s; the routes stay as they are\n", err.message);
+    }
+}
+
+/* Reloading. */
+
+static void refresh(qn_model_store *store, const qn_model_selection *selection, qn_reload *reload)
+{
+    qn_error err = {0};
+    const bool listed =
+        qn_model_places_take_files(&store->places, store->sources, selection, &err) == QN_OK;
+    if (!listed) {
+        reload->n_failed++;
+        qn_str_addf(&reload->messages, "%s\n", err.message);
+    }
+    for (int64_t i = 0; i < store->places.n; i++) {
+        qn_model_place *place = &store->places.list[i];
+        if (!qn_model_selects(selection, place) || place->unloaded) continue;
+        if (listed || !place->in_folder) qn_model_place_reload(place, reload);
+    }
+    if (!selection->name) reload_routes(store, reload);
+    qn_model_places_drop_gone(&store->places, store->routing, reload);
+    reload->changed |= store->is_behind;
+    if (reload->changed && !publish(store)) {
+        qn_str_add(&reload->messages, "no memory to put the models in place\n");
+        reload->n_failed++;
+    }
 }
 
 void qn_model_store_reload(qn_model_store *store, qn_reload *reload)
 {
     *reload = (qn_reload){0};
-    bool changed = false;
     pthread_mutex_lock(&store->loading);
-    for (int64_t i = 0; i < store->n_specs; i++) {
-        changed |= reload_spec(&store->specs[i], reload);
-    }
-    if (changed && !publish(store)) {
-        qn_str_add(&reload->messages, "no memory to put the models in place\n");
-        reload->n_failed++;
-    }
+    refresh(store, &(qn_model_selection){0}, reload);
     pthread_mutex_unlock(&store->loading);
 }
 
-/* Specs. */
+/* Administration. */
 
-static void release_spec(struct model_spec *spec)
+static qn_status check_loaded(const qn_model_store *store, const qn_model_selection *selection,
+                              qn_error *err)
 {
-    qn_served_model_unref(spec->model);
-    qn_free(spec->counters);
-    qn_free(spec->problem);
-    qn_free(spec->name);
-    qn_free(spec->version);
-    qn_free(spec->path);
+    int64_t n = 0;
+    for (int64_t i = 0; i < store->places.n; i++) {
+        const qn_model_place *place = &store->places.list[i];
+        if (!qn_model_selects(selection, place)) continue;
+        n++;
+        if (place->problem) return qn_fail(err, QN_ERR_DATA, "%s", place->problem);
+        if (!place->model) return qn_fail(err, QN_ERR_NOMEM, "no memory to load the model");
+    }
+    if (n > 0) return QN_OK;
+    return qn_fail(err, QN_ERR_DATA, "there is no file of model '%s'%s%s", selection->name,
+                   selection->version ? " in version " : "",
+                   selection->version ? selection->version : "");
 }
+
+qn_status qn_model_store_load(qn_model_store *store, const char *name, const char *version,
+                              qn_reload *reload, qn_error *err)
+{
+    const qn_model_selection selection = {name, version};
+    *reload = (qn_reload){0};
+    pthread_mutex_lock(&store->loading);
+    for (int64_t i = 0; i < store->places.n; i++) {
+        qn_model_place *place = &store->places.list[i];
+        if (!qn_model_selects(&selection, place) || !place->unloaded) continue;
+        place->unloaded = false;
+        reload->changed = true;
+    }
+    refresh(store, &selection, reload);
+    qn_status status = check_loaded(store, &selection, err);
+    if (status == QN_OK && reload->n_failed > 0) {
+        const char *why = reload->messages.text ? reload->messages.text : "no memory to load it";
+        status = qn_fail(err, QN_ERR_DATA, "%.*s", (int)strcspn(why, "\n"), why);
+    }
+    pthread_mutex_unlock(&store->loading);
+    return status;
+}
+
+/* Fails when an alias leads to any of them, or there is none. */
+static qn_status check_free(const qn_model_store *store, const qn_model_selection *selection,
+                            qn_error *err)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < store->places.n; i++) {
+        const qn_model_place *place = &store->places.list[i];
+        if (!qn_model_selects(selection, place)) continue;
+        const char *alias =
+            qn_routing_alias_to(store->routing, selection->name, place->slot->version);
+        n++;
+        if (!alias) continue;
+        return qn_fail(err, QN_ERR_DATA,
+                       "alias '%s' of '%s' leads to version '%s'; let it lead elsewhere first",
+                       alias, selection->name, place->slot->version);
+    }
+    return n > 0 ? QN_OK : qn_fail(err, QN_ERR_DATA, "there is no such model or version");
+}
+
+static void unload_places(qn_model_store *store, const qn_model_selection *selection)
+{
+    for (int64_t i = 0; i < store->places.n; i++) {
+        qn_model_place *place = &store->places.list[i];
+        if (!qn_model_selects(selection, place)) continue;
+        qn_served_model_unref(place->model);
+        qn_free(place->problem);
+        place->model = NULL;
+        place->problem = NULL;
+        place->unloaded = true;
+    }
+}
+
+qn_status qn_model_store_unload(qn_model_store *store, const char *name, const char *version,
+                                qn_error *err)
+{
+    const qn_model_selection selection = {name, version};
+    pthread_mutex_lock(&store->loading);
+    qn_status status = check_free(store, &selection, err);
+    if (status == QN_OK) {
+        unload_places(store, &selection);
+        if (!publish(store)) {
+            status = qn_fail(err, QN_ERR_NOMEM, "no memory to take the model away; try it again");
+        }
+    }
+    pthread_mutex_unlock(&store->loading);
+    return status;
+}
+
+static qn_status write_routes(qn_model_store *store, const qn_routing *routing, qn_error *err)
+{
+    const char *path = store->sources->routes;
+    qn_str text = {0};
+    if (!path) return QN_OK;
+    qn_routing_write(routing, &text);
+    const qn_status status = text.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the routes")
+                                         : qn_file_write(path, text.text, text.bytes, err);
+    qn_str_release(&text);
+    return status;
+}
+
+/* Takes the routing, also when it fails; then all stays as it was. */
+static qn_status adopt(qn_model_store *store, qn_routing *routing, qn_error *err)
+{
+    qn_catalog *catalog = NULL;
+    qn_status status = check_targets(store, routing, err);
+    if (status == QN_OK) {
+        catalog = make_catalog(store, routing);
+        status = catalog ? write_routes(store, routing, err)
+                         : qn_fail(err, QN_ERR_NOMEM, "no memory for the routes");
+    }
+    if (status != QN_OK) {
+        qn_catalog_unref(catalog);
+        qn_routing_unref(routing);
+        return status;
+    }
+    if (store->sources->routes) store->routes_read = qn_file_identify(store->sources->routes);
+    qn_routing_unref(store->routing);
+    store->routing = routing;
+    put_in_place(store, catalog);
+    return QN_OK;
+}
+
+qn_status qn_model_store_set_alias(qn_model_store *store, const char *name, const char *alias,
+                                   const char *version, qn_error *err)
+{
+    qn_routing *routing = NULL;
+    pthread_mutex_lock(&store->loading);
+    qn_status status = qn_routing_with_alias(store->routing, name, alias, version, &routing, err);
+    if (status == QN_OK) status = adopt(store, routing, err);
+    pthread_mutex_unlock(&store->loading);
+    return status;
+}
+
+/* Stores. */
 
 void qn_model_store_free(qn_model_store *store)
 {
     if (!store) return;
     qn_catalog_unref(atomic_load(&store->current));
-    for (int64_t i = 0; store->specs && i < store->n_specs; i++) {
-        release_spec(&store->specs[i]);
-    }
-    qn_free(store->specs);
+    unref_all(store->replaced);
+    qn_model_places_release(&store->places);
+    qn_routing_unref(store->routing);
     pthread_mutex_destroy(&store->loading);
     pthread_mutex_destroy(&store->lock);
     qn_free(store);
 }
 
-/* "credit" of "models/credit.quern". */
-static char *name_of_path(const char *path)
+/* What is named one by one has its place from the beginning, so that it is "being loaded". */
+static qn_status begin(qn_model_store *store, qn_error *err)
 {
-    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-    const char *dot = strrchr(base, '.');
-    return qn_strndup(base, dot && dot > base ? (size_t)(dot - base) : strlen(base));
+    const qn_model_sources named = {.specs = store->sources->specs};
+    const qn_model_selection all = {0};
+    QN_TRY(qn_routing_read("the routes", "", 0, &store->routing, err));
+    QN_TRY(qn_model_places_take_files(&store->places, &named, &all, err));
+    return publish(store) ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory for the models");
 }
 
-static qn_status parse_spec(const char *text, int n_loops, struct model_spec *spec, qn_error *err)
-{
-    const char *equals_sign = strchr(text, '='), *slash = strchr(text, '/');
-    const bool named = equals_sign && !(slash && slash < equals_sign);
-    const char *path = named ? equals_sign + 1 : text;
-    const char *at = named ? memchr(text, '@', (size_t)(equals_sign - text)) : NULL;
-    const char *name_end = at ? at : equals_sign;
-    spec->path = qn_strdup(path);
-    spec->name = named ? qn_strndup(text, (size_t)(name_end - text)) : name_of_path(path);
-    spec->version = at ? qn_strndup(at + 1, (size_t)(equals_sign - at - 1)) : qn_strdup("1");
-    spec->counters = qn_alloc_aligned(n_loops, sizeof *spec->counters);
-    if (!spec->path || !spec->name || !spec->version || !spec->counters) {
-        return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to serve it", text);
-    }
-    memset(spec->counters, 0, (size_t)n_loops * sizeof *spec->counters);
-    if (qn_served_name_is_valid(spec->name) && qn_served_name_is_valid(spec->version)) return QN_OK;
-    return qn_fail(err, QN_ERR_ARG,
-                   "%s: '%s@%s' is no name to serve a model by; give one of letters, digits, '.', "
-                   "'_' and '-' as NAME=%s",
-                   text, spec->name, spec->version, path);
-}
-
-static int compare_versions(const char *a, const char *b)
-{
-    int64_t x, y;
-    const bool numbers = qn_parse_int64(a, strlen(a), &x) && qn_parse_int64(b, strlen(b), &y);
-    if (numbers && x != y) return x < y ? -1 : 1;
-    return strcmp(a, b);
-}
-
-static int compare_specs(const void *a, const void *b)
-{
-    const struct model_spec *x = a, *y = b;
-    const int names = strcmp(x->name, y->name);
-    return names ? names : compare_versions(x->version, y->version);
-}
-
-static qn_status parse_specs(qn_model_store *store, const char *const *specs, qn_error *err)
-{
-    for (int64_t i = 0; specs[i]; i++) {
-        store->n_specs++;
-        QN_TRY(parse_spec(specs[i], store->n_loops, &store->specs[i], err));
-    }
-    qsort(store->specs, (size_t)store->n_specs, sizeof *store->specs, compare_specs);
-    for (int64_t i = 1; i < store->n_specs; i++) {
-        const struct model_spec *one = &store->specs[i - 1], *two = &store->specs[i];
-        if (compare_specs(one, two) != 0) continue;
-        return qn_fail(err, QN_ERR_ARG,
-                       "%s and %s would both be '%s@%s'; tell them apart as NAME@VERSION=PATH",
-                       one->path, two->path, two->name, two->version);
-    }
-    return QN_OK;
-}
-
-qn_status qn_model_store_create(const char *const *specs, int n_loops, qn_model_store **out,
+qn_status qn_model_store_create(const qn_model_sources *sources, int n_loops, qn_model_store **out,
                                 qn_error *err)
 {
     *out = NULL;
-    int64_t n = 0;
-    while (specs[n]) {
-        n++;
-    }
-    if (n > MODELS_MAX) {
-        return qn_fail(err, QN_ERR_ARG, "%" PRId64 " models; a server takes %d", n, MODELS_MAX);
-    }
     qn_model_store *store = qn_alloc_array(1, sizeof *store);
     if (!store) return qn_fail(err, QN_ERR_NOMEM, "no memory for the models");
     pthread_mutex_init(&store->loading, NULL);
     pthread_mutex_init(&store->lock, NULL);
-    store->n_loops = n_loops;
-    store->specs = qn_alloc_array(n, sizeof *store->specs);
-    qn_status status = QN_OK;
-    if (store->specs) status = parse_specs(store, specs, err);
-    if (!store->specs || (status == QN_OK && !publish(store))) {
-        status = qn_fail(err, QN_ERR_NOMEM, "no memory for the models");
-    }
+    store->sources = sources;
+    store->places.n_loops = n_loops;
+    store->routes_read.bytes = store->routes_tried.bytes = UINT64_MAX; /* no file: not even none */
+    const qn_status status = begin(store, err);
     if (status != QN_OK) {
         qn_model_store_free(store);
         return status;

@@ -31,6 +31,18 @@ const qn_route qn_routes[] = {
      QN_REACH_MODEL, qn_handle_predict, "predict with a version"},
     {"predict", QN_HTTP_POST, "/v1/models/{}/versions/{}", QN_ACCESS_PREDICT, QN_REACH_MODEL,
      qn_handle_predict, "predict with a version"},
+    {"load", QN_HTTP_POST, "/v1/models/{}:load", QN_ACCESS_ADMIN, QN_REACH_MODEL, qn_handle_load,
+     "load a model's new and changed files"},
+    {"load", QN_HTTP_POST, "/v1/models/{}/versions/{}:load", QN_ACCESS_ADMIN, QN_REACH_MODEL,
+     qn_handle_load, "load a version"},
+    {"unload", QN_HTTP_POST, "/v1/models/{}:unload", QN_ACCESS_ADMIN, QN_REACH_MODEL,
+     qn_handle_unload, "take a model away"},
+    {"unload", QN_HTTP_POST, "/v1/models/{}/versions/{}:unload", QN_ACCESS_ADMIN, QN_REACH_MODEL,
+     qn_handle_unload, "take a version away"},
+    {"alias", QN_HTTP_PUT, "/v1/models/{}/aliases/{}", QN_ACCESS_ADMIN, QN_REACH_MODEL,
+     qn_handle_set_alias, "let an alias lead to a version"},
+    {"alias", QN_HTTP_DELETE, "/v1/models/{}/aliases/{}", QN_ACCESS_ADMIN, QN_REACH_MODEL,
+     qn_handle_remove_alias, "take an alias away"},
     {"outcomes", QN_HTTP_POST, "/v1/outcomes", QN_ACCESS_PREDICT, QN_REACH_CHECKED,
      qn_handle_outcomes, "what became of predictions, for the prediction log"},
     {"invocations", QN_HTTP_POST, "/invocations", QN_ACCESS_PREDICT, QN_REACH_CHECKED,
@@ -65,6 +77,12 @@ const qn_route qn_routes[] = {
      qn_handle_infer, "predict from tensors"},
     {"infer", QN_HTTP_POST, "/v2/models/{}/versions/{}/infer", QN_ACCESS_PREDICT, QN_REACH_MODEL,
      qn_handle_infer, "predict from tensors with a version"},
+    {"repository", QN_HTTP_POST, "/v2/repository/index", QN_ACCESS_READ, QN_REACH_CHECKED,
+     qn_handle_repository_index, "which models there are, and their states (Triton)"},
+    {"repository", QN_HTTP_POST, "/v2/repository/models/{}/load", QN_ACCESS_ADMIN, QN_REACH_MODEL,
+     qn_handle_repository_load, "load a model's files (Triton)"},
+    {"repository", QN_HTTP_POST, "/v2/repository/models/{}/unload", QN_ACCESS_ADMIN, QN_REACH_MODEL,
+     qn_handle_repository_unload, "take a model away (Triton)"},
     {0}};
 
 static_assert(sizeof qn_routes / sizeof *qn_routes < QN_ROUTES_MAX, "room for their counters");
@@ -95,21 +113,35 @@ static bool matches(const char *pattern, qn_span path, qn_span *params)
     return at == end;
 }
 
-static const char *method_name(qn_http_method method)
+/* "NAME@VERSION" in the place of a name, as "NAME%40VERSION" too: clients like to escape it. */
+static void split_name(qn_span *params)
 {
-    return method == QN_HTTP_GET ? "GET, HEAD" : "POST";
+    const qn_span name = params[0];
+    if (!name.text || params[1].text) return;
+    const char *at = memchr(name.text, '@', name.bytes);
+    const char *escaped = at ? NULL : memmem(name.text, name.bytes, "%40", 3);
+    if (!at && !escaped) return;
+    const char *version = at ? at + 1 : escaped + 3;
+    params[0].bytes = (size_t)((at ? at : escaped) - name.text);
+    params[1] = (qn_span){version, name.bytes - (size_t)(version - name.text)};
+}
+
+static const char *allowed_name(qn_http_method method)
+{
+    return method == QN_HTTP_GET ? "GET, HEAD" : qn_http_method_name(method);
 }
 
 const qn_route *qn_route_find(qn_exchange *x, qn_http_method method, qn_str *allow)
 {
     for (const qn_route *route = qn_routes; route->name; route++) {
         if (!matches(route->pattern, x->path, x->params)) continue;
+        split_name(x->params);
         if (route->method == method) {
             qn_str_clear(allow);
             return route;
         }
         if (allow->bytes > 0) qn_str_add(allow, ", ");
-        qn_str_add(allow, method_name(route->method));
+        qn_str_add(allow, allowed_name(route->method));
     }
     if (allow->bytes > 0) qn_str_add(allow, ", OPTIONS");
     return NULL;
@@ -131,6 +163,10 @@ const qn_catalog_entry *qn_exchange_find_model(qn_exchange *x)
     if (!entry) {
         qn_reply_error(&x->reply, 404, "there is no such model or version; see GET /v1/models", 0,
                        NULL, NULL);
+        return NULL;
+    }
+    if (entry->unloaded) {
+        qn_reply_error(&x->reply, 404, "the model was unloaded by an administrator", 0, NULL, NULL);
         return NULL;
     }
     if (!entry->model) {

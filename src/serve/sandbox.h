@@ -3,10 +3,10 @@
  * request or a model file ever take it over, what is left to them is this:
  *
  * - files (landlock, Linux 5.13): the folders of models and credentials can be read, the folders
- *   of logs can have files made and written; nothing else, and no TCP connection can be begun
- *   (6.7), no process outside be signalled (6.12);
+ *   of logs can have files made and written, that of the routes replaced; nothing else, and no TCP
+ * connection can be begun (6.7), no process outside be signalled (6.12);
  * - system calls (seccomp): those in a list. No program can be started, no process made, no socket
- *   opened, no memory made executable, no file opened for writing unless there is a log.
+ *   opened, no memory made executable, no file opened for writing unless there is a log or routes.
  * What is not in the list fails with EPERM; starting or tracing a program ends the process.
  *
  * The calling thread is restricted, for ever, and every thread that it makes afterwards.
@@ -31,7 +31,8 @@ enum { QN_SANDBOX_REPORT_BYTES = 96 };
 typedef struct qn_sandbox_request {
     qn_sandbox_mode mode;
     const char *const *read_folders;  /* ended by NULL; those that are not there are passed over */
-    const char *const *write_folders; /* the same; may be NULL */
+    const char *const *write_folders; /* the same; may be NULL: files are made and written there */
+    const char *const *replace_folders; /* the same: files are written beside others and renamed */
 } qn_sandbox_request;
 
 /* `report` (QN_SANDBOX_REPORT_BYTES) becomes "landlock and seccomp", or what there is, or "none"

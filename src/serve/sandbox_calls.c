@@ -23,9 +23,10 @@
 
 #ifndef ARCHITECTURE
 
-const char *qn_sandbox_restrict_calls(bool may_write)
+const char *qn_sandbox_restrict_calls(bool may_write, bool may_replace)
 {
     (void)may_write;
+    (void)may_replace;
     return "system calls of this processor are not known";
 }
 
@@ -115,14 +116,27 @@ static const struct call allowed[] = {
 #endif
 };
 
+/* To put a file in the place of another (qn_file_write()). */
+static const struct call replacing[] = {
+    {.number = SYS_fsync},     {.number = SYS_fchmod},   {.number = SYS_umask},
+    {.number = SYS_renameat2}, {.number = SYS_unlinkat},
+#if defined(__x86_64__)
+    {.number = SYS_rename},    {.number = SYS_unlink},
+#endif
+#if defined(SYS_renameat)
+    {.number = SYS_renameat},
+#endif
+};
+
 /* What no server does by mistake. */
 static const uint32_t deadly[] = {SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_writev};
 
 enum {
     N_ALLOWED = sizeof allowed / sizeof *allowed,
+    N_REPLACING = sizeof replacing / sizeof *replacing,
     N_DEADLY = sizeof deadly / sizeof *deadly,
     CALL_STEPS = 6, /* of one call, at most */
-    STEPS_MAX = 16 + 2 * N_DEADLY + CALL_STEPS * (N_ALLOWED + 2)
+    STEPS_MAX = 16 + 2 * N_DEADLY + CALL_STEPS * (N_ALLOWED + N_REPLACING + 2)
 };
 
 struct program {
@@ -173,7 +187,7 @@ static void add_call(struct program *p, const struct call *call)
     end(p, SECCOMP_RET_ERRNO | EPERM);
 }
 
-static void write_program(struct program *p, bool may_write)
+static void write_program(struct program *p, bool may_write, bool may_replace)
 {
     const uint32_t write_flags = O_ACCMODE | O_CREAT | O_TRUNC;
     const struct call open_call = {SYS_openat, 2, may_write ? 0 : write_flags, O_RDONLY};
@@ -192,15 +206,18 @@ static void write_program(struct program *p, bool may_write)
     for (int i = 0; i < N_ALLOWED; i++) {
         add_call(p, &allowed[i]);
     }
+    for (int i = 0; may_replace && i < N_REPLACING; i++) {
+        add_call(p, &replacing[i]);
+    }
     add_call(p, &open_call);
     add_call(p, &own_signal);
     end(p, SECCOMP_RET_ERRNO | EPERM);
 }
 
-const char *qn_sandbox_restrict_calls(bool may_write)
+const char *qn_sandbox_restrict_calls(bool may_write, bool may_replace)
 {
     struct program program = {.n = 0};
-    write_program(&program, may_write);
+    write_program(&program, may_write, may_replace);
     const struct sock_fprog filter = {program.n, program.steps};
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0
                ? NULL

@@ -26,6 +26,10 @@ static const uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_F
 static const uint64_t appending =
     LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | FS_TRUNCATE;
 
+static const uint64_t replacing = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+                                  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE |
+                                  FS_TRUNCATE;
+
 /* Everything that this version can forbid. */
 static struct ruleset everything(int version, size_t *bytes)
 {
@@ -72,6 +76,9 @@ const char *qn_sandbox_restrict_files(const qn_sandbox_request *request)
     }
     for (int i = 0; request->write_folders && request->write_folders[i]; i++) {
         whole = whole && allow(fd, request->write_folders[i], appending & all.files);
+    }
+    for (int i = 0; request->replace_folders && request->replace_folders[i]; i++) {
+        whole = whole && allow(fd, request->replace_folders[i], replacing & all.files);
     }
     whole = whole && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
     close(fd);

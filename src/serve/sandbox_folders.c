@@ -4,6 +4,7 @@
 #include "serve/sandbox_folders.h"
 
 #include "base/alloc.h"
+#include "serve/model_files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +48,22 @@ static bool add_folder_of_log(qn_folder_list *folders, const char *path)
     return !path || strcmp(path, "-") == 0 || add(folders, folder_of(path));
 }
 
-bool qn_sandbox_folders_fill(qn_sandbox_folders *folders, const qn_serve_options *options,
-                             qn_model_store *store)
+/* Those of the models that are named one by one. A list that cannot be is refused elsewhere. */
+static bool add_folders_of_models(qn_folder_list *folders, const char *const *specs)
+{
+    qn_model_files files = {0};
+    bool whole = true;
+    for (int64_t i = 0; whole && specs && specs[i]; i++) {
+        whole = qn_model_files_add_spec(&files, specs[i], NULL) == QN_OK;
+    }
+    for (int64_t i = 0; whole && i < files.n; i++) {
+        whole = add_folders_of(folders, files.files[i].path);
+    }
+    qn_model_files_release(&files);
+    return whole;
+}
+
+bool qn_sandbox_folders_fill(qn_sandbox_folders *folders, const qn_serve_options *options)
 {
     const qn_credential_files *files = &options->credentials;
     qn_folder_list *read = &folders->read, *write = &folders->write;
@@ -59,12 +74,13 @@ bool qn_sandbox_folders_fill(qn_sandbox_folders *folders, const qn_serve_options
     for (int i = 0; whole && options->read_folders && options->read_folders[i]; i++) {
         whole = add(read, qn_strdup(options->read_folders[i]));
     }
-    qn_catalog *catalog = qn_model_store_acquire(store);
-    for (int64_t i = 0; whole && i < catalog->n_entries; i++) {
-        whole = add_folders_of(read, catalog->entries[i].path);
+    if (options->model_dir) whole = whole && add(read, qn_strdup(options->model_dir));
+    if (options->routes) {
+        whole = whole && add_folders_of(read, options->routes) &&
+                add(&folders->replace, folder_of(options->routes));
     }
-    qn_catalog_unref(catalog);
-    return whole && add_folder_of_log(write, options->audit) &&
+    return whole && add_folders_of_models(read, options->models) &&
+           add_folder_of_log(write, options->audit) &&
            add_folder_of_log(write, options->access_log) &&
            add_folder_of_log(write, options->prediction_log);
 }
@@ -81,5 +97,6 @@ void qn_sandbox_folders_release(qn_sandbox_folders *folders)
 {
     release_list(&folders->read);
     release_list(&folders->write);
+    release_list(&folders->replace);
     *folders = (qn_sandbox_folders){0};
 }

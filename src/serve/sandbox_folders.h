@@ -5,7 +5,6 @@
 #ifndef QN_SERVE_SANDBOX_FOLDERS_H
 #define QN_SERVE_SANDBOX_FOLDERS_H
 
-#include "serve/model_store.h"
 #include "serve/server.h"
 
 /* Ended by NULL; or NULL for none. */
@@ -15,12 +14,11 @@ typedef struct qn_folder_list {
 } qn_folder_list;
 
 typedef struct qn_sandbox_folders {
-    qn_folder_list read, write;
+    qn_folder_list read, write, replace;
 } qn_sandbox_folders; /* zero-initialise; release with qn_sandbox_folders_release() */
 
 /* False when out of memory. */
-bool qn_sandbox_folders_fill(qn_sandbox_folders *folders, const qn_serve_options *options,
-                             qn_model_store *store);
+bool qn_sandbox_folders_fill(qn_sandbox_folders *folders, const qn_serve_options *options);
 void qn_sandbox_folders_release(qn_sandbox_folders *folders);
 
 #endif

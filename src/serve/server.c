@@ -27,6 +27,8 @@ struct qn_server {
     double started_s;
     char url[QN_URL_BYTES];
     qn_loop_sources sources;
+    qn_model_sources models;
+    qn_operations *operations;
     qn_str common_lines;
     char sandbox[QN_SANDBOX_REPORT_BYTES];
     qn_server_logs logs;
@@ -90,8 +92,8 @@ static qn_status check_options(const qn_serve_options *options, qn_error *err)
     if (!(options->prediction_share > 0 && options->prediction_share <= 1)) {
         return qn_fail(err, QN_ERR_ARG, "--prediction-share is above 0 and at most 1");
     }
-    if (!options->models || !options->models[0]) {
-        return qn_fail(err, QN_ERR_ARG, "there is no model to serve");
+    if (!options->model_dir && (!options->models || !options->models[0])) {
+        return qn_fail(err, QN_ERR_ARG, "there is no model to serve: name a file, or --model-dir");
     }
     return QN_OK;
 }
@@ -231,14 +233,27 @@ static qn_status listen_on(qn_server *server, int n, int *fds, qn_error *err)
 static qn_status enter_sandbox(qn_server *server, qn_error *err)
 {
     qn_sandbox_folders folders = {0};
-    const bool whole = qn_sandbox_folders_fill(&folders, &server->options, server->sources.models);
+    const bool whole = qn_sandbox_folders_fill(&folders, &server->options);
     const qn_sandbox_request request = {.mode = server->options.sandbox,
                                         .read_folders = folders.read.list,
-                                        .write_folders = folders.write.list};
+                                        .write_folders = folders.write.list,
+                                        .replace_folders = folders.replace.list};
     const qn_status status = whole ? qn_sandbox_enter(&request, server->sandbox, err)
                                    : qn_fail(err, QN_ERR_NOMEM, "no memory for the sandbox");
     qn_sandbox_folders_release(&folders);
     return status;
+}
+
+static void wake_all(const qn_server *server)
+{
+    for (int i = 0; i < server->n_loops; i++) {
+        qn_loop_wake(&server->loops[i]);
+    }
+}
+
+static void wake_server(void *server)
+{
+    wake_all(server);
 }
 
 static qn_status start(qn_server *server, qn_error *err)
@@ -248,7 +263,7 @@ static qn_status start(qn_server *server, qn_error *err)
     QN_TRY(check_options(&server->options, err));
     QN_TRY(make_guards(server, err));
     QN_TRY(open_logs(server, err));
-    QN_TRY(qn_model_store_create(server->options.models, n, &server->sources.models, err));
+    QN_TRY(qn_model_store_create(&server->models, n, &server->sources.models, err));
     server->loops = qn_alloc_aligned(n, sizeof *server->loops);
     server->threads = qn_alloc_array(n, sizeof *server->threads);
     server->counters = qn_alloc_aligned(n, sizeof *server->counters);
@@ -261,6 +276,9 @@ static qn_status start(qn_server *server, qn_error *err)
     QN_TRY(make_loops(server, fds, err));
     QN_TRY(enter_sandbox(server, err));
     QN_TRY(start_logs(server, err));
+    QN_TRY(
+        qn_operations_start(&(qn_operations_request){server->sources.models, wake_server, server},
+                            &server->operations, err));
     return start_threads(server, err);
 }
 
@@ -270,6 +288,10 @@ qn_status qn_server_start(const qn_serve_options *options, qn_server **out, qn_e
     qn_server *server = qn_alloc_array(1, sizeof *server);
     if (!server) return qn_fail(err, QN_ERR_NOMEM, "no memory for the server");
     server->options = with_defaults(options);
+    server->models = (qn_model_sources){.specs = options->models,
+                                        .folder = options->model_dir,
+                                        .aliases = options->aliases,
+                                        .routes = options->routes};
     atomic_init(&server->state, QN_SERVER_STARTING);
     server->started_s = (double)time(NULL);
     const qn_status status = start(server, err);
@@ -279,13 +301,6 @@ qn_status qn_server_start(const qn_serve_options *options, qn_server **out, qn_e
     }
     *out = server;
     return QN_OK;
-}
-
-static void wake_all(const qn_server *server)
-{
-    for (int i = 0; i < server->n_threads; i++) {
-        qn_loop_wake(&server->loops[i]);
-    }
 }
 
 static void set_state(qn_server *server, qn_server_state state)
@@ -315,9 +330,10 @@ int64_t qn_server_load(qn_server *server, qn_str *messages)
     } else if (reload.n_failed == 0) {
         set_state(server, QN_SERVER_READY);
     }
-    changed |= reload.n_loaded > 0;
+    changed |= reload.changed;
     if (changed) {
         wake_all(server); /* idle loops let go of what was replaced */
+        qn_operations_tidy(server->operations);
         qn_audit_write(server->logs.audit, &(qn_audit_event){.who = "server", .action = "load"});
     }
     return reload.n_failed;
@@ -360,6 +376,7 @@ void qn_server_free(qn_server *server)
 {
     if (!server) return;
     qn_server_close(server);
+    qn_operations_free(server->operations);
     for (int i = 0; i < server->n_loops; i++) {
         qn_loop_release(&server->loops[i]);
     }
@@ -390,6 +407,11 @@ const qn_loop_counters *qn_server_counters(const qn_server *server, int loop)
 const qn_server_logs *qn_server_logs_of(const qn_server *server)
 {
     return &server->logs;
+}
+
+qn_operations *qn_server_operations(const qn_server *server)
+{
+    return server->operations;
 }
 
 double qn_server_started_s(const qn_server *server)

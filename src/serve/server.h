@@ -12,6 +12,7 @@
 #include "serve/audit.h"
 #include "serve/credentials.h"
 #include "serve/line_log.h"
+#include "serve/operations.h"
 #include "serve/sandbox.h"
 #include "serve/telemetry.h"
 
@@ -20,10 +21,13 @@
 
 /* Zero means the default. */
 typedef struct qn_serve_options {
-    const char *const *models; /* "[NAME[@VERSION]=]PATH", ended by NULL */
-    const char *listen;        /* "HOST:PORT"; default 127.0.0.1:8080; port 0: any that is free */
-    bool open_to_all;          /* listen on other addresses than loopback without credentials */
-    bool insecure_http;        /* … or with credentials that go there without TLS */
+    const char *const *models;  /* "[NAME[@VERSION]=]PATH", ended by NULL; may be NULL */
+    const char *model_dir;      /* FOLDER/NAME/VERSION.quern or …/VERSION/model.quern; or NULL */
+    const char *const *aliases; /* "NAME@ALIAS=VERSION", ended by NULL; may be NULL */
+    const char *routes;         /* a file of aliases, see routing.h; or NULL */
+    const char *listen;         /* "HOST:PORT"; default 127.0.0.1:8080; port 0: any that is free */
+    bool open_to_all;           /* listen on other addresses than loopback without credentials */
+    bool insecure_http;         /* … or with credentials that go there without TLS */
     qn_credential_files credentials; /* what clients are checked against; none by default */
     const char *audit;               /* the audit log's path, "-": standard error; default none */
     const char *access_log;          /* a line for each request; "-" as above; default none */
@@ -90,6 +94,7 @@ void qn_server_free(qn_server *server); /* accepts NULL; closes first */
 int qn_server_n_loops(const qn_server *server);
 const qn_loop_counters *qn_server_counters(const qn_server *server, int loop);
 const qn_server_logs *qn_server_logs_of(const qn_server *server);
+qn_operations *qn_server_operations(const qn_server *server);
 double qn_server_started_s(const qn_server *server); /* seconds since 1970 */
 
 #endif

@@ -5,8 +5,9 @@ const double qn_time_bounds_s[QN_TIME_BUCKETS] = {0.00002, 0.00005, 0.0001, 0.00
                                                   0.002,   0.005,   0.01,   0.02,   0.05,   0.1,
                                                   0.2,     0.5,     1,      2,      5};
 
-static const int statuses[QN_STATUSES_MAX - 1] = {200, 202, 204, 400, 401, 403, 404, 405, 408, 413,
-                                                  414, 415, 417, 422, 429, 431, 500, 501, 503, 505};
+static const int statuses[QN_STATUSES_MAX - 1] = {200, 202, 204, 400, 401, 403, 404,
+                                                  405, 408, 409, 413, 414, 415, 417,
+                                                  422, 429, 431, 500, 501, 503, 505};
 
 int qn_status_index(int status)
 {

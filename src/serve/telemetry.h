@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { QN_TIME_BUCKETS = 17, QN_ROUTES_MAX = 64, QN_STATUSES_MAX = 21 };
+enum { QN_TIME_BUCKETS = 17, QN_ROUTES_MAX = 64, QN_STATUSES_MAX = 22 };
 
 typedef _Atomic uint64_t qn_count;
 

@@ -243,7 +243,7 @@ def a_lack_of_descriptors_is_survived(folder):
 def what_cannot_be_served_is_said(folder):
     (folder / "damaged.quern").write_bytes(b"QUERN")
     for words, code, part in (
-            (["serve"], 2, "usage"),
+            (["serve"], 2, "--model-dir"),
             (["serve", folder / "none.quern", "--listen", "127.0.0.1:0"], 3, "No such file"),
             (["serve", folder / "damaged.quern", "--listen", "127.0.0.1:0"], 3, "damaged.quern"),
             (["serve", f"a b={folder / 'credit.quern'}"], 2, "no name to serve a model by"),

@@ -35,6 +35,15 @@ static const struct row {
     {QN_HTTP_POST, "/v1/models/{}/versions/{}:predict", "/v1/models/m/versions/1:predict", 'p',
      'm'},
     {QN_HTTP_POST, "/v1/models/{}/versions/{}", "/v1/models/m/versions/1", 'p', 'm'},
+    {QN_HTTP_POST, "/v1/models/{}:unload", "/v1/models/m:unload", 'a', 'm'},
+    {QN_HTTP_POST, "/v1/models/{}:load", "/v1/models/m:load", 'a', 'm'},
+    {QN_HTTP_POST, "/v1/models/{}/versions/{}:unload", "/v1/models/m/versions/1:unload", 'a', 'm'},
+    {QN_HTTP_POST, "/v1/models/{}/versions/{}:load", "/v1/models/m/versions/1:load", 'a', 'm'},
+    {QN_HTTP_PUT, "/v1/models/{}/aliases/{}", "/v1/models/m/aliases/a", 'a', 'm'},
+    {QN_HTTP_DELETE, "/v1/models/{}/aliases/{}", "/v1/models/m/aliases/a", 'a', 'm'},
+    {QN_HTTP_POST, "/v2/repository/index", "/v2/repository/index", 'r', 'c'},
+    {QN_HTTP_POST, "/v2/repository/models/{}/unload", "/v2/repository/models/m/unload", 'a', 'm'},
+    {QN_HTTP_POST, "/v2/repository/models/{}/load", "/v2/repository/models/m/load", 'a', 'm'},
     {QN_HTTP_POST, "/v1/outcomes", "/v1/outcomes", 'p', 'c'},
     {QN_HTTP_POST, "/invocations", "/invocations", 'p', 'm'},
     {QN_HTTP_GET, "/ping", "/ping", '-', 's'},
@@ -246,12 +255,12 @@ static const char prediction_row[] =
 
 static const struct row *row_of(const char *method, const char *path)
 {
-    const qn_http_method wanted = strcmp(method, "POST") == 0 ? QN_HTTP_POST : QN_HTTP_GET;
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "POST") != 0) {
-        return NULL;
-    }
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
     for (int i = 0; i < N_ROWS; i++) {
-        if (rows[i].method == wanted && strcmp(rows[i].path, path) == 0) return &rows[i];
+        if (strcmp(qn_http_method_name(rows[i].method), wanted) == 0 &&
+            strcmp(rows[i].path, path) == 0) {
+            return &rows[i];
+        }
     }
     return NULL;
 }
@@ -527,8 +536,8 @@ static void without_credentials_nobody_is_an_administrator(void **state)
     start(&r);
     connect_afresh(client, r.port);
     for (int i = 0; i < N_ROWS; i++) {
-        const http_reply reply = ask(client, rows[i].method == QN_HTTP_POST ? "POST" : "GET",
-                                     rows[i].path, "", prediction_row);
+        const http_reply reply =
+            ask(client, qn_http_method_name(rows[i].method), rows[i].path, "", prediction_row);
         CHECK_INT(reply.status == 403, rows[i].role == 'a');
         CHECK(reply.status != 401);
         free(reply.body);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Routing: what is said of models beyond their files – which version an alias leads to. It is read
+ * from a YAML file and written as JSON, which is YAML, too:
+ *
+ *     models:
+ *       credit:
+ *         aliases: {champion: 1, challenger: 2}
+ *
+ * Threads: immutable but for its count of references, which is atomic; share freely. */
+#ifndef QN_SERVE_ROUTING_H
+#define QN_SERVE_ROUTING_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/json_pull.h"
+#include "base/str.h"
+
+#include <stdatomic.h>
+
+typedef struct qn_alias {
+    const char *name, *version;
+} qn_alias;
+
+/* All of one model. */
+typedef struct qn_model_routing {
+    const char *model;
+    int64_t n_aliases;
+    qn_alias *aliases; /* in the order of their names */
+} qn_model_routing;
+
+typedef struct qn_routing {
+    _Atomic int64_t n_refs;
+    qn_arena memory;
+    int64_t n_models;
+    qn_model_routing *models; /* in the order of their names */
+} qn_routing;                 /* let go with qn_routing_unref() */
+
+/* Reads a routes file's text (none at all: no routes); `path` is for messages. With one reference.
+ * Fails with QN_ERR_DATA ("path:line:column: …") or QN_ERR_NOMEM. */
+QN_MUST_CHECK
+qn_status qn_routing_read(const char *path, const char *text, size_t bytes, qn_routing **out,
+                          qn_error *err);
+/* A copy in which `alias` of `model` leads to `version` (NULL: is not there). Fails with QN_ERR_ARG
+ * (a name that cannot be) or QN_ERR_NOMEM. */
+QN_MUST_CHECK
+qn_status qn_routing_with_alias(const qn_routing *routing, const char *model, const char *alias,
+                                const char *version, qn_routing **out, qn_error *err);
+qn_routing *qn_routing_ref(qn_routing *routing);
+void qn_routing_unref(qn_routing *routing); /* accepts NULL */
+
+/* As indented JSON that reads back as the same. */
+void qn_routing_write(const qn_routing *routing, qn_str *out);
+
+bool qn_span_equals(qn_span span, const char *text);
+/* NULL: nothing is said of that model. */
+const qn_model_routing *qn_routing_find(const qn_routing *routing, qn_span model);
+/* Where an alias leads; NULL: it is none. */
+const char *qn_routing_version(const qn_model_routing *model, qn_span alias);
+/* An alias of the model that leads to that version, or NULL. */
+const char *qn_routing_alias_to(const qn_routing *routing, const char *model, const char *version);
+
+#endif

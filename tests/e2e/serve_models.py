@@ -1,0 +1,159 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Models that come and go while the server runs, as an operator sees it: a folder of versions, a
+routes file that administrators' requests change, in the sandbox; Triton's own client; memory.
+usage: serve_models.py QUERN SOURCE"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import urllib.error
+import urllib.request
+
+from serving import SOURCE, main, quern, rows_of, server, test, value_of, wait_for
+
+
+@contextlib.contextmanager
+def asked(*words):
+    """A running server that must end well; yields (process, function to ask it, lines of stderr)."""
+    with server(*words) as (process, port, lines):
+        assert port, lines
+
+        def ask(method, path, body=None, key=None):
+            headers = {"Content-Type": "application/json"}
+            if key:
+                headers["Authorization"] = f"Bearer {key}"
+            data = None if body is None else json.dumps(body).encode()
+            request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, headers,
+                                             method=method)
+            try:
+                with urllib.request.urlopen(request, timeout=30) as reply:
+                    return reply.status, reply.read().decode()
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode()
+
+        ask.address = f"127.0.0.1:{port}"
+        yield process, ask, lines
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0, lines
+
+
+def put(source, target):
+    """As a deployment does: copied under a name that is not looked at, then renamed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source, target.parent / ("." + target.name))
+    os.replace(target.parent / ("." + target.name), target)
+
+
+def make_key(folder, *roles):
+    name = folder / "keys.json"
+    words = [word for role in roles for word in ("--roles", role)]
+    done = quern("keys", "create", name, "--name", "k", *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def version_of(reply):
+    assert reply[0] == 200, reply
+    return json.loads(reply[1])["version"]
+
+
+@test
+def a_folder_and_its_aliases_are_kept_in_the_sandbox(folder):
+    models, row = folder / "models", json.loads((folder / "row.json").read_text())
+    put(folder / "credit.quern", models / "credit" / "1.quern")
+    put(folder / "other.quern", models / "credit" / "2" / "model.quern")
+    key = make_key(folder, "admin,predict,read")
+    (folder / "conf").mkdir()
+    routes = folder / "conf" / "routes.yaml"
+    routes.write_text("models:\n  credit:\n    aliases:\n      champion: 1\n")
+    words = ["--model-dir", models, "--routes", routes, "--keys", folder / "keys.json"]
+    with asked(*words) as (process, ask, lines):
+        assert version_of(ask("POST", "/v1/models/credit", row, key)) == "2"
+        assert version_of(ask("POST", "/v1/models/credit@champion", row, key)) == "1"
+        status, text = ask("PUT", "/v1/models/credit/aliases/champion", {"version": "2"}, key)
+        assert status == 200, text
+        assert version_of(ask("POST", "/v1/models/credit@champion", row, key)) == "2"
+        assert json.loads(routes.read_text())["models"]["credit"]["aliases"]["champion"] == "2"
+        put(folder / "credit.quern", models / "credit" / "3.quern")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: any("credit@3" in line for line in lines))
+        assert version_of(ask("POST", "/v1/models/credit", row, key)) == "3"
+        routes.write_text("models: {credit: {aliases: {champion: 3}}}")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: version_of(ask("POST", "/v1/models/credit@champion", row, key)) == "3")
+        routes.write_text("models: {credit: {aliases: {champion: 4}}}")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: any("routes stay as they are" in line for line in lines))
+        assert version_of(ask("POST", "/v1/models/credit@champion", row, key)) == "3"
+    done = quern("serve", "--listen", "127.0.0.1:0", *words)
+    assert done.returncode == 3 and "version '4', which is not loaded" in done.stderr, done
+
+
+@test
+def triton_s_client_loads_and_unloads(folder):
+    try:
+        import tritonclient.http as triton
+    except ImportError:
+        return
+    models = folder / "triton"
+    put(folder / "credit.quern", models / "credit" / "1.quern")
+    key = make_key(folder, "admin,predict,read")
+    headers = {"Authorization": f"Bearer {key}"}
+    with asked("--model-dir", models, "--keys", folder / "keys.json") as (_, ask, _):
+        client = triton.InferenceServerClient(ask.address)
+        index = client.get_model_repository_index(headers=headers)
+        assert index == [{"name": "credit", "version": "1", "state": "READY", "reason": ""}], index
+        client.unload_model("credit", headers=headers)
+        assert not client.is_model_ready("credit", headers=headers)
+        put(folder / "other.quern", models / "credit" / "2.quern")
+        client.load_model("credit", headers=headers)
+        assert client.is_model_ready("credit", "2", headers=headers)
+
+
+def resident_kb(process):
+    text = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
+
+
+@test
+def memory_comes_back(folder):
+    """Six versions of some MB each are unloaded; then one is loaded and unloaded again and
+    again: what is left does not grow."""
+    models = folder / "many"
+    key = make_key(folder, "admin,predict,read")
+    put(folder / "credit.quern", models / "small" / "1.quern")
+    with asked("--model-dir", models, "--keys", folder / "keys.json") as (process, ask, _):
+        before = resident_kb(process)
+        for version in range(6):
+            put(folder / "large.quern", models / "large" / f"{version}.quern")
+        for action in ("load", "unload", "load", "unload"):
+            status, text = ask("POST", f"/v1/models/large:{action}", {}, key)
+            assert status == 200, text
+            if action == "load":
+                loaded = resident_kb(process)
+        size_kb = 6 * (folder / "large.quern").stat().st_size // 1024
+        assert loaded > before + size_kb // 2, (before, loaded, size_kb)
+        wait_for(lambda: resident_kb(process) < before + (loaded - before) // 10)
+        after_one = resident_kb(process)
+        for _ in range(8):
+            for action in ("load", "unload"):
+                status, text = ask("POST", f"/v1/models/large/versions/5:{action}", {}, key)
+                assert status == 200, text
+        wait_for(lambda: resident_kb(process) < after_one * 1.1)
+        print(f"             RSS in KB: {before} before, {loaded} with {size_kb} KB of models, "
+              f"{after_one} without, {resident_kb(process)} after 8 more")
+
+
+def prepare(folder):
+    done = quern("fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class", "--trials", 1,
+                 "--learners", "random_forest", "--report", "", "-o", folder / "large.quern")
+    assert done.returncode == 0, done.stderr
+    row = {k: value_of(v) for k, v in rows_of(folder / "holdout.csv")[0].items()}
+    (folder / "row.json").write_text(json.dumps(row))
+
+
+main(prepare)

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The routes file: what is read, what is refused and where, what is written. */
+#include "serve/routing.h"
+
+#include "check.h"
+
+static qn_routing *read_text(const char *text)
+{
+    qn_routing *routing = NULL;
+    qn_error err = {0};
+    CHECK_OK(qn_routing_read("r.yaml", text, strlen(text), &routing, &err));
+    return routing;
+}
+
+static void check_refused(const char *text, const char *part)
+{
+    qn_routing *routing = NULL;
+    qn_error err = {0};
+    CHECK_FAILS(QN_ERR_DATA, qn_routing_read("r.yaml", text, strlen(text), &routing, &err));
+    CHECK_CONTAINS(err.message, part);
+    CHECK(routing == NULL);
+}
+
+static const char *version_of(const qn_routing *routing, const char *model, const char *alias)
+{
+    const qn_model_routing *found = qn_routing_find(routing, (qn_span){model, strlen(model)});
+    return found ? qn_routing_version(found, (qn_span){alias, strlen(alias)}) : NULL;
+}
+
+static const char file[] = "models:\n"
+                           "  fraud:\n"
+                           "    aliases: {live: 2024-01}\n"
+                           "  credit:\n"
+                           "    aliases:\n"
+                           "      champion: 1\n"
+                           "      challenger: '2'\n"
+                           "  plain: {}\n";
+
+static void aliases_are_read(void **state)
+{
+    (void)state;
+    qn_routing *routing = read_text(file);
+    CHECK_TEXT(version_of(routing, "credit", "champion"), "1");
+    CHECK_TEXT(version_of(routing, "credit", "challenger"), "2");
+    CHECK_TEXT(version_of(routing, "fraud", "live"), "2024-01");
+    CHECK(!version_of(routing, "credit", "live"));
+    CHECK(!version_of(routing, "credit", "champio"));
+    CHECK(!version_of(routing, "credi", "champion"));
+    CHECK(!version_of(routing, "other", "champion"));
+    CHECK_TEXT(qn_routing_alias_to(routing, "credit", "2"), "challenger");
+    CHECK(!qn_routing_alias_to(routing, "credit", "3"));
+    CHECK(!qn_routing_alias_to(routing, "plain", "1"));
+    qn_routing_unref(routing);
+}
+
+static void nothing_at_all_is_no_routes(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "\n# nothing\n", "{}", "models: {}", "~"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        qn_routing *routing = read_text(texts[i]);
+        CHECK_INT(routing->n_models, 0);
+        qn_routing_unref(routing);
+    }
+}
+
+static void what_is_written_reads_back(void **state)
+{
+    (void)state;
+    qn_str first = {0}, second = {0};
+    qn_routing *routing = read_text(file);
+    qn_routing_write(routing, &first);
+    qn_routing *again = read_text(first.text);
+    qn_routing_write(again, &second);
+    CHECK_TEXT(second.text, first.text);
+    CHECK_TEXT(version_of(again, "credit", "champion"), "1");
+    CHECK_CONTAINS(first.text, "\"champion\": \"1\"");
+    qn_str_release(&first);
+    qn_str_release(&second);
+    qn_routing_unref(again);
+    qn_routing_unref(routing);
+}
+
+static void an_edit_makes_a_copy(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_routing *routing = read_text(file), *moved = NULL, *less = NULL, *more = NULL;
+    CHECK_OK(qn_routing_with_alias(routing, "credit", "champion", "2", &moved, &err));
+    CHECK_OK(qn_routing_with_alias(moved, "credit", "challenger", NULL, &less, &err));
+    CHECK_OK(qn_routing_with_alias(less, "new", "live", "7", &more, &err));
+    CHECK_TEXT(version_of(routing, "credit", "champion"), "1");
+    CHECK_TEXT(version_of(more, "credit", "champion"), "2");
+    CHECK(!version_of(more, "credit", "challenger"));
+    CHECK_TEXT(version_of(more, "new", "live"), "7");
+    CHECK_TEXT(version_of(more, "fraud", "live"), "2024-01");
+    qn_routing_unref(routing);
+    qn_routing_unref(moved);
+    qn_routing_unref(less);
+    routing = NULL;
+    CHECK_FAILS(QN_ERR_ARG, qn_routing_with_alias(more, "a b", "x", "1", &routing, &err));
+    CHECK_FAILS(QN_ERR_ARG, qn_routing_with_alias(more, "a", "../x", "1", &routing, &err));
+    CHECK_FAILS(QN_ERR_ARG, qn_routing_with_alias(more, "a", "x", "1\"", &routing, &err));
+    CHECK(routing == NULL);
+    qn_routing_unref(more);
+}
+
+static void what_makes_no_sense_is_told_with_its_place(void **state)
+{
+    (void)state;
+    check_refused("models: 5", "r.yaml:1:9: 'models' is a mapping");
+    check_refused("model:\n  a: {}", "r.yaml:1:1: 'model' is not known here");
+    check_refused("models:\n  a: {alias: {x: 1}}", "r.yaml:2:7: 'alias' is not known here");
+    check_refused("models:\n  a/b: {}", "r.yaml:2:3: 'a/b' is no name");
+    check_refused("models:\n  a: [1]", "r.yaml:2:6: 'a' is a mapping");
+    check_refused("models:\n  a: {aliases: {x: }}", "'x' leads to no version");
+    check_refused("models:\n  a: {aliases: {x: [1]}}", "'x' leads to no version");
+    check_refused("models:\n  a: {aliases: {x: ../1}}", "'x' leads to no version");
+    check_refused("models:\n  a: {aliases: {x@y: 1}}", "'x@y' is no name");
+    check_refused("models:\n  a: {aliases: {x: 1, x: 2}}", "given twice");
+    check_refused("[1]", "r.yaml:1:1: 'the file' is a mapping");
+    check_refused("{", "r.yaml:");
+    check_refused("a: &x 1\nb: *x", "r.yaml:");
+}
+
+static qn_status read_edit_and_write(void)
+{
+    qn_str text = {0};
+    qn_routing *routing = NULL, *edited = NULL;
+    qn_status status = qn_routing_read("r.yaml", file, sizeof file - 1, &routing, NULL);
+    if (status == QN_OK) {
+        status = qn_routing_with_alias(routing, "credit", "champion", "2", &edited, NULL);
+    }
+    if (status == QN_OK) qn_routing_write(edited, &text);
+    if (text.failed) status = QN_ERR_NOMEM;
+    qn_str_release(&text);
+    qn_routing_unref(edited);
+    qn_routing_unref(routing);
+    return status;
+}
+
+static void all_of_it_survives_running_out_of_memory(void **state)
+{
+    (void)state;
+    CHECK_SURVIVES_NO_MEMORY(read_edit_and_write());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {TEST(aliases_are_read),
+                                       TEST(nothing_at_all_is_no_routes),
+                                       TEST(what_is_written_reads_back),
+                                       TEST(an_edit_makes_a_copy),
+                                       TEST(what_makes_no_sense_is_told_with_its_place),
+                                       TEST(all_of_it_survives_running_out_of_memory)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
