@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Time of ask + tell and quality after 100 trials, against Optuna (pip install optuna cmaes). One JSON line
-per figure.
+"""Time of ask + tell and quality after 100 trials, against Optuna (pip install optuna cmaes numpy). One JSON
+line per figure.
 
-usage: run.py BUILD [--seeds N] [--figures time|quality]"""
+usage: run.py BUILD [--seeds N] [--figures check,time,quality] [--samplers …] [--peers tpe,cmaes,gp] [--tasks …]
+
+Peers are Optuna's samplers; gp needs PyTorch, and ten to a hundred seconds for 100 trials."""
 import argparse
 import json
 import math
@@ -13,6 +15,7 @@ import subprocess
 import time
 import warnings
 
+import numpy as np
 import optuna
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -74,57 +77,122 @@ def mixed10(trial):
     return total + 0.1 * flag
 
 
+def table_task(path):
+    """The setting of a table nearest to the trial's, as tabulated.c takes it."""
+    with open(path) as file:
+        space = json.loads(file.readline()[2:])["parameters"]
+        numbers = np.loadtxt(file, delimiter=",", skiprows=1)
+    units, losses = numbers[:, :len(space)], numbers[:, -1]
+
+    def differences(parameter, value, units):
+        if "choices" in parameter:
+            n = len(parameter["choices"])
+            return (np.minimum(units * n, n - 1).astype(int) != parameter["choices"].index(value)).astype(float)
+        half = 0.5 if parameter["type"] == "int" else 0
+        scale = math.log if parameter.get("log") else float
+        low, high = scale(parameter["low"] - half), scale(parameter["high"] + half)
+        return (scale(value) - low) / (high - low) - units
+
+    def loss_of(values):
+        distance = 0
+        for at, (name, parameter) in enumerate(space.items()):
+            distance += differences(parameter, values[name], units[:, at]) ** 2
+        return losses[np.argmin(distance)]
+
+    def suggest(trial, name, p):
+        if "choices" in p:
+            return trial.suggest_categorical(name, p["choices"])
+        kind = trial.suggest_int if p["type"] == "int" else trial.suggest_float
+        return kind(name, p["low"], p["high"], log=p.get("log", False))
+
+    def task(trial):
+        return loss_of({name: suggest(trial, name, p) for name, p in space.items()})
+
+    task.__name__, task.path, task.loss_of = path.stem, path, loss_of
+    return task
+
+
+HERE = pathlib.Path(__file__).parent
 FUNCTIONS = [branin, hartmann6, rosenbrock10, ackley10, conditional, mixed10]
+TASKS = FUNCTIONS + [table_task(path) for path in sorted((HERE / "tables").glob("*.csv"))]
+PEERS = {"tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True),
+         "cmaes": lambda seed: optuna.samplers.CmaEsSampler(seed=seed),
+         "gp": lambda seed: optuna.samplers.GPSampler(seed=seed)}
 
 
-def ours(build, sampler, function, n_trials, seed, window=100):
-    result = subprocess.run([build / "bench" / "ask_tell", sampler, function, str(n_trials), str(seed), str(window)],
-                            check=True, capture_output=True, text=True)
-    return json.loads(result.stdout)
+def lines_of(command):
+    result = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def theirs(function, n_trials, seed, window=100, peer="tpe"):
-    sampler = (optuna.samplers.CmaEsSampler(seed=seed) if peer == "cmaes"
-               else optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True))
-    study = optuna.create_study(sampler=sampler)
+def ours(build, sampler, task, n_trials, seed, window=100):
+    if hasattr(task, "path"):
+        return lines_of([build / "bench" / "tabulated", sampler, "none", task.path, n_trials, seed])[0]
+    return lines_of([build / "bench" / "ask_tell", sampler, task.__name__, n_trials, seed, window])[0]
+
+
+def theirs(task, n_trials, seed, window=100, peer="tpe"):
+    study = optuna.create_study(sampler=PEERS[peer](seed))
     spent = 0.0
     for i in range(n_trials):
         begun = time.process_time()
         trial = study.ask()
-        study.tell(trial, function(trial))
+        study.tell(trial, task(trial))
         spent += time.process_time() - begun if i >= n_trials - window else 0
     return {"best": study.best_value, "ms_per_trial": 1e3 * spent / window}
 
 
-def figure(name, value, unit, peer_value):
-    print(json.dumps({"figure": name, "value": value, "unit": unit, "peer": f"Optuna {optuna.__version__}",
+def figure(name, value, unit, peer, peer_value):
+    print(json.dumps({"figure": name, "value": value, "unit": unit, "peer": f"Optuna {optuna.__version__} {peer}",
                       "peer_value": peer_value, "ratio": value / peer_value if peer_value else None}), flush=True)
+
+
+def times(build):
+    figure("TPE ask+tell, 10 mixed parameters, 1000 trials", ours(build, "tpe", mixed10, 1000, 1)["ms_per_trial"],
+           "ms CPU", "tpe", theirs(mixed10, 1000, 1, 20)["ms_per_trial"])
+    value = ours(build, "tpe", mixed10, 10000, 1)["ms_per_trial"]
+    print(json.dumps({"figure": "TPE ask+tell, 10 mixed parameters, 10000 trials", "value": value, "unit": "ms CPU"}))
+    value = ours(build, "random", mixed10, 1000, 1)["ms_per_trial"]
+    print(json.dumps({"figure": "random ask+tell", "value": value, "unit": "ms CPU"}))
+
+
+def quality(build, options):
+    seeds = range(1, options.seeds + 1)
+    for task in [task for task in TASKS if not options.tasks or task.__name__ in options.tasks.split(",")]:
+        mine = {sampler: statistics.median(ours(build, sampler, task, 100, seed)["best"] for seed in seeds)
+                for sampler in options.samplers.split(",")}
+        for peer in filter(None, options.peers.split(",")):
+            best = statistics.median(theirs(task, 100, seed, peer=peer)["best"] for seed in seeds)
+            for sampler, value in mine.items():
+                figure(f"{sampler}, {task.__name__}, median best of 100 trials", value, "loss", peer, best)
+
+
+def check(build):
+    """Both sides must give the same loss to the same parameters."""
+    for task in TASKS[len(FUNCTIONS):]:
+        *trials, _ = lines_of([build / "bench" / "tabulated", "random", "none", task.path, 200, 1, "trace"])
+        for trial in trials:
+            assert task.loss_of(trial["params"]) == trial["loss"], (task.__name__, trial)
+        print(f"{task.__name__}: the same loss for {len(trials)} settings")
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--seeds", type=int, default=30)
-    parser.add_argument("--figures", default="time,quality")
+    parser.add_argument("--figures", default="check,time,quality")
+    parser.add_argument("--samplers", default="auto,gp,tpe,cmaes,cfo")
+    parser.add_argument("--peers", default="tpe,cmaes")
+    parser.add_argument("--tasks", default="")
     options = parser.parse_args()
     build = options.build.resolve()
+    if "check" in options.figures:
+        check(build)
     if "time" in options.figures:
-        figure("TPE ask+tell, 10 mixed parameters, 1000 trials", ours(build, "tpe", "mixed10", 1000, 1)["ms_per_trial"],
-               "ms CPU", theirs(mixed10, 1000, 1, 20)["ms_per_trial"])
-        value = ours(build, "tpe", "mixed10", 10000, 1)["ms_per_trial"]
-        print(json.dumps({"figure": "TPE ask+tell, 10 mixed parameters, 10000 trials", "value": value, "unit": "ms CPU"}))
-        value = ours(build, "random", "mixed10", 1000, 1)["ms_per_trial"]
-        print(json.dumps({"figure": "random ask+tell", "value": value, "unit": "ms CPU"}))
+        times(build)
     if "quality" in options.figures:
-        for function in FUNCTIONS:
-            name = function.__name__
-            seeds = range(1, options.seeds + 1)
-            tpe = [theirs(function, 100, seed, peer="tpe")["best"] for seed in seeds]
-            cmaes = [theirs(function, 100, seed, peer="cmaes")["best"] for seed in seeds]
-            for sampler, peer in (("tpe", tpe), ("cmaes", cmaes), ("gp", tpe), ("gp", cmaes)):
-                mine = [ours(build, sampler, name, 100, seed)["best"] for seed in seeds]
-                figure(f"{sampler}, {name}, median best of 100 trials, against {'TPE' if peer is tpe else 'CMA-ES'}",
-                       statistics.median(mine), "loss", statistics.median(peer))
+        quality(build, options)
 
 
-main()
+if __name__ == "__main__":
+    main()

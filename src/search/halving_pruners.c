@@ -2,28 +2,15 @@
 /* Asynchronous successive halving (Li et al. 2020, "A system for massively parallel hyperparameter
  * tuning") and Hyperband over it (Li et al. 2018). A trial that reaches a rung, step
  * min_step × factor^k, goes on when it is among the best 1/factor of those that have reached it. */
-#include "base/number.h"
 #include "base/rng.h"
 #include "search/pruner_table.h"
+#include "search/rung.h"
 
 #include <math.h>
 
 struct halving_settings {
     double min_step, factor, max_step;
 };
-
-/* The loss of the first report at or after a rung; QN_NA when it is not reached. */
-static double loss_at_rung(const qn_trial_record *trial, double rung)
-{
-    if (trial->n_reports == 0 || (double)trial->reports[trial->n_reports - 1].step < rung) {
-        return QN_NA;
-    }
-    int64_t i = trial->n_reports - 1;
-    while (i > 0 && (double)trial->reports[i - 1].step >= rung) {
-        i--;
-    }
-    return trial->reports[i].loss;
-}
 
 /* The highest rung that the last report has just reached; 0 when it reached none. */
 static double rung_reached(const qn_trial_record *trial, double first, double factor)
@@ -63,12 +50,12 @@ static bool stop_in_bracket(const struct halving_settings *s, int64_t n_brackets
     const double rung =
         rung_reached(trial, s->min_step * pow(s->factor, (double)bracket), s->factor);
     if (rung == 0) return false;
-    const double loss = loss_at_rung(trial, rung);
+    const double loss = qn_trial_loss_at(trial, rung);
     int64_t n = 0, n_better = 0;
     for (int64_t i = 0; i < history->n_trials; i++) {
         const qn_trial_record *other = history->trials[i];
         if (n_brackets > 1 && bracket_of(s, n_brackets, other->number) != bracket) continue;
-        const double rival = loss_at_rung(other, rung);
+        const double rival = qn_trial_loss_at(other, rung);
         if (isnan(rival)) continue;
         n++;
         n_better += rival < loss;

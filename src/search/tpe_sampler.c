@@ -4,6 +4,10 @@
  * the trials, 25 at most, makes one density, the others a second one; of some draws from the first,
  * the one with the greatest ratio of the two is proposed.
  *
+ * Stopped trials. The best ones are those at the highest rung that `startup` trials have reached
+ * (rung.h), as many as a tenth of the trials there; all others are bad ones. BOHB leaves those that
+ * were stopped below out; as bad ones they keep the model away from where trials are stopped.
+ *
  * Contrast. The density of the others is the less certain the more numeric parameters it spans: far
  * from the kernels it says where nothing was tried, not where it is bad, and a full ratio rewards
  * leaving for there. So it enters with an exponent, `contrast` where all parameters of a group are
@@ -21,6 +25,7 @@
 #include "base/alloc.h"
 #include "search/pareto.h"
 #include "search/parzen.h"
+#include "search/rung.h"
 #include "search/sampler_table.h"
 
 #include <math.h>
@@ -62,6 +67,7 @@ struct tpe_state {
     int64_t n_params, params_room; /* parameters with columns */
     struct column *columns;
     int64_t n, room; /* observations, in history->told */
+    int64_t n_complete;
     int32_t *ranked; /* one objective: positions in told, best first */
     bool *is_below;  /* per observation, while asking */
     int32_t n_groups;
@@ -215,24 +221,56 @@ static qn_status tell(void *state, const qn_trial_record *trial, qn_error *err)
     if (!refined) return no_memory(err);
     rank(tpe, tpe->n);
     tpe->n++;
+    tpe->n_complete += trial->state == QN_TRIAL_COMPLETE;
+    return QN_OK;
+}
+
+static int64_t n_good(const struct tpe_state *tpe, int64_t n)
+{
+    const int64_t wanted = (int64_t)ceil(tpe->settings.gamma * (double)n);
+    return wanted < BELOW_MAX ? wanted : BELOW_MAX;
+}
+
+/* Of several objectives, the front and what is behind it. */
+static qn_status split_by_fronts(struct tpe_state *tpe, int32_t *best, int64_t *n_best,
+                                 qn_error *err)
+{
+    *n_best = n_good(tpe, tpe->n);
+    return qn_pareto_select(tpe->history->told, tpe->n, tpe->history->objectives->n, *n_best, best,
+                            NULL, NULL, err);
+}
+
+/* Where trials were stopped, the best at the highest rung that `startup` of them have reached. */
+static qn_status split_by_rung(struct tpe_state *tpe, int32_t *best, int64_t *n_best, qn_error *err)
+{
+    const int64_t n_min = (int64_t)tpe->settings.startup;
+    int64_t n = 0;
+    if (tpe->n_complete < n_min) {
+        QN_TRY(qn_rung_rank(tpe->history, n_min, best, &n, err));
+    } else {
+        for (int64_t k = 0; k < tpe->n; k++) {
+            best[n] = tpe->ranked[k];
+            n += tpe->history->told[best[n]]->state == QN_TRIAL_COMPLETE;
+        }
+    }
+    *n_best = n_good(tpe, n);
     return QN_OK;
 }
 
 /* Marks the best ones. */
 static qn_status split(struct tpe_state *tpe, qn_error *err)
 {
-    const int64_t wanted = (int64_t)ceil(tpe->settings.gamma * (double)tpe->n);
-    const int64_t n_below = wanted < BELOW_MAX ? wanted : BELOW_MAX;
-    memset(tpe->is_below, 0, (size_t)tpe->n * sizeof *tpe->is_below);
-    const int32_t *best = tpe->ranked;
-    if (tpe->history->objectives->n > 1) {
-        int32_t *chosen = qn_arena_array(&tpe->scratch, n_below, sizeof *chosen);
-        if (!chosen) return no_memory(err);
-        QN_TRY(qn_pareto_select(tpe->history->told, tpe->n, tpe->history->objectives->n, n_below,
-                                chosen, NULL, NULL, err));
-        best = chosen;
+    int32_t *best = tpe->ranked;
+    int64_t n_best = n_good(tpe, tpe->n);
+    const bool single = tpe->history->objectives->n == 1;
+    if (!single || tpe->n_complete < tpe->n) {
+        best = qn_arena_array(&tpe->scratch, tpe->n, sizeof *best);
+        if (!best) return no_memory(err);
+        QN_TRY(single ? split_by_rung(tpe, best, &n_best, err)
+                      : split_by_fronts(tpe, best, &n_best, err));
     }
-    for (int64_t k = 0; k < n_below; k++) {
+    memset(tpe->is_below, 0, (size_t)tpe->n * sizeof *tpe->is_below);
+    for (int64_t k = 0; k < n_best; k++) {
         tpe->is_below[best[k]] = true;
     }
     return QN_OK;
