@@ -66,6 +66,9 @@ static qn_status check_range(const qn_parameter *p, qn_error *err)
     if (p->log && p->step > 0 && !(p->kind == QN_PARAMETER_INT && p->step == 1)) {
         return refuse(p, err, "log and step exclude each other");
     }
+    if (p->has_low_cost && !(p->low_cost >= p->low && p->low_cost <= p->high)) {
+        return refuse(p, err, "low_cost must lie between low and high");
+    }
     if (p->kind != QN_PARAMETER_INT) return QN_OK;
     if (p->low != trunc(p->low) || p->high != trunc(p->high) || p->step != trunc(p->step)) {
         return refuse(p, err, "low, high and step of an int must be whole");

@@ -51,9 +51,11 @@ typedef struct qn_condition {
 typedef struct qn_parameter {
     const char *name;
     qn_parameter_kind kind;
-    double low, high; /* inclusive; 0 … n-1 for choices and booleans */
-    double step;      /* values are low + k × step; 0: any float. high is one of them */
-    bool log;         /* searched on a logarithmic scale; low > 0 */
+    double low, high;  /* inclusive; 0 … n-1 for choices and booleans */
+    double step;       /* values are low + k × step; 0: any float. high is one of them */
+    bool log;          /* searched on a logarithmic scale; low > 0 */
+    bool has_low_cost; /* numbers alone: low_cost, from low to high, makes trials cheapest */
+    double low_cost;
     int32_t n_choices;
     const qn_choice *choices;
     int32_t n_conditions;

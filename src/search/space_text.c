@@ -196,10 +196,10 @@ static const struct type_form {
     const char *name;
     qn_parameter_kind kind;
     int64_t n_names;
-    const char *names[6];
+    const char *names[7];
 } type_forms[] = {
-    {"float", QN_PARAMETER_FLOAT, 6, {"type", "when", "low", "high", "step", "log"}},
-    {"int", QN_PARAMETER_INT, 6, {"type", "when", "low", "high", "step", "log"}},
+    {"float", QN_PARAMETER_FLOAT, 7, {"type", "when", "low", "high", "step", "log", "low_cost"}},
+    {"int", QN_PARAMETER_INT, 7, {"type", "when", "low", "high", "step", "log", "low_cost"}},
     {"categorical", QN_PARAMETER_CATEGORICAL, 3, {"type", "when", "choices"}},
     {"ordinal", QN_PARAMETER_ORDINAL, 3, {"type", "when", "choices"}},
     {"bool", QN_PARAMETER_BOOL, 2, {"type", "when"}},
@@ -243,6 +243,8 @@ static qn_status read_parameter(struct reading *r, const qn_yaml_node *map)
     QN_TRY(read_number(r, map, "high", &parameter.high));
     QN_TRY(read_number(r, map, "step", &parameter.step));
     QN_TRY(read_flag(r, map, "log", &parameter.log));
+    QN_TRY(read_number(r, map, "low_cost", &parameter.low_cost));
+    parameter.has_low_cost = qn_yaml_get(map, "low_cost") != NULL;
     const qn_yaml_node *choices = qn_yaml_get(map, "choices"), *value = qn_yaml_get(map, "value");
     const qn_yaml_node *when = qn_yaml_get(map, "when");
     if (choices) QN_TRY(read_choices(r, choices, &parameter));
@@ -367,6 +369,7 @@ static void write_parameter(const qn_space *space, const qn_parameter *p, qn_jso
         const bool implied = p->kind == QN_PARAMETER_INT && p->step == 1;
         if (p->step > 0 && !implied) qn_json_put_double(json, "step", p->step);
         if (p->log) qn_json_put_bool(json, "log", true);
+        if (p->has_low_cost) qn_json_put_double(json, "low_cost", p->low_cost);
     }
     write_conditions(space, p, json);
     qn_json_end_object(json);

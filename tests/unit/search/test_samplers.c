@@ -60,8 +60,8 @@ static void each_sampler_beats_random_draws_by_far(void **state)
 {
     (void)state;
     static const char *const samplers[] = {
-        "tpe",   "tpe:multivariate=false",     "evolution", "anneal", "nsga2:population=20",
-        "cmaes", "cmaes:startup=30,restarts=1"};
+        "tpe",   "tpe:multivariate=false",      "evolution", "anneal", "nsga2:population=20",
+        "cmaes", "cmaes:startup=30,restarts=1", "cfo"};
     const double random = best_on_sphere("random", 200);
     for (size_t i = 0; i < sizeof samplers / sizeof *samplers; i++) {
         const double best = best_on_sphere(samplers[i], 200);
@@ -69,6 +69,71 @@ static void each_sampler_beats_random_draws_by_far(void **state)
     }
     CHECK(best_on_sphere("sobol", 200) < 2 * random);
     CHECK(best_on_sphere("gp", 40) < random / 30);
+}
+
+/* A trial costs n, and n = 30 is best. The cost of 60 trials, and the best loss. */
+static double cost_of_search(const char *sampler, int64_t seed, double *best)
+{
+    static const char space[] =
+        "{parameters: {n: {type: int, low: 1, high: 10000, log: true, low_cost: 1},"
+        " x: {type: float, low: 0, high: 1}}}";
+    qn_error err = {0};
+    qn_study *study;
+    double cost = 0;
+    CHECK_OK(qn_study_open(&(qn_study_request){.space = space, .sampler = sampler, .seed = seed},
+                           &study, &err));
+    for (int i = 0; i < 60; i++) {
+        qn_trial *trial;
+        CHECK_OK(qn_study_ask(study, &trial, &err));
+        const double *values = qn_trial_get_record(trial)->values;
+        const double lack = log(30 / values[0]), away = values[1] - 0.3;
+        const double loss = lack * lack + 4 * away * away;
+        CHECK(i > 0 || values[0] == 1 || strcmp(sampler, "cfo") != 0);
+        cost += values[0];
+        CHECK_OK(qn_trial_tell(trial, &loss, 1, &err));
+    }
+    *best = qn_history_best(qn_study_history(study))->losses[0];
+    qn_study_close(study);
+    return cost;
+}
+
+static void cfo_spends_little_on_dear_trials(void **state)
+{
+    (void)state;
+    double cost = 0, random = 0;
+    int n_near = 0; /* a local search may stop elsewhere */
+    for (int64_t seed = 1; seed <= N_SEEDS; seed++) {
+        double best, other;
+        cost += cost_of_search("cfo", seed, &best);
+        random += cost_of_search("random", seed, &other);
+        n_near += best < 0.05;
+    }
+    if (!(cost < random / 5)) fail_msg("cfo: %g, random %g", cost, random);
+    CHECK(n_near >= N_SEEDS - 1);
+}
+
+/* One whose first trial fails, and then one in three. */
+static void cfo_goes_on_after_failures(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_study *study = open_study("cfo", NULL, 1);
+    double first = 0, best = 1e9;
+    for (int i = 0; i < 300; i++) {
+        qn_trial *trial;
+        CHECK_OK(qn_study_ask(study, &trial, &err));
+        const double x = qn_trial_get_record(trial)->values[0] - 0.9;
+        const double loss = x * x;
+        if (i % 3 == 0) {
+            CHECK_OK(qn_trial_fail(trial, &err));
+            continue;
+        }
+        if (i == 1) first = loss;
+        best = fmin(best, loss);
+        CHECK_OK(qn_trial_tell(trial, &loss, 1, &err));
+    }
+    CHECK(best < first / 1000);
+    qn_study_close(study);
 }
 
 /* ZDT1 (Zitzler, Deb & Thiele 2000) in five dimensions; its front is f2 = 1 - sqrt(f1). */
@@ -203,5 +268,6 @@ static void the_automatic_choice_has_a_reason(void **state)
     }
 }
 
-RUN_TESTS(TEST(each_sampler_beats_random_draws_by_far), TEST(nsga2_comes_near_the_front_of_zdt1),
+RUN_TESTS(TEST(each_sampler_beats_random_draws_by_far), TEST(cfo_spends_little_on_dear_trials),
+          TEST(cfo_goes_on_after_failures), TEST(nsga2_comes_near_the_front_of_zdt1),
           TEST(nsga3_spreads_over_the_front_of_dtlz2), TEST(the_automatic_choice_has_a_reason))

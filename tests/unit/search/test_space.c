@@ -17,7 +17,7 @@ static const char every_kind[] =
     "  share: {type: float, low: 0, high: 1, step: 0.25}\n"
     "  depth: {type: int, low: 2, high: 12}\n"
     "  batch: {type: int, low: 16, high: 100, step: 16}\n"
-    "  units: {type: int, low: 1, high: 1024, log: true}\n"
+    "  units: {type: int, low: 1, high: 1024, log: true, low_cost: 4}\n"
     "  booster: {type: categorical, choices: [gbdt, dart, '1']}\n"
     "  size: {type: ordinal, choices: [8, 16, 2.5e1]}\n"
     "  flag: {type: bool}\n"
@@ -53,6 +53,7 @@ static void every_kind_is_read_and_written_back(void **state)
     CHECK_TEXT(first.text, second.text);
     CHECK_CONTAINS(first.text, "\"choices\":[\"gbdt\",\"dart\",\"1\"]");
     CHECK_CONTAINS(first.text, "\"choices\":[8,16,2.5e1]");
+    CHECK_CONTAINS(first.text, "\"log\":true,\"low_cost\":4}");
     qn_str_release(&first);
     qn_str_release(&second);
     qn_space_release(&space);
@@ -85,6 +86,10 @@ static void what_is_wrong_is_told_with_line_and_column(void **state)
         {P "{type: float, low: 1, high: 2, log: maybe}\n", "s.yaml:2:42: log: expected true or"},
         {P "{type: float, low: 1, high: 2, step: -1}\n", "step must be above 0"},
         {P "{type: float, low: 1, high: 9, step: 2, log: true}\n", "log and step exclude"},
+        {P "{type: float, low: 1, high: 2, low_cost: 3}\n",
+         "low_cost must lie between low and high"},
+        {P "{type: float, low: 1, high: 2, low_cost: nan}\n", "low_cost"},
+        {P "{type: bool, low_cost: 1}\n", "s.yaml:2:19: unknown 'low_cost'"},
         {P "{type: int, low: 1.5, high: 9}\n", "must be whole"},
         {P "{type: int, low: 0, high: 1e17}\n", "within 2^53"},
         {P "{type: categorical}\n", "there is nothing to choose from"},
