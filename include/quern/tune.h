@@ -49,14 +49,22 @@ typedef struct qn_study_request {
     int64_t n_workers;   /* how many trials run at a time; default 1. Only 'auto' looks at it */
     const char *store; /* "sqlite:FILE", "postgres://…": keeps the study there, or takes it up again
                           with what was given then wherever nothing is given now; NULL: memory */
-    const char *name;  /* of the study in the store; default "study" */
-    bool keep_running; /* trials begun here outlive this process, to be told by number from
-                          another one; otherwise they are asked for again when it dies */
-    bool read_only;    /* looks only */
-    bool must_exist;   /* does not make a study that the store does not have */
+    const char *name;        /* of the study in the store; default "study" */
+    const char *const *from; /* warm start: "STORE" or "STORE#NAME" of other studies, ended by NULL.
+                                Their complete and pruned trials are told to the sampler before the
+                                first ask, as far as their parameters make a configuration of this
+                                space. They have numbers below zero, are kept in the store, and
+                                count neither as trials of this study nor for its best. Without a
+                                space, theirs is taken over. Only looked at while the study has no
+                                trial */
+    bool keep_running;       /* trials begun here outlive this process, to be told by number from
+                                another one; otherwise they are asked for again when it dies */
+    bool read_only;          /* looks only */
+    bool must_exist;         /* does not make a study that the store does not have */
 } qn_study_request;
 
-/* Fails with QN_ERR_ARG (unknown sampler or setting, another space than the store's …), QN_ERR_DATA
+/* Fails with QN_ERR_ARG (unknown sampler or setting, another space than the store's, no trial in
+ * `from` that fits …), QN_ERR_DATA
  * (the space, with line and column; a damaged store), QN_ERR_IO (the store, or another process at
  * work on the study) or QN_ERR_NOMEM. */
 QN_API QN_MUST_CHECK qn_status qn_study_open(const qn_study_request *request, qn_study **out,

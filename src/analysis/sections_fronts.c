@@ -32,6 +32,7 @@ static void add_trials(qn_study_view *view, const qn_chart *chart, int64_t acros
     int64_t n = 0;
     if (!x || !y) return;
     for (int64_t i = 0; i < history->n_told; i++) {
+        if (history->told[i]->number < 0) continue; /* another study's */
         if ((history->told[i]->violation > 0) != infeasible) continue;
         x[n] = value_of(view, history->told[i], across);
         y[n++] = value_of(view, history->told[i], up);

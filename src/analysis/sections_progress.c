@@ -48,7 +48,7 @@ static void add_pruned(qn_study_view *view, const qn_objective_view *o, const qn
     int64_t n = 0;
     if (!x || !y) return;
     for (int64_t i = 0; i < history->n_told; i++) {
-        if (history->told[i]->state != QN_TRIAL_PRUNED) continue;
+        if (history->told[i]->state != QN_TRIAL_PRUNED || history->told[i]->number < 0) continue;
         const double loss = history->told[i]->losses[0], value = o->maximise ? -loss : loss;
         if (!(value >= o->axis.low && value <= o->axis.high)) continue;
         x[n] = (double)history->told[i]->number;
@@ -196,7 +196,8 @@ static void legend(const qn_study_view *view, qn_str *out)
 {
     bool has_infeasible = false;
     for (int64_t i = 0; i < view->history->n_told; i++) {
-        has_infeasible |= view->history->told[i]->violation > 0;
+        const qn_trial_record *trial = view->history->told[i];
+        has_infeasible |= trial->violation > 0 && trial->number >= 0;
     }
     qn_str_add(out, "<p class=\"legend\"><i class=\"key\"></i>complete");
     if (view->counts[QN_TRIAL_PRUNED] > 0)

@@ -48,6 +48,8 @@ static const cli_option ask_options[] = {
     {"pruner", CLI_TEXT, AT(study.pruner), "NAME", "when to give a trial up, such as median", NULL,
      false},
     {"seed", CLI_INT, AT(study.seed), "N", "seed of every random choice (default 1)", NULL, false},
+    {"from", CLI_LIST, AT(study.from), "STORE[#NAME]",
+     "learn from the trials of another study before the first (repeatable)", NULL, false},
     {"pipe", CLI_FLAG, AT(pipe), NULL,
      "stay: read requests from standard input, a line of JSON each (docs/tune.md)", NULL, false},
     {0}};
@@ -94,9 +96,11 @@ static int export_trials(const struct study_request *request, qn_study *study)
     (void)request;
     const qn_history *history = qn_study_history(study);
     int code = CLI_OK;
-    for (int64_t i = 0; code == CLI_OK && i < history->n_trials; i++) {
+    for (int64_t i = -history->n_prior; code == CLI_OK && i < history->n_trials; i++) {
+        const qn_trial_record *trial =
+            i < 0 ? history->prior[history->n_prior + i] : history->trials[i];
         qn_str text = {0};
-        qn_trial_write(history, history->trials[i], &(qn_json_writer){.out = &text});
+        qn_trial_write(history, trial, &(qn_json_writer){.out = &text});
         code = print_text(&cmd_study, &text);
     }
     return code;
@@ -115,6 +119,7 @@ static int show_study(const struct study_request *request, qn_study *study)
     }
     qn_json_begin_object(&json);
     qn_json_put_text(&json, "sampler", qn_study_sampler(study, &reason));
+    if (history->n_prior > 0) qn_json_put_int(&json, "prior", history->n_prior);
     qn_json_put_int(&json, "trials", history->n_trials);
     for (int state = 0; state <= QN_TRIAL_FAILED; state++) {
         qn_json_put_int(&json, qn_trial_state_name((qn_trial_state)state), counts[state]);

@@ -40,6 +40,8 @@ static const cli_option options[] = {
     {"seed", CLI_INT, AT(study.seed), "N", "seed of every random choice (default 1)", NULL, false},
     {"enqueue", CLI_LIST, AT(enqueue), "JSON", "try these parameters first (repeatable)", NULL,
      false},
+    {"from", CLI_LIST, AT(study.from), "STORE[#NAME]",
+     "learn from the trials of another study before the first (repeatable)", NULL, false},
     {"store", CLI_TEXT, AT(study.store), "URL",
      "sqlite:FILE or postgres://…: keep the study; many may work on it", "store", false},
     {"study", CLI_TEXT, AT(study.name), "NAME", "name of the study in the store (default study)",
@@ -209,6 +211,10 @@ static int tune(struct tune_request *request, qn_study *study)
     const char *sampler = qn_study_sampler(study, &reason);
     if (!request->quiet && reason) {
         fprintf(stderr, "sampler %s: %s\n", sampler, reason);
+    }
+    const int64_t n_prior = qn_study_history(study)->n_prior;
+    if (!request->quiet && n_prior > 0) {
+        fprintf(stderr, "learns from %lld trial(s) of other studies\n", (long long)n_prior);
     }
     if (!request->quiet) {
         request->tuner.progress = show_progress;

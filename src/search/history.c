@@ -12,6 +12,7 @@ void qn_history_release(qn_history *history)
     qn_free(history->trials);
     qn_free(history->told);
     qn_free(history->running);
+    qn_free(history->prior);
     qn_arena_release(&history->arena);
     *history = (qn_history){.space = history->space, .objectives = history->objectives};
 }
@@ -128,6 +129,46 @@ qn_status qn_history_finish(qn_history *history, qn_trial_record *trial, qn_tria
     return QN_OK;
 }
 
+/* A copy in the arena; NULL when out of memory. */
+static qn_trial_record *copy_prior(qn_history *history, const qn_trial_record *from)
+{
+    const int64_t n_objectives = history->objectives->n, n_reports = from->n_reports;
+    qn_trial_record *trial = qn_arena_array(&history->arena, 1, sizeof *trial);
+    double *values = qn_arena_array(&history->arena, from->n_values, sizeof *values);
+    double *losses = qn_arena_array(&history->arena, n_objectives, sizeof *losses);
+    qn_curve_point *last = qn_arena_array(&history->arena, 1, sizeof *last);
+    if (!trial || !values || !losses || !last) return NULL;
+    *trial = *from;
+    trial->attributes = NULL;
+    trial->values = values;
+    trial->losses = losses;
+    trial->reports = last;
+    trial->reports_room = 1;
+    trial->n_reports = from->state == QN_TRIAL_PRUNED;
+    if (from->n_values > 0) memcpy(values, from->values, (size_t)from->n_values * sizeof *values);
+    memcpy(losses, from->losses, (size_t)n_objectives * sizeof *losses);
+    if (trial->n_reports > 0) *last = from->reports[n_reports - 1];
+    return trial;
+}
+
+qn_status qn_history_add_prior(qn_history *history, const qn_trial_record *from,
+                               qn_trial_record **out, qn_error *err)
+{
+    *out = NULL;
+    if (!reserve(&history->prior, history->n_prior, &history->prior_room) ||
+        !reserve(&history->told, history->n_told, &history->told_room)) {
+        return no_memory(err);
+    }
+    qn_trial_record *trial = copy_prior(history, from);
+    if (!trial) return no_memory(err);
+    trial->number = -1 - history->n_prior;
+    trial->told = history->n_told;
+    history->prior[history->n_prior++] = trial;
+    history->told[history->n_told++] = trial;
+    *out = trial;
+    return QN_OK;
+}
+
 qn_status qn_history_report(qn_history *history, qn_trial_record *trial, int64_t step, double loss,
                             qn_error *err)
 {
@@ -211,7 +252,8 @@ const qn_trial_record *qn_history_best(const qn_history *history)
     const qn_trial_record *best = NULL;
     for (int64_t i = 0; i < history->n_told; i++) {
         const qn_trial_record *trial = history->told[i];
-        if (trial->state != QN_TRIAL_COMPLETE || trial->violation > 0) continue;
+        if (trial->number < 0 || trial->state != QN_TRIAL_COMPLETE || trial->violation > 0)
+            continue;
         if (!best || qn_trial_compare(trial, best) < 0) best = trial;
     }
     return best;

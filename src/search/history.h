@@ -30,7 +30,7 @@ typedef struct qn_trial_attribute {
 } qn_trial_attribute;
 
 typedef struct qn_trial_record {
-    int64_t number;
+    int64_t number; /* from 0; of prior trials -1, -2 … */
     qn_trial_state state;
     int64_t n_values; /* parameters known when it was made; later ones are inactive */
     double *values;
@@ -55,6 +55,8 @@ typedef struct qn_history {
     const qn_trial_record **told; /* complete and pruned ones, in the order they were told */
     int64_t n_running, running_room;
     const qn_trial_record **running;
+    int64_t n_prior, prior_room;
+    qn_trial_record **prior; /* of other studies (study_prior.c): told, but none of this study's */
     qn_arena arena;
 } qn_history; /* initialise with {.space, .objectives}; release with qn_history_release() */
 
@@ -78,6 +80,11 @@ qn_status qn_history_set_values(qn_history *history, qn_trial_record *trial, con
 QN_MUST_CHECK
 qn_status qn_history_finish(qn_history *history, qn_trial_record *trial, qn_trial_state state,
                             const double *losses, qn_error *err);
+/* A trial of another study, COMPLETE or PRUNED: a copy of `from` with the next number below zero,
+ * as the last one told. Of the reports the last is kept, as far as a pruned trial needs it. */
+QN_MUST_CHECK
+qn_status qn_history_add_prior(qn_history *history, const qn_trial_record *from,
+                               qn_trial_record **out, qn_error *err);
 /* Sets the loss at a step; a later report of the same step replaces it. */
 QN_MUST_CHECK
 qn_status qn_history_report(qn_history *history, qn_trial_record *trial, int64_t step, double loss,
@@ -102,7 +109,7 @@ int qn_trial_compare(const qn_trial_record *a, const qn_trial_record *b);
  */
 bool qn_trial_dominates(const qn_trial_record *a, const qn_trial_record *b, int64_t n_objectives);
 
-/* The best complete feasible trial of one objective; NULL if there is none. */
+/* The best complete feasible trial of one objective, prior ones apart; NULL if there is none. */
 const qn_trial_record *qn_history_best(const qn_history *history);
 
 const char *qn_trial_state_name(qn_trial_state state);

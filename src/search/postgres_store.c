@@ -219,7 +219,8 @@ static qn_status put(void *state, const qn_stored_trial *trial, int64_t n_object
 {
     struct postgres_store *store = state;
     const qn_trial_record *record = &trial->record;
-    const bool is_new = record->revision == 0, ends = record->state >= QN_TRIAL_COMPLETE;
+    const bool is_new = record->revision == 0,
+               ends = record->state >= QN_TRIAL_COMPLETE && record->number >= 0;
     *revision = 0;
     qn_stored_trial_pack(trial, n_objectives, &store->body);
     if (store->body.failed) return no_memory(err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the study share: study.c, study_open.c, study_definition.c, study_store.c. */
+/* What the files of the study share: study.c, study_open.c, study_definition.c,
+ * study_store.c, study_load.c, study_prior.c. */
 #ifndef QN_SEARCH_STUDY_INTERNAL_H
 #define QN_SEARCH_STUDY_INTERNAL_H
 
@@ -82,7 +83,21 @@ qn_status qn_study_grow(qn_study *study, const qn_parameter *parameter, qn_error
  * store. Committed by the call that unlocks the study. */
 QN_MUST_CHECK
 qn_status qn_study_put(qn_study *study, qn_trial_record *record, bool *done, qn_error *err);
-/* Takes over what other processes have done; `force`: also without a sign of it. */
+/* Reads what has changed in the store; `force`: also without a sign of it. */
+QN_MUST_CHECK
+qn_status qn_study_load(qn_study *study, bool force, qn_error *err);
+/* Tells the sampler a trial of another study, whose values are of this one's space. */
+QN_MUST_CHECK
+qn_status qn_study_tell_prior(qn_study *study, const qn_stored_trial *prior, qn_error *err);
+/* Takes over the finished trials of other studies, "STORE" or "STORE#NAME" each. Fails with
+ * QN_ERR_ARG (none fits, other objectives …) or as opening them does. */
+QN_MUST_CHECK
+qn_status qn_study_take_priors(qn_study *study, const char *const *from, qn_error *err);
+/* As qn_study_put(), of a trial with its attributes as they are stored; its revision stays. */
+QN_MUST_CHECK
+qn_status qn_study_put_stored(qn_study *study, const qn_stored_trial *trial, bool *done,
+                              qn_error *err);
+/* Takes over what other processes have done, and looks after the trials of dead ones. */
 QN_MUST_CHECK
 qn_status qn_study_sync(qn_study *study, bool force, qn_error *err);
 /* Unlocks the study when what was written is committed, and fails if that failed. */

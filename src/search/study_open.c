@@ -116,8 +116,10 @@ static qn_status open_study(qn_study *study, const qn_study_request *given, qn_e
     study->is_read_only = request.read_only;
     QN_TRY(open_sampler(study, &request, err));
     QN_TRY(open_pruner(study, request.pruner, err));
-    if (!given->store) return QN_OK;
-    return join(study, err);
+    if (given->store) QN_TRY(join(study, err));
+    /* A study taken up again has them already. */
+    if (!given->from || study->history.n_trials > 0) return QN_OK;
+    return qn_study_take_priors(study, given->from, err);
 }
 
 static qn_status try_to_open(const qn_study_request *request, qn_study **out, bool *outrun,

@@ -364,7 +364,8 @@ static qn_status tell_result(struct worker *worker, const char **failure, qn_err
 static qn_status check_failures(const struct tuner *tuner, const char *failure, qn_error *err)
 {
     if (tuner->n_failed < tuner->n_ended || tuner->n_failed < FAILURES_MAX) return QN_OK;
-    if (qn_study_history(tuner->study)->n_told > 0) return QN_OK; /* in an earlier run */
+    const qn_history *history = qn_study_history(tuner->study);
+    if (history->n_told > history->n_prior) return QN_OK; /* in an earlier run */
     return qn_fail(err, QN_ERR_DATA,
                    "the first %d trials have failed; of the last: %s. Try the command by itself",
                    FAILURES_MAX, failure);

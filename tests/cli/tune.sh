@@ -50,6 +50,14 @@ try quern study show --store sqlite:s.db --study other
 try quern study look --store sqlite:s.db
 try quern study show
 try quern tune bad.yaml --store sqlite:s.db -- echo 1
+# What another study has found is known before the first trial.
+printf 'parameters:\n  k: {type: int, low: 2, high: 9}\n' >wide.yaml
+try quern tune wide.yaml --store sqlite:w.db --from sqlite:s.db --sampler tpe:startup=1 --trials 2 -- echo 5
+try quern tune wide.yaml --store sqlite:w.db --from sqlite:s.db --trials 3 -- echo 5
+try quern study export --store sqlite:w.db
+try quern tune wide.yaml --from sqlite:w.db#other -- echo 5
+printf 'parameters:\n  z: {type: bool}\n' >other.yaml
+try quern tune other.yaml --from sqlite:s.db -- echo 5
 try quern ask s.yaml --store sqlite:a.db --sampler grid
 try quern tell 0 0.5 --store sqlite:a.db
 try quern tell 0 0.5 --store sqlite:a.db
