@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Time of ask + tell, and the best value found: ask_tell SAMPLER FUNCTION TRIALS SEED [WINDOW].
- * Prints one JSON object: CPU milliseconds per trial over the last WINDOW trials (default 100), and
- * the best value. Functions: mixed10 (10 parameters of all kinds), branin, hartmann6, rosenbrock10,
- * ackley10, conditional. */
+/* Time of ask + tell, and the best value found: ask_tell SAMPLER FUNCTION TRIALS SEED [WINDOW
+ * [STOP_GAIN]]. Prints one JSON object: CPU milliseconds per trial over the last WINDOW trials
+ * (default 100), the best value, and the trials done, fewer where STOP_GAIN has ended them.
+ * Functions: mixed10 (10 parameters of all kinds), branin, hartmann6, rosenbrock10, ackley10,
+ * conditional. */
 #include "base/clock.h"
 #include "quern/tune.h"
 
@@ -179,7 +180,7 @@ static const struct {
 int main(int argc, char **argv)
 {
     if (argc < 5) {
-        fputs("usage: ask_tell SAMPLER FUNCTION TRIALS SEED [WINDOW]\n", stderr);
+        fputs("usage: ask_tell SAMPLER FUNCTION TRIALS SEED [WINDOW [STOP_GAIN]]\n", stderr);
         return 2;
     }
     const long n_trials = atol(argv[3]), window = argc > 5 ? atol(argv[5]) : 100;
@@ -192,14 +193,19 @@ int main(int argc, char **argv)
     qn_study *study;
     char space[1024];
     snprintf(space, sizeof space, "{parameters: {%s}}", functions[f].parameters);
-    const qn_study_request request = {
-        .space = space, .sampler = argv[1], .seed = atol(argv[4]), .n_trials = n_trials};
+    const qn_study_request request = {.space = space,
+                                      .sampler = argv[1],
+                                      .seed = atol(argv[4]),
+                                      .n_trials = n_trials,
+                                      .stop_gain = argc > 6 ? atof(argv[6]) : 0};
     if (qn_study_open(&request, &study, &err)) die(&err);
     double best = 1e300, spent_s = 0;
-    for (long i = 0; i < n_trials; i++) {
+    long i = 0;
+    for (; i < n_trials; i++) {
         qn_trial *trial;
         const double begun_s = qn_clock_cpu_s();
         if (qn_study_ask(study, &trial, &err)) die(&err);
+        if (!trial) break;
         const double value = functions[f].value(trial);
         if (qn_trial_tell(trial, &value, 1, &err)) die(&err);
         if (i >= n_trials - window) spent_s += qn_clock_cpu_s() - begun_s;
@@ -207,7 +213,7 @@ int main(int argc, char **argv)
     }
     printf("{\"sampler\": \"%s\", \"function\": \"%s\", \"trials\": %ld, \"ms_per_trial\": %.5f, "
            "\"best\": %.9g}\n",
-           argv[1], argv[2], n_trials, 1e3 * spent_s / (double)window, best);
+           argv[1], argv[2], i, 1e3 * spent_s / (double)window, best);
     qn_study_close(study);
     return 0;
 }

@@ -36,6 +36,10 @@ extern "C" {
 typedef struct qn_study qn_study; /* destroy with qn_study_close() */
 typedef struct qn_trial qn_trial; /* lives as long as its study */
 
+/* Called by the thread that has ended a trial – told, pruned or failed – when that is kept, with
+ * nothing locked: it may ask, enqueue, or stop the study. */
+typedef void qn_trial_ended(void *context, qn_study *study, qn_trial *trial);
+
 /* Zero means the default, everywhere. Texts are borrowed for the call. */
 typedef struct qn_study_request {
     const char *space;      /* YAML or JSON text; NULL: define by run */
@@ -57,10 +61,17 @@ typedef struct qn_study_request {
                                 count neither as trials of this study nor for its best. Without a
                                 space, theirs is taken over. Only looked at while the study has no
                                 trial */
-    bool keep_running;       /* trials begun here outlive this process, to be told by number from
-                                another one; otherwise they are asked for again when it dies */
-    bool read_only;          /* looks only */
-    bool must_exist;         /* does not make a study that the store does not have */
+    double stop_gain; /* asking ends when less than this is to be gained: a Gaussian process of the
+                         trials gives each configuration an interval of 95 %, whose least lower end
+                         bounds the gain (Makarova et al. 2022); the bound must have been below
+                         stop_gain since half of the trials, and these have gained less. From 40
+                         trials and 10 per parameter on; one objective. 0: no such rule */
+    qn_trial_ended *ended; /* may be NULL */
+    void *ended_context;
+    bool keep_running; /* trials begun here outlive this process, to be told by number from
+                          another one; otherwise they are asked for again when it dies */
+    bool read_only;    /* looks only */
+    bool must_exist;   /* does not make a study that the store does not have */
 } qn_study_request;
 
 /* Fails with QN_ERR_ARG (unknown sampler or setting, another space than the store's, no trial in
@@ -71,10 +82,15 @@ QN_API QN_MUST_CHECK qn_status qn_study_open(const qn_study_request *request, qn
                                              qn_error *err);
 QN_API void qn_study_close(qn_study *study); /* accepts NULL */
 
-/* Starts a trial. *out is NULL when there is nothing left to try (grids end). Fails with QN_ERR_ARG
- * (constraints that leave nothing) or QN_ERR_NOMEM. */
+/* Starts a trial. *out is NULL when there is nothing left to try (grids end), and when the study
+ * has been stopped. Fails with QN_ERR_ARG (constraints that leave nothing) or QN_ERR_NOMEM. */
 QN_API QN_MUST_CHECK qn_status qn_study_ask(qn_study *study, qn_trial **out, qn_error *err);
 QN_API int64_t qn_trial_number(const qn_trial *trial); /* from 0 */
+
+/* No trial is begun here any more; those that run may end, and other processes go on. */
+QN_API void qn_study_stop(qn_study *study);
+/* Whether it was stopped by that call or by `stop_gain`. */
+QN_API bool qn_study_is_stopped(qn_study *study);
 
 /* Values by name. With a space given beforehand the range may be NULL; define-by-run must give the
  * same range whenever it asks for a name. Fail with QN_ERR_ARG: unknown or inactive parameter,
@@ -125,6 +141,8 @@ QN_API QN_MUST_CHECK qn_status qn_study_enqueue(qn_study *study, const char *jso
 /* The best trial, as an object {"number", "values", "params", …}; of several objectives an array of
  * those that none dominates. NULL in *json when no trial is complete. Free with qn_tune_free(). */
 QN_API QN_MUST_CHECK qn_status qn_study_best(qn_study *study, char **json, qn_error *err);
+/* A trial as such an object. Free with qn_tune_free(). Fails with QN_ERR_NOMEM. */
+QN_API QN_MUST_CHECK qn_status qn_trial_describe(qn_trial *trial, char **json, qn_error *err);
 QN_API void qn_tune_free(char *text);
 
 /* How much each parameter accounts for, from the most important; together 1, or all 0 when the

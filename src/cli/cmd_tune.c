@@ -29,6 +29,8 @@ static const cli_option options[] = {
     {"trials", CLI_COUNT, AT(tuner.n_trials), "N",
      "trials of the study, those done before included (default 100)", NULL, false},
     {"timeout", CLI_DURATION, AT(tuner.timeout_s), "TIME", "stop after this time", NULL, false},
+    {"stop-gain", CLI_DOUBLE, AT(study.stop_gain), "X",
+     "stop when a bound says that less than X is to be gained (docs/tune.md)", NULL, false},
     {"objectives", CLI_TEXT, AT(study.objectives), "HOW",
      "minimize (default), maximize, or loss:minimize,auc:maximize", NULL, false},
     {"sampler", CLI_TEXT, AT(study.sampler), "NAME", "how to search, such as tpe:startup=20", NULL,
@@ -48,6 +50,8 @@ static const cli_option options[] = {
      NULL, false},
     {"workers", CLI_COUNT, AT(tuner.n_workers), "N", "programs at a time (default 1)", "programs",
      false},
+    {"batch", CLI_COUNT, AT(tuner.batch_size), "N",
+     "N trials at a time, asked for and told together: the same with any --workers", NULL, false},
     {"trial-timeout", CLI_DURATION, AT(tuner.trial_timeout_s), "TIME",
      "a trial that takes longer fails", NULL, false},
     {"trial-memory", CLI_SIZE, AT(tuner.memory_bytes), "SIZE",
@@ -145,6 +149,9 @@ static int print_json(qn_study *study, const char *best)
     for (int state = QN_TRIAL_COMPLETE; state <= QN_TRIAL_FAILED; state++) {
         qn_json_put_int(&json, qn_trial_state_name((qn_trial_state)state), counts[state]);
     }
+    if (qn_study_is_stopped(study)) {
+        qn_json_put_double(&json, "gain_bound", qn_study_gain_bound(study));
+    }
     qn_json_key(&json, "best");
     qn_json_raw(&json, best ? best : "null");
     qn_json_end_object(&json);
@@ -152,6 +159,13 @@ static int print_json(qn_study *study, const char *best)
     const int code = text.failed ? CLI_FAILED : CLI_OK;
     qn_str_release(&text);
     return code;
+}
+
+/* Of the rule of --stop-gain. */
+static void print_stop(qn_study *study)
+{
+    if (!qn_study_is_stopped(study)) return;
+    printf("stopped at most %.3g is to be gained\n", qn_study_gain_bound(study));
 }
 
 static void print_best(qn_study *study)
@@ -163,6 +177,7 @@ static void print_best(qn_study *study)
     printf("trials  %lld complete, %lld pruned, %lld failed\n",
            (long long)counts[QN_TRIAL_COMPLETE], (long long)counts[QN_TRIAL_PRUNED],
            (long long)counts[QN_TRIAL_FAILED]);
+    print_stop(study);
     printf("best    trial %lld, ", (long long)best->number);
     print_values(stdout, history->objectives, best->losses);
     putchar('\n');
@@ -246,7 +261,8 @@ static int open_and_tune(struct tune_request *request)
     request->study.space = text;
     request->study.space_name = request->arguments[0];
     request->study.n_trials = request->tuner.n_trials;
-    request->study.n_workers = request->tuner.n_workers;
+    request->study.n_workers =
+        request->tuner.batch_size > 0 ? request->tuner.batch_size : request->tuner.n_workers;
     const qn_status status = qn_study_open(&request->study, &study, &err);
     qn_free(text);
     if (status != QN_OK) return cli_fail(&cmd_tune, &err);

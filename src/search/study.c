@@ -131,6 +131,10 @@ static qn_status ask(qn_study *study, int64_t n_max, qn_trial **out, qn_error *e
     bool exhausted = false;
     for (bool again = false; !*out; again = true) {
         QN_TRY(qn_study_sync(study, again, err));
+        if (!study->is_stopped) {
+            QN_TRY(qn_gain_rule_look(&study->gain_rule, &study->history, &study->is_stopped, err));
+        }
+        if (study->is_stopped) return QN_OK;
         qn_trial *waiting = next_waiting(study);
         if (waiting && (n_max == 0 || qn_trial_number(waiting) < n_max)) {
             QN_TRY(begin_waiting(study, waiting, out, err));
@@ -154,6 +158,26 @@ qn_status qn_study_ask_below(qn_study *study, int64_t n_max, qn_trial **out, qn_
 qn_status qn_study_ask(qn_study *study, qn_trial **out, qn_error *err)
 {
     return qn_study_ask_below(study, 0, out, err);
+}
+
+void qn_study_stop(qn_study *study)
+{
+    qn_study_lock(study);
+    study->is_stopped = true;
+    qn_study_unlock(study);
+}
+
+bool qn_study_is_stopped(qn_study *study)
+{
+    qn_study_lock(study);
+    const bool is_stopped = study->is_stopped;
+    qn_study_unlock(study);
+    return is_stopped;
+}
+
+double qn_study_gain_bound(const qn_study *study)
+{
+    return study->gain_rule.bound;
 }
 
 int64_t qn_trial_number(const qn_trial *trial)
@@ -260,22 +284,31 @@ static qn_status tell(qn_trial *trial, const double *values, int64_t n, qn_error
                   : finish(trial, QN_TRIAL_FAILED, NULL, err);
 }
 
+/* Lets go of the study, and says that the trial has ended. */
+static qn_status settle_end(qn_trial *trial, qn_status status, qn_error *err)
+{
+    qn_study *study = trial->study;
+    QN_TRY(qn_study_settle(study, status, err));
+    if (study->ended) study->ended(study->ended_context, study, trial);
+    return QN_OK;
+}
+
 qn_status qn_trial_tell(qn_trial *trial, const double *values, int64_t n, qn_error *err)
 {
     qn_study_lock(trial->study);
-    return qn_study_settle(trial->study, tell(trial, values, n, err), err);
+    return settle_end(trial, tell(trial, values, n, err), err);
 }
 
 qn_status qn_trial_prune(qn_trial *trial, qn_error *err)
 {
     qn_study_lock(trial->study);
-    return qn_study_settle(trial->study, finish(trial, QN_TRIAL_PRUNED, NULL, err), err);
+    return settle_end(trial, finish(trial, QN_TRIAL_PRUNED, NULL, err), err);
 }
 
 qn_status qn_trial_fail(qn_trial *trial, qn_error *err)
 {
     qn_study_lock(trial->study);
-    return qn_study_settle(trial->study, finish(trial, QN_TRIAL_FAILED, NULL, err), err);
+    return settle_end(trial, finish(trial, QN_TRIAL_FAILED, NULL, err), err);
 }
 
 /* Other processes see what was reported. */
@@ -286,6 +319,27 @@ static qn_status store_report(qn_trial *trial, qn_error *err)
     QN_TRY(qn_study_put(trial->study, &after, &done, err));
     if (done) trial->record->revision = after.revision;
     return check_kept(trial, done, err);
+}
+
+/* In batches, what the others of its batch do must not matter: it depends on when they run. */
+static bool should_stop(qn_study *study, const qn_trial_record *trial)
+{
+    const qn_pruning *pruning = &study->pruning;
+    const int64_t first = study->batch_size > 0 ? trial->number - trial->number % study->batch_size
+                                                : study->history.n_trials;
+    if (first == study->history.n_trials) {
+        return pruning->pruner->should_stop(pruning->settings, &study->history, trial);
+    }
+    qn_history view = study->history;
+    qn_trial_record *const other = view.trials[first];
+    while (view.n_told > 0 && view.told[view.n_told - 1]->number >= first) {
+        view.n_told--;
+    }
+    view.n_trials = first + 1;
+    view.trials[first] = study->trials[trial->number]->record;
+    const bool stop = pruning->pruner->should_stop(pruning->settings, &view, trial);
+    view.trials[first] = other;
+    return stop;
 }
 
 static qn_status report(qn_trial *trial, int64_t step, double value, bool *prune, qn_error *err)
@@ -304,10 +358,7 @@ static qn_status report(qn_trial *trial, int64_t step, double value, bool *prune
     const double loss = study->objectives.items[0].maximise ? -value : value;
     QN_TRY(qn_history_report(&study->history, trial->record, step, loss, err));
     if (pruner && study->store.state) QN_TRY(store_report(trial, err));
-    if (prune) {
-        *prune =
-            pruner && pruner->should_stop(study->pruning.settings, &study->history, trial->record);
-    }
+    if (prune) *prune = pruner && should_stop(study, trial->record);
     return QN_OK;
 }
 
@@ -423,6 +474,13 @@ qn_status qn_study_refresh(qn_study *study, qn_error *err)
     return qn_study_settle(study, qn_study_sync(study, true, err), err);
 }
 
+void qn_study_set_batch(qn_study *study, int64_t size)
+{
+    qn_study_lock(study);
+    study->batch_size = size;
+    qn_study_unlock(study);
+}
+
 int qn_study_descriptor(const qn_study *study)
 {
     return study->store.state ? study->store.backend->descriptor(study->store.state) : -1;
@@ -469,6 +527,11 @@ const char *qn_study_sampler(const qn_study *study, const char **reason)
 qn_trial *qn_study_trial(qn_study *study, int64_t number)
 {
     return number >= 0 && number < study->history.n_trials ? study->trials[number] : NULL;
+}
+
+qn_study *qn_trial_study(const qn_trial *trial)
+{
+    return trial->study;
 }
 
 const qn_trial_record *qn_trial_get_record(const qn_trial *trial)

@@ -24,6 +24,9 @@ qn_status qn_study_ask_below(qn_study *study, int64_t n_max, qn_trial **out, qn_
 /* Takes over what other processes have done, as asking does by itself. */
 QN_MUST_CHECK
 qn_status qn_study_refresh(qn_study *study, qn_error *err);
+/* The pruner sees, of batches of so many trials, those before the batch of the trial it judges, and
+ * that trial; 0: all there is. */
+void qn_study_set_batch(qn_study *study, int64_t size);
 /* Becomes readable when they have done something; -1: look from time to time. */
 int qn_study_descriptor(const qn_study *study);
 /* Whether a store keeps it beyond this process. */
@@ -31,12 +34,16 @@ bool qn_study_lasts(const qn_study *study);
 /* Trials running in other processes, as far as known. */
 int64_t qn_study_n_elsewhere(qn_study *study);
 
+/* What the rule of `stop_gain` last found that is to be gained; QN_INF before. */
+double qn_study_gain_bound(const qn_study *study);
+
 /* Held by every call; for longer looks at what is returned here. */
 void qn_study_lock(qn_study *study);
 void qn_study_unlock(qn_study *study);
 
 /* The trial of that number; NULL if there is none. */
 qn_trial *qn_study_trial(qn_study *study, int64_t number);
+qn_study *qn_trial_study(const qn_trial *trial);
 const qn_trial_record *qn_trial_get_record(const qn_trial *trial);
 /* Whether it runs and is this process's to end. */
 bool qn_trial_is_own(const qn_trial *trial);

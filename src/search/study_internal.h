@@ -4,6 +4,7 @@
 #ifndef QN_SEARCH_STUDY_INTERNAL_H
 #define QN_SEARCH_STUDY_INTERNAL_H
 
+#include "search/gain_bound.h"
 #include "search/pruner.h"
 #include "search/study.h"
 
@@ -36,6 +37,11 @@ struct qn_study {
     qn_sampling sampling;
     const char *reason; /* for the sampler */
     qn_pruning pruning;
+    int64_t batch_size; /* of what the pruner sees; 0: no batches */
+    qn_trial_ended *ended;
+    void *ended_context;
+    qn_gain_rule gain_rule;
+    bool is_stopped;
     double *values; /* [values_room], where proposals are made */
     int64_t values_room;
     qn_trial **trials; /* by number */
@@ -44,7 +50,13 @@ struct qn_study {
 };
 
 /* Streams of a study's seed. */
-enum { QN_STREAM_ASK, QN_STREAM_NEW_PARAMETER, QN_STREAM_ENQUEUE, QN_STREAM_SAMPLER };
+enum {
+    QN_STREAM_ASK,
+    QN_STREAM_NEW_PARAMETER,
+    QN_STREAM_ENQUEUE,
+    QN_STREAM_SAMPLER,
+    QN_STREAM_STOP
+};
 
 /* The lock is held by the caller of all of these, or the study is not open yet. */
 

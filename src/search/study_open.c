@@ -94,6 +94,23 @@ static qn_status open_pruner(qn_study *study, const char *pruner, qn_error *err)
     return qn_pruning_init(&study->pruning, pruner, err);
 }
 
+static qn_status open_stop_rule(qn_study *study, const qn_study_request *given, qn_error *err)
+{
+    study->ended = given->ended;
+    study->ended_context = given->ended_context;
+    study->gain_rule = (qn_gain_rule){.gain = given->stop_gain,
+                                      .seed = qn_seed_child((uint64_t)study->seed, QN_STREAM_STOP),
+                                      .bound = QN_INF};
+    if (given->stop_gain == 0) return QN_OK;
+    if (!(given->stop_gain > 0 && given->stop_gain < QN_INF)) {
+        return qn_fail(err, QN_ERR_ARG, "the gain to stop at is a number above 0, not %g",
+                       given->stop_gain);
+    }
+    if (study->objectives.n == 1) return QN_OK;
+    return qn_fail(err, QN_ERR_ARG, "stopping by the gain takes one objective, not %" PRId64,
+                   study->objectives.n);
+}
+
 /* Several processes may begin the same study at the same time: one of them defines it, and the
  * others open it again. */
 static qn_status join(qn_study *study, qn_error *err)
@@ -116,6 +133,7 @@ static qn_status open_study(qn_study *study, const qn_study_request *given, qn_e
     study->is_read_only = request.read_only;
     QN_TRY(open_sampler(study, &request, err));
     QN_TRY(open_pruner(study, request.pruner, err));
+    QN_TRY(open_stop_rule(study, given, err));
     if (given->store) QN_TRY(join(study, err));
     /* A study taken up again has them already. */
     if (!given->from || study->history.n_trials > 0) return QN_OK;

@@ -115,6 +115,18 @@ qn_status qn_study_best(qn_study *study, char **json, qn_error *err)
     return *json ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory for the best trial");
 }
 
+qn_status qn_trial_describe(qn_trial *trial, char **json, qn_error *err)
+{
+    qn_study *study = qn_trial_study(trial);
+    qn_str text = {0};
+    qn_study_lock(study);
+    qn_trial_write(qn_study_history(study), qn_trial_get_record(trial),
+                   &(qn_json_writer){.out = &text});
+    qn_study_unlock(study);
+    *json = qn_str_take_text(&text);
+    return *json ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory to describe a trial");
+}
+
 void qn_tune_free(char *text)
 {
     qn_free(text);

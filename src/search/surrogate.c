@@ -260,12 +260,19 @@ static double log_below(double z)
     return log(0.5 * erfc(-z * SQRT_HALF));
 }
 
+static void encode_all(qn_surrogate *s, const double *configurations, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        encode(s, configurations + i * s->n_params, s->n_params, s->rows + i * s->n_dims);
+    }
+}
+
 qn_status qn_surrogate_gains(qn_surrogate *s, const double *configurations, int64_t n,
                              double *gains, qn_error *err)
 {
     if (!reserve(s, n)) return no_memory(err);
+    encode_all(s, configurations, n);
     for (int64_t i = 0; i < n; i++) {
-        encode(s, configurations + i * s->n_params, s->n_params, s->rows + i * s->n_dims);
         gains[i] = 0;
     }
     if (s->best < QN_INF) {
@@ -281,4 +288,26 @@ qn_status qn_surrogate_gains(qn_surrogate *s, const double *configurations, int6
         gains[i] += log_below(-s->means[i] / sqrt(fmax(s->variances[i], 1e-18)));
     }
     return QN_OK;
+}
+
+qn_status qn_surrogate_lower_ends(qn_surrogate *s, const double *configurations, int64_t n,
+                                  double deviations, double *ends, qn_error *err)
+{
+    if (!reserve(s, n)) return no_memory(err);
+    encode_all(s, configurations, n);
+    qn_gaussian_process_predict(s->losses, s->rows, n, s->means, s->variances, s->scratch);
+    for (int64_t i = 0; i < n; i++) {
+        ends[i] = s->means[i] - deviations * sqrt(fmax(s->variances[i], 0));
+    }
+    if (!s->limits) return QN_OK;
+    qn_gaussian_process_predict(s->limits, s->rows, n, s->means, s->variances, s->scratch);
+    for (int64_t i = 0; i < n; i++) {
+        if (s->means[i] > deviations * sqrt(fmax(s->variances[i], 0))) ends[i] = QN_INF;
+    }
+    return QN_OK;
+}
+
+double qn_surrogate_loss(const qn_surrogate *s, double scaled)
+{
+    return s->least + s->spread * expm1(scaled * s->scale + s->center);
 }

@@ -54,6 +54,15 @@ QN_MUST_CHECK
 qn_status qn_surrogate_gains(qn_surrogate *surrogate, const double *configurations, int64_t n,
                              double *gains, qn_error *err);
 
+/* For n configurations, the lower end of the interval of so many standard deviations around the
+ * mean, on the scale of the process; QN_INF where limits are broken by as many. Fails with
+ * QN_ERR_NOMEM. */
+QN_MUST_CHECK
+qn_status qn_surrogate_lower_ends(qn_surrogate *surrogate, const double *configurations, int64_t n,
+                                  double deviations, double *ends, qn_error *err);
+/* The loss that a number on that scale stands for. */
+double qn_surrogate_loss(const qn_surrogate *surrogate, double scaled);
+
 /* log(φ(z) + z Φ(z)), exact to some digits for any z. */
 double qn_log_improvement(double z);
 

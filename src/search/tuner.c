@@ -3,11 +3,12 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "search/batch.h"
 #include "search/checkpoint.h"
 #include "search/output.h"
 #include "search/process.h"
+#include "search/trial_command.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -37,6 +38,7 @@ struct tuner {
     qn_study *study;
     const qn_tuner_request *request;
     struct worker *workers;
+    qn_batch batch;
     qn_checkpoints checkpoints;
     struct pollfd *polls; /* two per worker, one for the store */
     int64_t n_workers, n_busy;
@@ -44,141 +46,7 @@ struct tuner {
     bool is_stopping;
     double deadline_s, grace_s, next_ask_s;
     char *buffer; /* [READ_BYTES] */
-    char failure[512];
 };
-
-/* The command line of a trial. */
-
-static bool is_name_character(char c)
-{
-    return isalnum((unsigned char)c) || strchr("_.-", c) || (unsigned char)c >= 0x80;
-}
-
-/* Bytes of "{name}" at the beginning of the text; 0: there is none. */
-static size_t placeholder_bytes(const char *text)
-{
-    size_t bytes = 1;
-    if (*text != '{') return 0;
-    while (text[bytes] && is_name_character(text[bytes])) {
-        bytes++;
-    }
-    return bytes > 1 && text[bytes] == '}' ? bytes + 1 : 0;
-}
-
-static bool is_word(const char *name, size_t bytes, const char *word)
-{
-    return bytes == strlen(word) && memcmp(name, word, bytes) == 0;
-}
-
-static qn_status check_placeholder(const qn_tuner_request *request, const qn_space *space,
-                                   const char *name, size_t bytes, qn_error *err)
-{
-    if (qn_map_get(space->names, name, bytes, -1) >= 0) return QN_OK;
-    if (is_word(name, bytes, "trial")) return QN_OK;
-    if (!is_word(name, bytes, "checkpoint")) {
-        return qn_fail(err, QN_ERR_ARG, "{%.*s} in the command: the space has no such parameter",
-                       (int)bytes, name);
-    }
-    if (request->checkpoint_folder) return QN_OK;
-    return qn_fail(err, QN_ERR_ARG,
-                   "{checkpoint} in the command: say with --checkpoints where they are kept");
-}
-
-static qn_status check_command(const qn_tuner_request *request, const qn_space *space,
-                               qn_error *err)
-{
-    char *const *command = request->command;
-    for (int i = 0; command[i]; i++) {
-        for (const char *at = command[i]; *at; at++) {
-            const size_t bytes = placeholder_bytes(at);
-            if (bytes == 0) continue;
-            QN_TRY(check_placeholder(request, space, at + 1, bytes - 2, err));
-        }
-    }
-    return QN_OK;
-}
-
-/* What a program is told of its trial. */
-struct telling {
-    const qn_space *space;
-    const qn_trial_record *trial;
-    const char *checkpoint; /* NULL: none is kept */
-};
-
-static void add_value(const struct telling *telling, const char *name, size_t bytes, qn_str *out)
-{
-    char text[QN_DOUBLE_TEXT_BYTES];
-    const qn_space *space = telling->space;
-    const int64_t at = qn_map_get(space->names, name, bytes, -1);
-    if (at < 0 && is_word(name, bytes, "trial")) {
-        qn_str_addf(out, "%" PRId64, telling->trial->number);
-    } else if (at < 0) {
-        qn_str_add(out, telling->checkpoint);
-    } else {
-        const double value = qn_trial_value(telling->trial, at);
-        if (!isnan(value)) qn_str_add(out, qn_parameter_text(&space->parameters[at], value, text));
-    }
-}
-
-static const char *fill_in(const struct telling *telling, const char *text, qn_arena *arena)
-{
-    qn_str out = {0};
-    qn_str_add(&out, "");
-    while (*text) {
-        const size_t bytes = placeholder_bytes(text);
-        if (bytes > 0) {
-            add_value(telling, text + 1, bytes - 2, &out);
-        } else {
-            qn_str_add_char(&out, *text);
-        }
-        text += bytes > 0 ? bytes : 1;
-    }
-    const char *copy = out.failed ? NULL : qn_arena_strndup(arena, out.text, out.bytes);
-    qn_str_release(&out);
-    return copy;
-}
-
-static char **make_arguments(const struct telling *telling, char *const *command, qn_arena *arena)
-{
-    int n = 0;
-    while (command[n]) {
-        n++;
-    }
-    char **arguments = qn_arena_array(arena, n + 1, sizeof *arguments);
-    for (int i = 0; arguments && i < n; i++) {
-        const char *text = fill_in(telling, command[i], arena);
-        if (!text) return NULL;
-        memcpy(&arguments[i], &text, sizeof text);
-    }
-    return arguments;
-}
-
-static char *keep_text(qn_str *text, qn_arena *arena)
-{
-    char *copy = text->failed ? NULL : qn_arena_strdup(arena, text->text);
-    qn_str_release(text);
-    return copy;
-}
-
-static char **make_environment(const struct telling *telling, qn_arena *arena)
-{
-    enum { N_MAX = 3 };
-    qn_str texts[N_MAX] = {{0}};
-    int n = 2;
-    char **environment = qn_arena_array(arena, N_MAX + 1, sizeof *environment);
-    qn_str_add(&texts[0], "QUERN_PARAMS=");
-    qn_space_write_values(telling->space, telling->trial->values,
-                          &(qn_json_writer){.out = &texts[0]});
-    qn_str_addf(&texts[1], "QUERN_TRIAL=%" PRId64, telling->trial->number);
-    if (telling->checkpoint) qn_str_addf(&texts[n++], "QUERN_CHECKPOINT=%s", telling->checkpoint);
-    bool complete = environment != NULL;
-    for (int i = 0; i < n; i++) {
-        char *text = keep_text(&texts[i], arena);
-        if (environment) environment[i] = text;
-        complete &= text != NULL;
-    }
-    return complete ? environment : NULL;
-}
 
 /* Starting. */
 
@@ -212,18 +80,19 @@ static qn_status start_process(struct worker *worker, qn_arena *arena, qn_error 
 {
     const struct tuner *tuner = worker->tuner;
     const qn_tuner_request *request = tuner->request;
-    struct telling telling = {.space = qn_study_space(tuner->study),
-                              .trial = qn_trial_get_record(worker->trial)};
+    qn_trial_command command = {.command = request->command,
+                                .space = qn_study_space(tuner->study),
+                                .trial = qn_trial_get_record(worker->trial)};
     qn_process_request process = {.memory_bytes = request->memory_bytes,
                                   .timeout_s = request->trial_timeout_s};
-    QN_TRY(qn_checkpoint_begin(&tuner->checkpoints, telling.space, telling.trial, arena,
-                               &telling.checkpoint, err));
-    process.arguments = make_arguments(&telling, request->command, arena);
-    process.environment = make_environment(&telling, arena);
+    QN_TRY(qn_checkpoint_begin(&tuner->checkpoints, command.space, command.trial, arena,
+                               &command.checkpoint, err));
+    process.arguments = qn_trial_command_arguments(&command, arena);
+    process.environment = qn_trial_command_environment(&command, arena);
     if (!process.arguments || !process.environment) {
         return qn_fail(err, QN_ERR_NOMEM, "no memory for a trial");
     }
-    QN_TRY(open_log(worker, telling.trial->number, &process.error_path, arena, err));
+    QN_TRY(open_log(worker, command.trial->number, &process.error_path, arena, err));
     return qn_process_start(&process, &worker->process, err);
 }
 
@@ -262,7 +131,7 @@ static qn_status start_more(struct tuner *tuner, qn_error *err)
     for (int64_t i = 0; i < tuner->n_workers; i++) {
         qn_trial *trial;
         if (tuner->workers[i].trial) continue;
-        QN_TRY(qn_study_ask_below(tuner->study, tuner->request->n_trials, &trial, err));
+        QN_TRY(qn_batch_next(&tuner->batch, &trial, err));
         if (!trial) {
             tuner->next_ask_s = now_s + 1e-3 * WAIT_MS;
             return QN_OK;
@@ -316,17 +185,69 @@ static qn_status listen(struct worker *worker, qn_error *err)
     return QN_OK;
 }
 
-/* Ending. */
+/* Ending: what came of a program, and, when its turn has come, of the trial. */
 
-static const char *describe_exit(struct tuner *tuner, int code)
+static void fail_outcome(qn_outcome *outcome, const char *failure)
 {
+    outcome->kind = QN_OUTCOME_FAILED;
+    snprintf(outcome->failure, sizeof outcome->failure, "%s", failure);
+}
+
+static void describe_exit(int code, qn_outcome *outcome)
+{
+    outcome->kind = QN_OUTCOME_FAILED;
     if (code > 128) {
-        snprintf(tuner->failure, sizeof tuner->failure, "it was ended by signal %d (%s)",
+        snprintf(outcome->failure, sizeof outcome->failure, "it was ended by signal %d (%s)",
                  code - 128, strsignal(code - 128));
     } else {
-        snprintf(tuner->failure, sizeof tuner->failure, "it ended with exit code %d", code);
+        snprintf(outcome->failure, sizeof outcome->failure, "it ended with exit code %d", code);
     }
-    return tuner->failure;
+}
+
+static qn_status find_result(struct worker *worker, qn_outcome *outcome, qn_error *err)
+{
+    bool found, finite = true;
+    const int64_t n = qn_study_objectives(worker->tuner->study)->n;
+    QN_TRY(qn_output_finish(&worker->output, take_report, worker, outcome->values, &found, err));
+    for (int64_t i = 0; found && i < n; i++) {
+        finite &= isfinite(outcome->values[i]) != 0;
+    }
+    outcome->violation = worker->output.violation;
+    if (!found) fail_outcome(outcome, "it printed no result");
+    if (!finite) fail_outcome(outcome, "its result is not a finite number");
+    return QN_OK;
+}
+
+static qn_status find_outcome(struct worker *worker, int code, qn_outcome *outcome, qn_error *err)
+{
+    *outcome = (qn_outcome){.kind = QN_OUTCOME_RESULT};
+    if (worker->is_late && !worker->is_pruned) {
+        fail_outcome(outcome, "it took too long");
+    } else if (code != 0 && !worker->is_pruned) {
+        describe_exit(code, outcome);
+    } else if (!worker->is_pruned && !worker->is_taken) {
+        QN_TRY(find_result(worker, outcome, err));
+    }
+    if (worker->is_pruned) outcome->kind = QN_OUTCOME_PRUNED;
+    if (worker->is_taken) outcome->kind = QN_OUTCOME_TAKEN;
+    return QN_OK;
+}
+
+/* A program has ended. */
+static qn_status finish(struct worker *worker, qn_error *err)
+{
+    struct tuner *tuner = worker->tuner;
+    qn_trial *trial = worker->trial;
+    qn_outcome outcome;
+    QN_TRY(listen(worker, err));
+    const int code = qn_process_finish(&worker->process);
+    tuner->n_busy--;
+    tuner->next_ask_s = 0;
+    const bool cut_off = tuner->is_stopping && code != 0; /* as if it had not begun */
+    const qn_status status = cut_off ? QN_OK : find_outcome(worker, code, &outcome, err);
+    release_worker(worker);
+    if (status != QN_OK || cut_off) return status;
+    return qn_batch_keep(&tuner->batch, trial, &outcome, err);
 }
 
 /* A failed trial is tried again as often as was asked for. */
@@ -343,22 +264,14 @@ static qn_status fail_trial(const struct tuner *tuner, qn_trial *trial, const ch
     return again ? qn_trial_retry(trial, err) : qn_trial_fail(trial, err);
 }
 
-static qn_status tell_result(struct worker *worker, const char **failure, qn_error *err)
+static qn_status tell_outcome(const struct tuner *tuner, qn_trial *trial, const qn_outcome *outcome,
+                              qn_error *err)
 {
-    double values[QN_OBJECTIVES_MAX];
-    bool found;
-    const int64_t n = qn_study_objectives(worker->tuner->study)->n;
-    QN_TRY(qn_output_finish(&worker->output, take_report, worker, values, &found, err));
-    if (worker->is_pruned) return qn_trial_prune(worker->trial, err);
-    bool finite = true;
-    for (int64_t i = 0; found && i < n; i++) {
-        finite &= isfinite(values[i]) != 0;
-    }
-    if (!found) *failure = "it printed no result";
-    if (!finite) *failure = "its result is not a finite number";
-    if (*failure) return fail_trial(worker->tuner, worker->trial, *failure, err);
-    QN_TRY(qn_trial_violate(worker->trial, worker->output.violation, err));
-    return qn_trial_tell(worker->trial, values, n, err);
+    if (outcome->kind == QN_OUTCOME_PRUNED) return qn_trial_prune(trial, err);
+    if (outcome->kind == QN_OUTCOME_FAILED) return fail_trial(tuner, trial, outcome->failure, err);
+    if (outcome->kind == QN_OUTCOME_TAKEN) return QN_OK;
+    QN_TRY(qn_trial_violate(trial, outcome->violation, err));
+    return qn_trial_tell(trial, outcome->values, qn_study_objectives(tuner->study)->n, err);
 }
 
 static qn_status check_failures(const struct tuner *tuner, const char *failure, qn_error *err)
@@ -371,43 +284,32 @@ static qn_status check_failures(const struct tuner *tuner, const char *failure, 
                    FAILURES_MAX, failure);
 }
 
-/* Tells what came of the trial; *failure says why when it was nothing. */
-static qn_status tell_end(struct worker *worker, int code, const char **failure, qn_error *err)
+static qn_status end_trial(struct tuner *tuner, qn_trial *trial, const qn_outcome *outcome,
+                           qn_error *err)
 {
-    struct tuner *tuner = worker->tuner;
-    qn_trial *trial = worker->trial;
-    if (worker->is_pruned) return qn_trial_prune(trial, err);
-    if (!worker->is_late && code == 0) return tell_result(worker, failure, err);
-    *failure = worker->is_late ? "it took too long" : describe_exit(tuner, code);
-    return fail_trial(tuner, trial, *failure, err);
-}
-
-static qn_status finish(struct worker *worker, qn_error *err)
-{
-    struct tuner *tuner = worker->tuner;
-    qn_trial *trial = worker->trial;
-    const char *failure = NULL;
-    QN_TRY(listen(worker, err));
-    const int code = qn_process_finish(&worker->process);
-    qn_status status = QN_OK;
-    tuner->n_busy--;
-    tuner->next_ask_s = 0;
-    if (tuner->is_stopping && code != 0) {
-        release_worker(worker); /* cut off: as if it had not begun */
-        return QN_OK;
-    }
-    if (!worker->is_taken) status = tell_end(worker, code, &failure, err);
-    worker->is_taken |= status != QN_OK && !qn_trial_is_own(trial);
-    const bool taken = worker->is_taken;
-    release_worker(worker);
-    if (taken) failure = "it has been given to another worker, or ended by hand";
+    const char *failure = outcome->kind == QN_OUTCOME_FAILED ? outcome->failure : NULL;
+    const qn_status status = tell_outcome(tuner, trial, outcome, err);
+    const bool taken =
+        outcome->kind == QN_OUTCOME_TAKEN || (status != QN_OK && !qn_trial_is_own(trial));
     if (status != QN_OK && !taken) return status;
+    if (taken) failure = "it has been given to another worker, or ended by hand";
     qn_checkpoint_end(&tuner->checkpoints, qn_study_space(tuner->study),
                       qn_trial_get_record(trial));
     tuner->n_ended++;
     tuner->n_failed += failure != NULL;
     if (tuner->request->progress) tuner->request->progress(tuner->request->context, trial, failure);
     return failure && !taken ? check_failures(tuner, failure, err) : QN_OK;
+}
+
+/* Tells what has ended, as far as its turn has come. */
+static qn_status end_trials(struct tuner *tuner, qn_error *err)
+{
+    qn_outcome outcome;
+    qn_trial *trial;
+    while ((trial = qn_batch_take(&tuner->batch, &outcome)) != NULL) {
+        QN_TRY(end_trial(tuner, trial, &outcome, err));
+    }
+    return QN_OK;
 }
 
 static void stop_all(struct tuner *tuner)
@@ -461,7 +363,7 @@ static qn_status work_once(struct tuner *tuner, qn_error *err)
         if (tuner->polls[2 * i].revents) QN_TRY(listen(worker, err));
         if (tuner->polls[2 * i + 1].revents) QN_TRY(finish(worker, err));
     }
-    return QN_OK;
+    return end_trials(tuner, err);
 }
 
 /* Trials running elsewhere are waited for: if their worker dies, they are ours. */
@@ -469,11 +371,14 @@ static qn_status run(struct tuner *tuner, qn_error *err)
 {
     for (;;) {
         QN_TRY(start_more(tuner, err));
-        if (tuner->n_busy == 0 && (tuner->is_stopping || qn_study_n_elsewhere(tuner->study) == 0)) {
-            return QN_OK;
-        }
+        const bool begins_no_more = tuner->is_stopping || qn_study_is_stopped(tuner->study) ||
+                                    qn_study_n_elsewhere(tuner->study) == 0;
+        if (tuner->n_busy == 0 && begins_no_more) break;
         QN_TRY(work_once(tuner, err));
     }
+    /* Of a study that was stopped, what waits for a trial that is not run any more is told now. */
+    if (!tuner->is_stopping) tuner->batch.size = 0;
+    return tuner->is_stopping ? QN_OK : end_trials(tuner, err);
 }
 
 static void release(struct tuner *tuner)
@@ -486,6 +391,7 @@ static void release(struct tuner *tuner)
     }
     qn_checkpoints_close(&tuner->checkpoints, qn_study_history(tuner->study),
                          qn_study_lasts(tuner->study));
+    qn_batch_release(&tuner->batch);
     qn_free(tuner->workers);
     qn_free(tuner->polls);
     qn_free(tuner->buffer);
@@ -494,7 +400,9 @@ static void release(struct tuner *tuner)
 static qn_status prepare(struct tuner *tuner, qn_error *err)
 {
     const qn_tuner_request *request = tuner->request;
-    QN_TRY(check_command(request, qn_study_space(tuner->study), err));
+    QN_TRY(qn_trial_command_check(request->command, qn_study_space(tuner->study),
+                                  request->checkpoint_folder != NULL, err));
+    QN_TRY(qn_batch_init(&tuner->batch, tuner->study, request->batch_size, request->n_trials, err));
     QN_TRY(qn_checkpoints_open(request->checkpoint_folder, qn_study_history(tuner->study),
                                &tuner->checkpoints, err));
     if (request->log_folder && mkdir(request->log_folder, 0777) != 0 && errno != EEXIST) {

@@ -14,6 +14,7 @@ typedef struct qn_tuner_request {
                              for the trial's number, {checkpoint} for its folder; ended by NULL */
     int64_t n_trials;     /* of the study, those done before included; 0: until nothing is left */
     int64_t n_workers;    /* programs at a time; default 1 */
+    int64_t batch_size;   /* trials asked for and told together, see batch.h; 0: one by one */
     double timeout_s;     /* for all of it; 0: none */
     double trial_timeout_s, grace_s; /* per program; from SIGTERM to SIGKILL (default 5) */
     int64_t memory_bytes;            /* per program; 0: no limit */

@@ -16,6 +16,8 @@ try quern tune s.yaml --trials 2 --quiet -- echo {kk}
 try quern tune s.yaml
 try quern tune s.yaml --sampler tpr -- echo 1
 try quern tune s.yaml --pruner medain -- echo 1
+try quern tune s.yaml --stop-gain -1 -- echo 1
+try quern tune s.yaml --stop-gain 1 --objectives minimize,maximize -- echo 1
 try quern tune none.yaml -- echo 1
 try quern tune s.yaml --enqueue '{"k": 9}' -- echo 1
 printf 'parameters:\n  k: {type: int, low: 4, high: 1}\n' >bad.yaml

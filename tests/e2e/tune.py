@@ -152,6 +152,49 @@ def check_checkpoints(root):
     print(f"checkpoints: {n_kills} kills, {n_kept} gone on from, {len(steps)} steps")
 
 
+BATCH_COMMAND = ["--", "sh", "-c", """
+    sleep 0.0$((($QUERN_TRIAL * 7 + {k}) % 10))
+    for i in 1 2 3; do echo '{"step": '$i', "value": '$(awk "BEGIN { print ({x}) ^ 2 + {k} / $i }")'}'; done
+    test {k} != 7 || test $((QUERN_TRIAL % 2)) = 0"""]
+
+
+def check_batches(root):
+    """Trials of batches are the same with any number of workers, and after kills: a pruner that looks at
+    all reports, programs that fail and end in any order."""
+    exports = []
+    for name, options in [("one", []), ("four", ["--workers", "4"]), ("six", ["--workers", "6"]),
+                          ("killed", ["--workers", "4"])]:
+        folder = root / f"batch_{name}"
+        folder.mkdir()
+        (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+        command = [QUERN, "tune", "space.yaml", "--store", "sqlite:s.db", "--trials", "42", "--quiet",
+                   "--sampler", "tpe:startup=6", "--pruner", "asha:factor=2", "--batch", "6", *options,
+                   *BATCH_COMMAND]
+        n_kills = 0
+        while True:
+            process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+            if name == "killed":
+                time.sleep(0.05 + 0.03 * (n_kills % 9))
+                if n_kills < 40 and process.poll() is None:
+                    process.kill()
+                    process.wait()
+                    n_kills += 1
+                    continue
+            assert process.wait() == 0
+            break
+        done = trials(folder)
+        n_retries = sum(t.pop("retries", 0) for t in done)
+        assert name != "killed" or n_kills >= 3 and n_retries >= 3, (n_kills, n_retries)
+        exports.append(done)
+    first = exports[0]
+    states = [t["state"] for t in first]
+    assert len(first) == 42 and states.count("pruned") > 5 and states.count("complete") > 5, states
+    assert "failed" in states, states
+    assert all(other == first for other in exports[1:]), "batches differ"
+    print(f"batches: 42 trials, {states.count('pruned')} pruned, the same four times")
+
+
 def run(folder, *words, timeout=60):
     return subprocess.run([QUERN, "tune", "space.yaml", "--trials", "2", *words], cwd=folder, check=False,
                           capture_output=True, text=True, timeout=timeout)
@@ -229,6 +272,7 @@ def main():
         root = pathlib.Path(work)
         check_kills(root, 1)
         check_kills(root, 3)
+        check_batches(root)
         check_shared(root, int(sys.argv[2]) if len(sys.argv) > 2 else 20)
         check_checkpoints(root)
         check_bad_programs(root)

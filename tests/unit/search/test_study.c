@@ -328,6 +328,53 @@ static void hyperband_prunes_within_brackets(void **state)
     qn_study_close(study);
 }
 
+struct seen {
+    int n, last;
+    char states[64];
+};
+
+static void see_end(void *context, qn_study *study, qn_trial *trial)
+{
+    struct seen *seen = context;
+    qn_error err = {0};
+    char *json;
+    CHECK_OK(qn_trial_describe(trial, &json, &err));
+    seen->states[seen->n++] = strstr(json, "\"state\":\"complete\"") ? 'c'
+                              : strstr(json, "\"state\":\"pruned\"") ? 'p'
+                                                                     : 'f';
+    qn_tune_free(json);
+    if (qn_trial_number(trial) == 3) CHECK_OK(qn_study_enqueue(study, "{\"k\": 2}", &err));
+    if (seen->n == seen->last) qn_study_stop(study);
+}
+
+static void the_end_of_each_trial_is_told_and_may_stop_the_study(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    struct seen seen = {.last = 8};
+    int n = 0;
+    qn_study *study =
+        open_study(&(qn_study_request){.space = square, .ended = see_end, .ended_context = &seen});
+    qn_trial *trial, *running = ask(study);
+    for (;; n++) {
+        CHECK_OK(qn_study_ask(study, &trial, &err));
+        if (!trial) break;
+        CHECK(!qn_study_is_stopped(study));
+        if (n == 3) CHECK(qn_trial_get_record(trial)->values[1] == 2); /* enqueued by the call */
+        CHECK_OK(qn_trial_report(trial, 1, 1, NULL, &err));
+        CHECK_OK(n == 5   ? qn_trial_prune(trial, &err)
+                 : n == 6 ? qn_trial_fail(trial, &err)
+                          : qn_trial_tell(trial, &(double){n}, 1, &err));
+        CHECK_FAILS(QN_ERR_ARG, qn_trial_tell(trial, &(double){n}, 1, &err));
+    }
+    CHECK_INT(n, 8);
+    CHECK_TEXT(seen.states, "cccccpfc");
+    CHECK(qn_study_is_stopped(study));
+    CHECK_OK(qn_trial_tell(running, &(double){1}, 1, &err)); /* what runs may end */
+    CHECK_INT(seen.n, 9);
+    qn_study_close(study);
+}
+
 static qn_status whole_study(qn_error *err)
 {
     qn_study *study = NULL;
@@ -362,4 +409,6 @@ RUN_TESTS(TEST(a_study_asks_and_tells_until_the_best_is_known),
           TEST(what_is_not_finite_fails_and_pruned_trials_keep_their_last_report),
           TEST(several_objectives_give_those_that_none_dominates),
           TEST(constraints_that_leave_nothing_are_told), TEST(pruners_stop_the_curves_they_should),
-          TEST(hyperband_prunes_within_brackets), TEST(a_study_survives_running_out_of_memory))
+          TEST(hyperband_prunes_within_brackets),
+          TEST(the_end_of_each_trial_is_told_and_may_stop_the_study),
+          TEST(a_study_survives_running_out_of_memory))
