@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/commands.h"
+#include "cli/tune_progress.h"
 #include "search/pruner.h"
 #include "search/tuner.h"
 
@@ -104,31 +105,6 @@ static void print_methods(void)
     }
 }
 
-static void print_values(FILE *out, const qn_objectives *objectives, const double *losses)
-{
-    for (int64_t i = 0; i < objectives->n; i++) {
-        char text[QN_DOUBLE_TEXT_BYTES];
-        qn_format_double(qn_objective_value(&objectives->items[i], losses[i]), text);
-        fprintf(out, "%s%s", i > 0 ? " " : "", text);
-    }
-}
-
-static void show_progress(void *context, const qn_trial *trial, const char *failure)
-{
-    const qn_study *study = context;
-    const qn_history *history = qn_study_history(study);
-    const qn_trial_record *record = qn_trial_get_record(trial);
-    fprintf(stderr, "trial %lld  ", (long long)record->number);
-    if (failure) {
-        fprintf(stderr, "failed: %s\n", failure);
-        return;
-    }
-    print_values(stderr, history->objectives, record->losses);
-    if (record->state == QN_TRIAL_PRUNED) fputs("  pruned", stderr);
-    if (history->objectives->n == 1 && qn_history_best(history) == record) fputs("  best", stderr);
-    fputc('\n', stderr);
-}
-
 static void count_states(const qn_history *history, int64_t *counts)
 {
     for (int64_t i = 0; i < history->n_trials; i++) {
@@ -179,8 +155,10 @@ static void print_best(qn_study *study)
            (long long)counts[QN_TRIAL_FAILED]);
     print_stop(study);
     printf("best    trial %lld, ", (long long)best->number);
-    print_values(stdout, history->objectives, best->losses);
-    putchar('\n');
+    qn_str values = {0};
+    cli_tune_add_values(&values, history->objectives, best->losses);
+    puts(values.failed ? "" : values.text);
+    qn_str_release(&values);
     for (int64_t at = 0; at < best->n_values; at++) {
         char text[QN_DOUBLE_TEXT_BYTES];
         const qn_parameter *p = &history->space->parameters[at];
@@ -231,19 +209,17 @@ static int tune(struct tune_request *request, qn_study *study)
     if (!request->quiet && n_prior > 0) {
         fprintf(stderr, "learns from %lld trial(s) of other studies\n", (long long)n_prior);
     }
-    if (!request->quiet) {
-        request->tuner.progress = show_progress;
-        request->tuner.context = study;
-    }
     if (request->tuner.n_trials == 0) request->tuner.n_trials = TRIALS_DEFAULT;
     request->tuner.interrupted = &interrupted;
     signal(SIGINT, on_interrupt);
     signal(SIGTERM, on_interrupt);
     signal(SIGXFSZ, SIG_IGN); /* a limit of file sizes is an error like a full disk */
-    if (enqueue(request, study, &err) != QN_OK ||
-        qn_tuner_run(study, &request->tuner, &err) != QN_OK) {
-        return cli_fail(&cmd_tune, &err);
-    }
+    if (enqueue(request, study, &err) != QN_OK) return cli_fail(&cmd_tune, &err);
+    cli_tune_progress progress;
+    if (!request->quiet) cli_tune_progress_begin(&progress, study, &request->tuner);
+    const qn_status status = qn_tuner_run(study, &request->tuner, &err);
+    if (!request->quiet) cli_tune_progress_end(&progress);
+    if (status != QN_OK) return cli_fail(&cmd_tune, &err);
     return summarise(request, study);
 }
 

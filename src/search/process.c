@@ -42,6 +42,10 @@ static _Noreturn void run_child(const qn_process_request *request, const int *ou
         const int errors = open(request->error_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
         if (errors < 0 || dup2(errors, 2) < 0) give_up(failure);
     }
+    if (!request->error_path && request->error_descriptor > 0 &&
+        dup2(request->error_descriptor, 2) < 0) {
+        give_up(failure);
+    }
     if (request->memory_bytes > 0) {
         const struct rlimit limit = {(rlim_t)request->memory_bytes, (rlim_t)request->memory_bytes};
         if (setrlimit(RLIMIT_AS, &limit) != 0) give_up(failure);

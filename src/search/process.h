@@ -22,7 +22,8 @@ typedef struct qn_process {
 typedef struct qn_process_request {
     char *const *arguments;   /* ended by NULL; the first is looked for on PATH */
     char *const *environment; /* "NAME=VALUE" to add, ended by NULL; may be NULL */
-    const char *error_path;   /* file for its standard error; NULL: the caller's */
+    const char *error_path;   /* file for its standard error; NULL: the next */
+    int error_descriptor;     /* for its standard error; 0: the caller's */
     int64_t memory_bytes;     /* of address space; 0: no limit */
     double timeout_s;         /* 0: none */
 } qn_process_request;

@@ -84,7 +84,8 @@ static qn_status start_process(struct worker *worker, qn_arena *arena, qn_error 
                                 .space = qn_study_space(tuner->study),
                                 .trial = qn_trial_get_record(worker->trial)};
     qn_process_request process = {.memory_bytes = request->memory_bytes,
-                                  .timeout_s = request->trial_timeout_s};
+                                  .timeout_s = request->trial_timeout_s,
+                                  .error_descriptor = request->error_descriptor};
     QN_TRY(qn_checkpoint_begin(&tuner->checkpoints, command.space, command.trial, arena,
                                &command.checkpoint, err));
     process.arguments = qn_trial_command_arguments(&command, arena);
@@ -363,7 +364,9 @@ static qn_status work_once(struct tuner *tuner, qn_error *err)
         if (tuner->polls[2 * i].revents) QN_TRY(listen(worker, err));
         if (tuner->polls[2 * i + 1].revents) QN_TRY(finish(worker, err));
     }
-    return end_trials(tuner, err);
+    QN_TRY(end_trials(tuner, err));
+    if (tuner->request->tick) tuner->request->tick(tuner->request->context);
+    return QN_OK;
 }
 
 /* Trials running elsewhere are waited for: if their worker dies, they are ours. */

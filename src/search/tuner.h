@@ -25,7 +25,12 @@ typedef struct qn_tuner_request {
     const volatile sig_atomic_t *interrupted; /* may be NULL */
     /* A trial has ended; `failure` says why when it failed, otherwise NULL. */
     void (*progress)(void *context, const qn_trial *trial, const char *failure);
+    /* Several times a second, and when something has happened; may be NULL. */
+    void (*tick)(void *context);
     void *context;
+    int error_descriptor; /* where programs print errors when no logs are kept; 0: where this one
+                           * does
+                           */
 } qn_tuner_request;
 
 /* Ends when all trials have ended, also those of other processes at work on the study; the trials
