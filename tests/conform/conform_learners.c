@@ -100,6 +100,21 @@ static void make_small(const qn_learner *learner, void *params)
     }
 }
 
+/* Parameters that lead to another kind of model, or to another way of fitting it. */
+static const char *const variants[][2] = {{"knn", "algorithm=cells"},
+                                          {"knn", "algorithm=cells,metric=gower"}};
+
+static void check_small(check_learner *check, const qn_learner *learner, const struct world *world,
+                        const char *variant)
+{
+    void *params = calloc(1, learner->params_bytes + 1);
+    qn_params_init(learner, params);
+    make_small(learner, params);
+    if (variant) CHECK_INT(qn_params_set(learner, params, variant, NULL), QN_OK);
+    check(learner, world, params);
+    free(params);
+}
+
 /* Calls `check` for every learner and task, with sparse columns if asked for. */
 static void for_each(check_learner *check, bool words_too)
 {
@@ -109,11 +124,11 @@ static void for_each(check_learner *check, bool words_too)
         for (int i = 0; qn_learners[i]; i++) {
             const qn_learner *learner = qn_learners[i];
             if (!(learner->tasks & 1u << world.schema->task)) continue;
-            void *params = calloc(1, learner->params_bytes + 1);
-            qn_params_init(learner, params);
-            make_small(learner, params);
-            check(learner, &world, params);
-            free(params);
+            check_small(check, learner, &world, NULL);
+            for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+                if (strcmp(learner->name, variants[v][0]) != 0) continue;
+                check_small(check, learner, &world, variants[v][1]);
+            }
         }
         release_world(&world);
     }
