@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Gaussian process regression over the dense columns. Its memory grows with the square of the rows
- * and its time with the cube, so it is for small tables: of more than max_rows it learns from a
- * random sample (2000 rows: 32 MB and a tenth of a second for a factor), and hyperparameters are
- * searched on search_rows of those, since each step takes a factor and an inverse and the
- * likelihood of some hundreds of rows tells lengths well enough. */
+/* Gaussian processes over the dense columns: of numbers here, of classes in gaussian_classes.c.
+ * Memory grows with the square of the rows and time with the cube, so they are for small tables: of
+ * more than max_rows they learn from a random sample (2000 rows: 32 MB and a tenth of a second for
+ * a factor), and hyperparameters are searched on search_rows of those, since each step takes a
+ * factor and an inverse and the likelihood of some hundreds of rows tells lengths well enough. */
 #include "learn/simple_learners.h"
 
 #include "base/alloc.h"
-#include "learn/row_sample.h"
+#include "learn/gaussian_learner.h"
 #include "model/gaussian_process_model.h"
 
 #include <math.h>
 #include <string.h>
 
-struct gaussian_process_params {
-    int32_t kernel;
-    bool ard;
-    double length_scale, noise;
-    int64_t n_restarts, max_iter, max_rows, search_rows;
-};
-
-#define AT(member) offsetof(struct gaussian_process_params, member)
+#define AT(member) offsetof(qn_gaussian_params, member)
 
 static const char *const kernels[] = {"rbf", "matern32", "matern52", NULL};
 
@@ -32,34 +25,22 @@ static const qn_param params_table[] = {
     {"length_scale", QN_PARAM_FLOAT, AT(length_scale), 0, 1e4, 0, 0, false, 0, NULL,
      "of all columns, in standard deviations; 0: found by likelihood, as the variance then is"},
     {"noise", QN_PARAM_FLOAT, AT(noise), 1e-8, 100, 0, 0, false, 0.1, NULL,
-     "variance of the noise by that of the target: where the search begins, and what is taken "
+     "of a number, its variance by that of the target: where the search begins, and what is taken "
      "where length_scale is given"},
     {"n_restarts", QN_PARAM_INT, AT(n_restarts), 0, 100, 0, 0, false, 1, NULL,
      "searches from drawn hyperparameters after the first; likelihoods have several maxima"},
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 10000, 0, 0, false, 50, NULL,
      "steps of L-BFGS in each search"},
-    {"max_rows", QN_PARAM_INT, AT(max_rows), 2, 20000, 0, 0, false, 2000, NULL,
-     "rows learnt from; of more, a random sample: time grows with their cube"},
+    {"max_rows", QN_PARAM_INT, AT(max_rows), 0, QN_GAUSSIAN_CLASSES_ROWS_MAX, 0, 0, false, 0, NULL,
+     "rows learnt from; of more, a random sample: time grows with their cube; 0: 2,000 for "
+     "numbers, "
+     "1,000 for classes, each of which keeps the square of them"},
     {"search_rows", QN_PARAM_INT, AT(search_rows), 2, 20000, 0, 0, false, 500, NULL,
      "of these, rows on which hyperparameters are searched"},
     {0}};
 
-/* Rows learnt from, as the process takes them. */
-struct sample {
-    int64_t n, n_dense;
-    double *x, *y, *weights;
-    double offset, scale;
-};
-
-static void sample_release(struct sample *s)
-{
-    qn_free(s->x);
-    qn_free(s->y);
-    qn_free(s->weights);
-}
-
 /* The target with weighted mean 0 and variance 1. */
-static void standardise(struct sample *s)
+static void standardise(qn_gaussian_sample *s)
 {
     double sum = 0, total = 0, squares = 0;
     for (int64_t i = 0; i < s->n; i++) {
@@ -78,68 +59,13 @@ static void standardise(struct sample *s)
     }
 }
 
-/* Rows of weight 0 say nothing, and their noise would be infinite. */
-static const double weight_least = 1e-6;
-
-static qn_status take_sample(const qn_learn_request *request, int64_t max_rows, struct sample *s,
-                             qn_error *err)
-{
-    const qn_dataset_part *train = &request->data->train;
-    const qn_matrix *x = &train->views[QN_VIEW_DENSE];
-    int32_t *rows;
-    *s = (struct sample){.n_dense = x->n_dense};
-    QN_TRY(qn_row_sample(train->n_rows, max_rows, request->seed, 0x6770, &rows, &s->n, err));
-    s->x = qn_alloc_array(s->n * s->n_dense, sizeof *s->x);
-    s->y = qn_alloc_array(s->n, sizeof *s->y);
-    s->weights = train->weights ? qn_alloc_array(s->n, sizeof *s->weights) : NULL;
-    if (!s->x || !s->y || (train->weights && !s->weights)) {
-        qn_free(rows);
-        sample_release(s);
-        return qn_fail(err, QN_ERR_NOMEM, "no memory for the rows of a Gaussian process");
-    }
-    for (int64_t i = 0; i < s->n; i++) {
-        const int64_t row = rows ? rows[i] : i;
-        for (int64_t f = 0; f < s->n_dense; f++) {
-            s->x[i * s->n_dense + f] = x->dense[f * x->stride + row];
-        }
-        s->y[i] = train->target[row];
-        if (s->weights) s->weights[i] = fmax(train->weights[row], weight_least);
-    }
-    qn_free(rows);
-    standardise(s);
-    return QN_OK;
-}
-
-/* Every n / n_part-th row of `from`, its arrays in `s`. */
-static qn_status thin_out(const struct sample *from, int64_t n_part, struct sample *s,
-                          qn_error *err)
-{
-    const int64_t d = from->n_dense;
-    *s = *from;
-    s->n = n_part;
-    s->x = qn_alloc_array(n_part * d, sizeof *s->x);
-    s->y = qn_alloc_array(n_part, sizeof *s->y);
-    s->weights = from->weights ? qn_alloc_array(n_part, sizeof *s->weights) : NULL;
-    if (!s->x || !s->y || (from->weights && !s->weights)) {
-        sample_release(s);
-        return qn_fail(err, QN_ERR_NOMEM, "no memory for the rows of a Gaussian process");
-    }
-    for (int64_t i = 0; i < n_part; i++) {
-        const int64_t row = i * from->n / n_part;
-        memcpy(s->x + i * d, from->x + row * d, (size_t)d * sizeof *s->x);
-        s->y[i] = from->y[row];
-        if (s->weights) s->weights[i] = from->weights[row];
-    }
-    return QN_OK;
-}
-
 /* Hyperparameters to theta: those given, or those of the greatest likelihood. */
-static qn_status find_hyperparameters(const struct sample *s, const qn_learn_request *request,
+static qn_status find_hyperparameters(const qn_gaussian_sample *s, const qn_learn_request *request,
                                       qn_gaussian_process_request *search, double *theta,
                                       qn_error *err)
 {
-    const struct gaussian_process_params *params = request->params;
-    struct sample part;
+    const qn_gaussian_params *params = request->params;
+    qn_gaussian_sample part;
     qn_gaussian_process *process;
     theta[0] = 0;
     theta[1 + s->n_dense] = log(params->noise);
@@ -148,7 +74,8 @@ static qn_status find_hyperparameters(const struct sample *s, const qn_learn_req
     }
     search->start = theta;
     if (params->length_scale > 0) return QN_OK;
-    QN_TRY(thin_out(s, s->n < params->search_rows ? s->n : params->search_rows, &part, err));
+    QN_TRY(qn_gaussian_sample_thin(s, s->n < params->search_rows ? s->n : params->search_rows,
+                                   &part, err));
     search->n = part.n;
     search->x = part.x;
     search->y = part.y;
@@ -156,7 +83,7 @@ static qn_status find_hyperparameters(const struct sample *s, const qn_learn_req
     search->n_starts = (int)params->n_restarts + 1;
     search->iterations_max = params->max_iter;
     const qn_status status = qn_gaussian_process_fit(search, &process, err);
-    sample_release(&part);
+    qn_gaussian_sample_release(&part);
     if (status != QN_OK) return status;
     memcpy(theta, qn_gaussian_process_hyperparameters(process),
            (size_t)(s->n_dense + 2) * sizeof *theta);
@@ -165,30 +92,30 @@ static qn_status find_hyperparameters(const struct sample *s, const qn_learn_req
 }
 
 /* What a column of variance one does to the correlation: 1 / length². */
-static double *importance_of(const qn_dataset *data, const struct sample *s, const double *theta)
+void qn_gaussian_add_importance(const qn_gaussian_sample *s, const double *log_lengths, double *out)
 {
-    double *out = qn_alloc_array(data->n_features[QN_VIEW_DENSE], sizeof *out), total = 0;
-    for (int64_t f = 0; out && f < s->n_dense; f++) {
-        double sum = 0, squares = 0;
-        for (int64_t i = 0; i < s->n; i++) {
-            const double value = s->x[i * s->n_dense + f];
-            sum += value;
-            squares += value * value;
+    double total = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t f = 0; f < s->n_dense; f++) {
+            double sum = 0, squares = 0;
+            for (int64_t i = 0; i < s->n; i++) {
+                const double value = s->x[i * s->n_dense + f];
+                sum += value;
+                squares += value * value;
+            }
+            const double mean = sum / (double)s->n;
+            const double share =
+                fmax(squares / (double)s->n - mean * mean, 0) * exp(-2 * log_lengths[f]);
+            if (pass == 0) total += share;
+            if (pass == 1 && total > 0) out[f] += share / total;
         }
-        const double mean = sum / (double)s->n;
-        out[f] = fmax(squares / (double)s->n - mean * mean, 0) * exp(-2 * theta[1 + f]);
-        total += out[f];
     }
-    for (int64_t f = 0; out && total > 0 && f < s->n_dense; f++) {
-        out[f] /= total;
-    }
-    return out;
 }
 
-static qn_status fit_sample(const struct sample *s, const qn_learn_request *request,
-                            qn_learn_result *result, qn_error *err)
+static qn_status fit_numbers(const qn_gaussian_sample *s, const qn_learn_request *request,
+                             qn_learn_result *result, qn_error *err)
 {
-    const struct gaussian_process_params *params = request->params;
+    const qn_gaussian_params *params = request->params;
     double *theta = qn_alloc_array(s->n_dense + 2, sizeof *theta);
     qn_gaussian_process *process = NULL;
     if (!theta) return qn_fail(err, QN_ERR_NOMEM, "no memory for a Gaussian process");
@@ -219,18 +146,28 @@ static qn_status fit_sample(const struct sample *s, const qn_learn_request *requ
                                                  .scale = s->scale};
         status = qn_gaussian_process_create(&model, &result->estimator, err);
     }
-    if (status == QN_OK) result->importance = importance_of(request->data, s, theta);
+    if (status == QN_OK) {
+        result->importance =
+            qn_alloc_array(request->data->n_features[QN_VIEW_DENSE], sizeof *result->importance);
+    }
+    if (result->importance) qn_gaussian_add_importance(s, theta + 1, result->importance);
     result->stopped = qn_stop_requested(request->stop);
     qn_gaussian_process_free(process);
     qn_free(theta);
     return status;
 }
 
+static int64_t max_rows_of(const qn_dataset *data, const qn_gaussian_params *params)
+{
+    if (params->max_rows > 0) return params->max_rows < 2 ? 2 : params->max_rows;
+    return data->task == QN_TASK_REGRESSION ? 2000 : 1000;
+}
+
 static qn_status fit(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
 {
     const qn_dataset *data = request->data;
-    const struct gaussian_process_params *params = request->params;
-    struct sample sample;
+    const qn_gaussian_params *params = request->params;
+    qn_gaussian_sample sample;
     *result = (qn_learn_result){0};
     if (data->n_dense[QN_VIEW_DENSE] == 0 || !data->train.views[QN_VIEW_DENSE].dense) {
         return qn_fail(err, QN_ERR_UNSUPPORTED, "there are no dense columns to measure distances");
@@ -243,32 +180,45 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
     if (qn_stop_requested(request->stop)) {
         return qn_fail(err, QN_ERR_INTERRUPTED, "stopped before a Gaussian process was fitted");
     }
-    QN_TRY(take_sample(request, params->max_rows, &sample, err));
-    const qn_status status = fit_sample(&sample, request, result, err);
-    sample_release(&sample);
+    QN_TRY(qn_gaussian_sample_take(request, max_rows_of(data, params), &sample, err));
+    qn_status status;
+    if (data->task == QN_TASK_REGRESSION) {
+        standardise(&sample);
+        status = fit_numbers(&sample, request, result, err);
+    } else {
+        status = qn_gaussian_classes_fit(&sample, request, result, err);
+    }
+    qn_gaussian_sample_release(&sample);
     return status;
 }
 
-/* Three squares of doubles while it searches, three again for the fit. */
+/* Three or four squares of doubles while it searches, and again for the fit. */
 static void cost(const qn_dataset *data, const void *params_of, double *bytes, double *work)
 {
-    const struct gaussian_process_params *params = params_of;
-    const double n = fmin((double)data->train.n_rows, (double)params->max_rows);
+    const qn_gaussian_params *params = params_of;
+    const double n = fmin((double)data->train.n_rows, (double)max_rows_of(data, params));
     const double part = fmin(n, (double)params->search_rows);
     const double steps = (double)((params->n_restarts + 1) * params->max_iter);
-    *bytes = 32 * n * n + 24 * part * part;
-    *work = n * n * n / 3 + steps * part * part * (part + (double)data->n_dense[QN_VIEW_DENSE]);
+    const double d = (double)data->n_dense[QN_VIEW_DENSE];
+    if (data->task == QN_TASK_REGRESSION) {
+        *bytes = 32 * n * n + 24 * part * part;
+        *work = n * n * n / 3 + steps * part * part * (part + d);
+    } else { /* each step begins with two of Newton's, the last factor with ten */
+        *bytes = (32 + 12 * data->n_outputs) * n * n;
+        *work = data->n_outputs * (10 * n * n * n / 3 + steps * part * part * (2 * part + d));
+    }
 }
 
 const qn_learner qn_learner_gaussian_process = {
     .name = "gaussian_process",
     .help = "Gaussian process, for small tables of numbers; text is not compared",
-    .source = "Rasmussen & Williams 2006 (algorithm 2.1), Hvarfner et al. 2024 (lengths)",
-    .tasks = 1u << QN_TASK_REGRESSION,
+    .source = "Rasmussen & Williams 2006 (algorithms 2.1, 3.1, 3.2, 5.1), Hvarfner et al. 2024 "
+              "(lengths)",
+    .tasks = 1u << QN_TASK_REGRESSION | 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS,
     .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,
     .view = QN_VIEW_DENSE,
     .params = params_table,
-    .params_bytes = sizeof(struct gaussian_process_params),
+    .params_bytes = sizeof(qn_gaussian_params),
     .fit = fit,
     .cost = cost,
 };

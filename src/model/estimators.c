@@ -3,6 +3,7 @@
 #include "model/additive_model.h"
 #include "model/bayes_model.h"
 #include "model/constant_model.h"
+#include "model/gaussian_classes_model.h"
 #include "model/gaussian_process_model.h"
 #include "model/kmeans_model.h"
 #include "model/knn_model.h"
@@ -22,6 +23,7 @@ const qn_family *const qn_families[] = {
     &qn_family_constant,
     &qn_family_additive,
     &qn_family_bayes,
+    &qn_family_gaussian_classes,
     &qn_family_gaussian_process,
     &qn_family_kmeans,
     &qn_family_knn,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "stats/gaussian_process.h"
+#include "stats/gaussian_internal.h"
 
 #include "base/alloc.h"
 #include "base/number.h"
@@ -10,10 +10,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Hyperparameters are kept to these ranges: variance and noise in units of the mean of y². */
-static const double variance_range[] = {1e-4, 1e4};
-static const double length_range[] = {1e-3, 1e4};
-static const double noise_range[] = {1e-8, 1e2};
+const double qn_gaussian_variance_range[2] = {1e-4, 1e4};
+const double qn_gaussian_length_range[2] = {1e-3, 1e4};
+static const double noise_range[] = {1e-8, 1e2}; /* likewise in units of the mean of y² */
 
 #define LOG_2PI 1.8378770664093453
 
@@ -33,12 +32,11 @@ qn_log_prior qn_length_prior(int64_t n_dims)
     return (qn_log_prior){sqrt(2) + 0.5 * log((double)n_dims), sqrt(3)};
 }
 
-/* Coordinate f of point i of x (n × n_dims) over its length to z[f * stride + i]. */
-static void scale_points(const double *x, int64_t n, int64_t n_dims, const double *theta, double *z,
-                         int64_t stride)
+void qn_gaussian_scale_points(const double *x, int64_t n, int64_t n_dims, const double *log_lengths,
+                              double *z, int64_t stride)
 {
     for (int64_t f = 0; f < n_dims; f++) {
-        const double scale = exp(-theta[1 + f]);
+        const double scale = exp(-log_lengths[f]);
         for (int64_t i = 0; i < n; i++) {
             z[f * stride + i] = x[i * n_dims + f] * scale;
         }
@@ -106,7 +104,7 @@ static bool factor_at(struct search *s, const double *theta)
     const int64_t n = r->n;
     const qn_covariance_points points = {r->kind, n, r->n_dims, n, s->z};
     const double variance = exp(theta[0]), noise = exp(theta[1 + r->n_dims]);
-    scale_points(r->x, n, r->n_dims, theta, s->z, n);
+    qn_gaussian_scale_points(r->x, n, r->n_dims, theta + 1, s->z, n);
     qn_covariance_matrix(&points, s->factor, s->slopes, n, r->pool);
     for (int64_t i = 0; i < n; i++) {
         for (int64_t j = i; j < n; j++) {
@@ -147,9 +145,8 @@ static void gradient_at(struct search *s, const double *theta, double *gradient)
     qn_covariance_gradient(&points, s->slopes, n, s->parts, gradient + 1, r->pool);
 }
 
-/* Adds -log of the prior, and a parabola beyond the range. */
-static double penalty(const qn_log_prior *prior, double offset, const double *range, double value,
-                      double *gradient)
+double qn_gaussian_penalty(const qn_log_prior *prior, double offset, const double *range,
+                           double value, double *gradient)
 {
     const double at = value - offset;
     const double low = log(range[0]), high = log(range[1]);
@@ -193,12 +190,14 @@ static double objective(void *context, const double *searched, double *gradient)
         gradient[r->isotropic ? 1 : 1 + f] -= s->gradient[1 + f];
     }
     double value = -likelihood_of(s->factor, r->n, r->n, s->forward);
-    value += penalty(NULL, offset, variance_range, s->theta[0], &gradient[0]);
-    for (int64_t f = 0; f < n_lengths; f++) {
-        value += penalty(&r->length, 0, length_range, s->theta[1 + f], &gradient[1 + f]);
-    }
     value +=
-        penalty(&r->noise, offset, noise_range, s->theta[1 + r->n_dims], &gradient[1 + n_lengths]);
+        qn_gaussian_penalty(NULL, offset, qn_gaussian_variance_range, s->theta[0], &gradient[0]);
+    for (int64_t f = 0; f < n_lengths; f++) {
+        value += qn_gaussian_penalty(&r->length, 0, qn_gaussian_length_range, s->theta[1 + f],
+                                     &gradient[1 + f]);
+    }
+    value += qn_gaussian_penalty(&r->noise, offset, noise_range, s->theta[1 + r->n_dims],
+                                 &gradient[1 + n_lengths]);
     for (int64_t p = 0; p < n_lengths + 2; p++) {
         gradient[p] *= s->unit;
     }
@@ -380,7 +379,7 @@ qn_status qn_gaussian_process_add(qn_gaussian_process *p, const double *x, doubl
     double point[QN_COVARIANCE_DIMS_MAX];
     const qn_covariance_points points = {p->kind, n, p->n_dims, room, p->z};
     const double variance = exp(p->theta[0]), noise = exp(p->theta[1 + p->n_dims]);
-    scale_points(x, 1, p->n_dims, p->theta, point, 1);
+    qn_gaussian_scale_points(x, 1, p->n_dims, p->theta + 1, point, 1);
     qn_covariance_row(&points, point, n, covariance, slope);
     for (int64_t i = 0; i < n; i++) {
         p->factor[i * room + n] = variance * covariance[i];
@@ -425,7 +424,7 @@ void qn_gaussian_process_predict(const qn_gaussian_process *p, const double *x, 
     const qn_covariance_points points = {p->kind, n, p->n_dims, p->room, p->z};
     const double scale = exp(p->theta[0]);
     for (int64_t i = 0; i < m; i++) {
-        scale_points(x + i * p->n_dims, 1, p->n_dims, p->theta, point, 1);
+        qn_gaussian_scale_points(x + i * p->n_dims, 1, p->n_dims, p->theta + 1, point, 1);
         qn_covariance_row(&points, point, n, row, slope);
         mean[i] = scale * qn_dot(row, p->alpha, n);
         for (int64_t k = 0; variance && k < n; k++) {

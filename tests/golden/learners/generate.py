@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pandas as pd
 from sklearn import linear_model, naive_bayes, neighbors
-from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, Matern, WhiteKernel
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.preprocessing import StandardScaler
@@ -114,6 +114,15 @@ add("ames, rough process", process(Matern(9, nu=1.5), 0.05), "gaussian_process",
     "kernel=matern32,length_scale=9,noise=0.05", *ames, rows=1200)
 add("diamonds, smooth process", process(RBF(2.5), 0.02), "gaussian_process",
     "kernel=rbf,length_scale=2.5,noise=0.02", *diamonds)
+
+# Its probabilities are means over five error functions instead of the logistic one.
+for name, table, kernel, params, spec in (
+        ("churn", churn, Matern(1.5, nu=2.5), "length_scale=1.5", {"categories": levels}),
+        ("cover", cover, RBF(2.0), "kernel=rbf,length_scale=2", {}),
+        ("letters", (letter, "lettr", "multiclass", letters), Matern(3.0, nu=1.5),
+         "kernel=matern32,length_scale=3", {})):
+    add(f"{name}, process of classes", GaussianProcessClassifier(kernel, optimizer=None),
+        "gaussian_process", params, *table, tolerance=2e-3, rows=600, **spec)
 
 cuts = ("diamonds.csv.gz", "cut", "multiclass", ["carat", "depth", "table", "price"])
 for name, table, cost, ratio in (("cover", cover, 0.05, 1), ("letters", (letter, "lettr", "multiclass",
