@@ -6,10 +6,9 @@ static void release_operation(void *op)
     qn_operation_unref(op);
 }
 
-qn_operation *qn_administration_begin(qn_exchange *x, qn_operation_run run, qn_span version,
-                                      qn_span alias)
+qn_operation *qn_administration_begin(qn_exchange *x, const qn_operation_request *request)
 {
-    qn_operation *op = qn_operation_create(run, x->params[0], version, alias);
+    qn_operation *op = qn_operation_create(request);
     if (op && qn_operations_submit(qn_server_operations(x->worker->server), op)) {
         x->job = op;
         x->release = release_operation;

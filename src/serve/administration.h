@@ -9,10 +9,9 @@
 #include "serve/exchange.h"
 #include "serve/operations.h"
 
-/* Begins an operation on the model that x->params[0] names; it becomes the request's job. NULL:
- * there is none, and the request is answered. */
-qn_operation *qn_administration_begin(qn_exchange *x, qn_operation_run run, qn_span version,
-                                      qn_span alias);
+/* Begins an operation, which becomes the request's job. NULL: there is none, and the request is
+ * answered. */
+qn_operation *qn_administration_begin(qn_exchange *x, const qn_operation_request *request);
 /* Of one that is done: false, and answered, if it failed. */
 bool qn_administration_succeeded(qn_exchange *x, const qn_operation *op);
 

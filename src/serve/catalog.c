@@ -87,7 +87,8 @@ bool qn_catalog_add(qn_catalog *catalog, qn_model_slot *slot, qn_served_model *m
     return !problem || entry->problem;
 }
 
-/* The default of each name is its last version that is loaded, else its last. */
+/* The default of each name is the first of its route, else its last version that is loaded, else
+ * its last. */
 void qn_catalog_finish(qn_catalog *catalog)
 {
     qn_catalog_entry *entries = catalog->entries;
@@ -100,6 +101,10 @@ void qn_catalog_finish(qn_catalog *catalog)
             if (strcmp(entries[next].name, name) != 0) break;
             entries[next].routing = routing;
             if (entries[next].model) chosen = next;
+        }
+        const char *routed = routing && routing->route ? qn_routing_target(routing, 0) : NULL;
+        for (int64_t i = first; routed && i < next; i++) {
+            if (entries[i].model && strcmp(entries[i].version, routed) == 0) chosen = i;
         }
         entries[chosen >= 0 ? chosen : next - 1].is_default = true;
     }

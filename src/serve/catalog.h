@@ -28,12 +28,12 @@ void qn_model_slot_unref(qn_model_slot *slot); /* accepts NULL */
 /* One version of one model. */
 typedef struct qn_catalog_entry {
     qn_model_slot *slot;
-    const char *name, *version;      /* the slot's */
-    qn_served_model *model;          /* NULL: not loaded */
-    bool is_default;                 /* the latest version of its name that is loaded */
-    bool unloaded;                   /* by an administrator, until they load it again */
-    char *problem;                   /* why the file as it is now is not loaded, or NULL */
-    qn_model_counters *counters;     /* the slot's */
+    const char *name, *version;  /* the slot's */
+    qn_served_model *model;      /* NULL: not loaded */
+    bool is_default;             /* the first of its name's route, or the latest that is loaded */
+    bool unloaded;               /* by an administrator, until they load it again */
+    char *problem;               /* why the file as it is now is not loaded, or NULL */
+    qn_model_counters *counters; /* the slot's */
     const qn_model_routing *routing; /* of its name; the catalog's; NULL: none */
 } qn_catalog_entry;
 

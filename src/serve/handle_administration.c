@@ -26,7 +26,9 @@ static qn_step answer(qn_exchange *x, const qn_operation *op, const char *key, c
 static qn_step administer(qn_exchange *x, qn_operation_run run, qn_span version, qn_span alias,
                           const char *done)
 {
-    if (!x->job && !qn_administration_begin(x, run, version, alias)) return QN_STEP_DONE;
+    const qn_operation_request request = {
+        .run = run, .name = x->params[0], .version = version, .alias = alias};
+    if (!x->job && !qn_administration_begin(x, &request)) return QN_STEP_DONE;
     const qn_operation *op = x->job;
     return qn_operation_is_done(op) ? answer(x, op, "done", done) : QN_STEP_WAIT;
 }

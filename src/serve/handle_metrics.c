@@ -171,6 +171,32 @@ static void add_models(const scrape *s)
     }
 }
 
+static void add_routes(const scrape *s)
+{
+    const qn_routing *routing = s->catalog->routing;
+    char labels[LABEL_BYTES + QN_MODEL_NAME_BYTES_MAX + 32];
+    qn_prometheus_head(s->out, "quern_route_requests_total", "counter",
+                       "Requests that named no version, by the arm of the route that got them.");
+    for (int64_t i = 0; i < routing->n_models; i++) {
+        const qn_model_routing *model = &routing->models[i];
+        for (int arm = 0; arm < model->plan.n_arms; arm++) {
+            snprintf(labels, sizeof labels, "model=\"%s\",version=\"%s\",arm=\"%s\"", model->model,
+                     qn_routing_target(model, arm), model->plan.arms[arm].target);
+            qn_prometheus_value(s->out, "quern_route_requests_total", labels,
+                                (double)qn_route_count(model->route, arm));
+        }
+    }
+    qn_prometheus_head(s->out, "quern_route_rolled_back", "gauge",
+                       "1 for each canary whose traffic went back.");
+    for (int64_t i = 0; i < routing->n_models; i++) {
+        const qn_model_routing *model = &routing->models[i];
+        if (model->plan.kind != QN_ROUTE_CANARY) continue;
+        snprintf(labels, sizeof labels, "model=\"%s\"", model->model);
+        qn_prometheus_value(s->out, "quern_route_rolled_back", labels,
+                            qn_route_is_rolled_back(model->route));
+    }
+}
+
 static void add_log(const scrape *s, const char *name, qn_line_log *log, bool dropped)
 {
     if (!log) return;
@@ -242,6 +268,7 @@ qn_step qn_handle_metrics(qn_exchange *x)
     add_rows(&s);
     add_seconds(&s, parts);
     add_models(&s);
+    add_routes(&s);
     add_logs(&s);
     add_process(&s);
     qn_reply_end(&x->reply);

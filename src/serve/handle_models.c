@@ -50,6 +50,19 @@ static void write_aliases(const qn_model_routing *routing, qn_json_writer *json)
     qn_json_end_object(json);
 }
 
+/* Of requests that name no version. */
+static void write_route(const qn_model_routing *routing, qn_json_writer *json)
+{
+    if (!routing || !routing->route) return;
+    qn_json_key(json, "route");
+    qn_json_begin_object(json);
+    qn_route_plan_write(&routing->plan, json);
+    if (routing->plan.kind == QN_ROUTE_CANARY) {
+        qn_json_put_bool(json, "rolled_back", qn_route_is_rolled_back(routing->route));
+    }
+    qn_json_end_object(json);
+}
+
 qn_step qn_handle_models(qn_exchange *x)
 {
     const qn_catalog *catalog = x->worker->catalog;
@@ -66,6 +79,7 @@ qn_step qn_handle_models(qn_exchange *x)
         qn_json_begin_object(&json);
         qn_json_put_text(&json, "name", catalog->entries[i].name);
         write_aliases(catalog->entries[i].routing, &json);
+        write_route(catalog->entries[i].routing, &json);
         i = write_versions(catalog, i, &json);
         qn_json_end_object(&json);
     }
@@ -129,6 +143,7 @@ qn_step qn_handle_model(qn_exchange *x)
     qn_json_put_text(&json, "name", entry->name);
     write_model(entry->model, &json);
     write_aliases(entry->routing, &json);
+    write_route(entry->routing, &json);
     write_versions(x->worker->catalog, qn_catalog_first(x->worker->catalog, x->params[0]), &json);
     qn_json_end_object(&json);
     qn_str_add_char(&x->out, '\n');

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/number.h"
+#include "serve/choose_model.h"
 #include "serve/gate.h"
 #include "serve/handlers.h"
 #include "serve/predict_format.h"
@@ -20,8 +21,9 @@ typedef struct job job;
 
 /* What differs between the protocols that predict. */
 typedef struct protocol {
-    const qn_catalog_entry *(*find)(qn_exchange *x); /* answers when there is none */
-    opener (*opener_of)(const qn_exchange *x);       /* NULL: the content type is no good */
+    const qn_catalog_entry *(*find)(qn_exchange *x, qn_routed *routed); /* answers when there is
+                                                                           none */
+    opener (*opener_of)(const qn_exchange *x); /* NULL: the content type is no good */
     bool rows_are_requests; /* a row that cannot be predicted is a bad request: 400, not 422 */
 } protocol;
 
@@ -30,6 +32,7 @@ struct job {
     qn_served_model *model;
     qn_model_slot *slot;
     qn_model_counters *counters; /* of the slot and this loop */
+    qn_routed routed;
     qn_rows rows;
     const qn_format *format; /* NULL until the first block has told the form */
     double *kept;
@@ -84,6 +87,7 @@ static void release_job(void *job_of_exchange)
     qn_prediction_lines_release(&j->lines);
     qn_served_model_unref(j->model);
     qn_model_slot_unref(j->slot);
+    qn_routed_release(&j->routed);
 }
 
 static qn_step fail(qn_exchange *x, qn_error *err)
@@ -94,6 +98,7 @@ static qn_step fail(qn_exchange *x, qn_error *err)
         err->status == QN_ERR_ARG || err->status == QN_ERR_DATA || err->status == QN_ERR_BUDGET;
     qn_count_add(&j->counters->requests[invalid ? QN_OUTCOME_INVALID : QN_OUTCOME_FAILED], 1);
     qn_count_add(&j->counters->refused_ns, (uint64_t)((qn_clock_s() - x->begun_s) * 1e9));
+    qn_routed_note(&j->routed, x, true, qn_clock_s() - x->begun_s);
     qn_exchange_fail(x, err, j->rows.bad_row, j->rows.bad_field);
     return QN_STEP_DONE;
 }
@@ -113,7 +118,14 @@ static qn_status read_json_length(const qn_exchange *x, size_t *out, qn_error *e
 /* The job of a request; NULL when it is answered already. */
 static job *open_job(qn_exchange *x, const protocol *spoken)
 {
-    const qn_catalog_entry *entry = spoken->find(x);
+    job *j = qn_arena_array(&x->memory, 1, sizeof *j);
+    if (!j) {
+        qn_reply_error(&x->reply, 503, "no memory to predict", 0, NULL, NULL);
+        return NULL;
+    }
+    x->job = j;
+    x->release = release_job;
+    const qn_catalog_entry *entry = spoken->find(x, &j->routed);
     if (!entry) return NULL;
     const opener open = spoken->opener_of(x);
     if (!open) {
@@ -123,8 +135,7 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
                        0, NULL, NULL);
         return NULL;
     }
-    job *j = qn_arena_array(&x->memory, 1, sizeof *j);
-    if (!j || !qn_workspace_reserve(&x->worker->workspace, entry->model)) {
+    if (!qn_workspace_reserve(&x->worker->workspace, entry->model)) {
         qn_reply_error(&x->reply, 503, "no memory to predict", 0, NULL, NULL);
         return NULL;
     }
@@ -138,8 +149,6 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
                         .known_only = x->worker->options->known_only};
     j->logged = qn_server_logs_of(x->worker->server)->predictions != NULL &&
                 qn_prediction_log_takes(x->trace.id, x->worker->options->prediction_share);
-    x->job = j;
-    x->release = release_job;
     qn_error err = {0};
     const qn_span body = qn_exchange_body(x);
     if ((open != qn_rows_open_tensors || read_json_length(x, &j->rows.json_bytes, &err) == QN_OK) &&
@@ -215,7 +224,9 @@ static qn_step finish(qn_exchange *x, const job *j)
     qn_reply_end(&x->reply);
     if (j->logged) log_lines(x, &j->lines);
     qn_count_add(&j->counters->requests[QN_OUTCOME_OK], 1);
-    qn_durations_add(&j->counters->seconds, qn_clock_s() - x->begun_s);
+    const double seconds = qn_clock_s() - x->begun_s;
+    qn_durations_add(&j->counters->seconds, seconds);
+    qn_routed_note(&j->routed, x, false, seconds);
     return QN_STEP_DONE;
 }
 
@@ -244,12 +255,12 @@ static qn_step predict(qn_exchange *x, const protocol *spoken)
 
 qn_step qn_handle_predict(qn_exchange *x)
 {
-    static const protocol native = {qn_exchange_find_model, opener_by_type, false};
+    static const protocol native = {qn_exchange_choose_model, opener_by_type, false};
     return predict(x, &native);
 }
 
 /* Paths without a name mean the one model there is. */
-static const qn_catalog_entry *find_only_model(qn_exchange *x)
+static const qn_catalog_entry *find_only_model(qn_exchange *x, qn_routed *routed)
 {
     const qn_catalog *catalog = x->worker->catalog;
     if (catalog->n_entries == 0) {
@@ -264,7 +275,7 @@ static const qn_catalog_entry *find_only_model(qn_exchange *x)
         return NULL;
     }
     x->params[0] = (qn_span){name, strlen(name)};
-    return qn_exchange_find_model(x);
+    return qn_exchange_choose_model(x, routed);
 }
 
 qn_step qn_handle_invocations(qn_exchange *x)
@@ -287,6 +298,6 @@ static opener opener_of_tensors(const qn_exchange *x)
 
 qn_step qn_handle_infer(qn_exchange *x)
 {
-    static const protocol open_inference = {qn_exchange_find_model, opener_of_tensors, true};
+    static const protocol open_inference = {qn_exchange_choose_model, opener_of_tensors, true};
     return predict(x, &open_inference);
 }

@@ -82,10 +82,10 @@ static bool check_parameters(qn_exchange *x)
 
 static qn_step administer(qn_exchange *x, qn_operation_run run, const char *key)
 {
-    const qn_span none = {0};
+    const qn_operation_request request = {.run = run, .name = x->params[0]};
     qn_json_writer json = {.out = &x->out};
     if (!x->job && !check_parameters(x)) return QN_STEP_DONE;
-    if (!x->job && !qn_administration_begin(x, run, none, none)) return QN_STEP_DONE;
+    if (!x->job && !qn_administration_begin(x, &request)) return QN_STEP_DONE;
     const qn_operation *op = x->job;
     if (!qn_operation_is_done(op)) return QN_STEP_WAIT;
     if (!qn_administration_succeeded(x, op)) return QN_STEP_DONE;

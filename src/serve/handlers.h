@@ -37,6 +37,9 @@ qn_step qn_handle_load(qn_exchange *x);
 qn_step qn_handle_unload(qn_exchange *x);
 qn_step qn_handle_set_alias(qn_exchange *x);
 qn_step qn_handle_remove_alias(qn_exchange *x);
+/* handle_routes.c */
+qn_step qn_handle_routes(qn_exchange *x);
+qn_step qn_handle_set_routes(qn_exchange *x);
 /* handle_repository.c */
 qn_step qn_handle_repository_index(qn_exchange *x);
 qn_step qn_handle_repository_load(qn_exchange *x);

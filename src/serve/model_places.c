@@ -158,7 +158,7 @@ void qn_model_places_drop_gone(qn_model_places *places, const qn_routing *routin
         qn_model_place *place = &places->list[i];
         const qn_model_slot *slot = place->slot;
         const char *alias =
-            place->gone ? qn_routing_alias_to(routing, slot->name, slot->version) : NULL;
+            place->gone ? qn_routing_leads_to(routing, slot->name, slot->version) : NULL;
         if (!place->gone || alias) {
             places->list[n++] = *place;
             continue;

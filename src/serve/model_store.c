@@ -116,7 +116,17 @@ static bool publish(qn_model_store *store)
 
 /* Routes. */
 
-/* Fails when an alias leads to what is not loaded. */
+static qn_status check_target(const qn_model_store *store, const char *model, const char *target,
+                              const char *version, qn_error *err)
+{
+    const qn_model_place *place = qn_model_places_find(&store->places, model, version);
+    if (place && place->model) return QN_OK;
+    return qn_fail(err, QN_ERR_DATA,
+                   "'%s' of '%s' would lead to version '%s', which is not loaded; load it first",
+                   target, model, version);
+}
+
+/* Fails when anything leads to what is not loaded. */
 static qn_status check_targets(const qn_model_store *store, const qn_routing *routing,
                                qn_error *err)
 {
@@ -124,13 +134,11 @@ static qn_status check_targets(const qn_model_store *store, const qn_routing *ro
         const qn_model_routing *model = &routing->models[i];
         for (int64_t k = 0; k < model->n_aliases; k++) {
             const qn_alias *alias = &model->aliases[k];
-            const qn_model_place *place =
-                qn_model_places_find(&store->places, model->model, alias->version);
-            if (place && place->model) continue;
-            return qn_fail(err, QN_ERR_DATA,
-                           "alias '%s' of '%s' would lead to version '%s', which is not loaded; "
-                           "load it first",
-                           alias->name, model->model, alias->version);
+            QN_TRY(check_target(store, model->model, alias->name, alias->version, err));
+        }
+        for (int k = 0; k < model->plan.n_arms; k++) {
+            QN_TRY(check_target(store, model->model, model->plan.arms[k].target,
+                                qn_routing_target(model, k), err));
         }
     }
     return QN_OK;
@@ -198,6 +206,7 @@ static void reload_routes(qn_model_store *store, qn_reload *reload)
     qn_status status = read_routes(sources, &routing, &err);
     if (status == QN_OK) status = check_targets(store, routing, &err);
     if (status == QN_OK) {
+        qn_routing_inherit(routing, store->routing, true);
         qn_routing_unref(store->routing);
         store->routing = routing;
         store->routes_read = now;
@@ -292,13 +301,13 @@ static qn_status check_free(const qn_model_store *store, const qn_model_selectio
     for (int64_t i = 0; i < store->places.n; i++) {
         const qn_model_place *place = &store->places.list[i];
         if (!qn_model_selects(selection, place)) continue;
-        const char *alias =
-            qn_routing_alias_to(store->routing, selection->name, place->slot->version);
+        const char *target =
+            qn_routing_leads_to(store->routing, selection->name, place->slot->version);
         n++;
-        if (!alias) continue;
+        if (!target) continue;
         return qn_fail(err, QN_ERR_DATA,
-                       "alias '%s' of '%s' leads to version '%s'; let it lead elsewhere first",
-                       alias, selection->name, place->slot->version);
+                       "'%s' of '%s' leads to version '%s'; let it lead elsewhere first", target,
+                       selection->name, place->slot->version);
     }
     return n > 0 ? QN_OK : qn_fail(err, QN_ERR_DATA, "there is no such model or version");
 }
@@ -332,34 +341,25 @@ qn_status qn_model_store_unload(qn_model_store *store, const char *name, const c
     return status;
 }
 
-static qn_status write_routes(qn_model_store *store, const qn_routing *routing, qn_error *err)
+/* Takes the routing, also when it fails; then all stays as it was. `text` is the file's, to be
+ * written before anybody sees what it says. */
+static qn_status adopt(qn_model_store *store, qn_routing *routing, const char *text, size_t bytes,
+                       qn_error *err)
 {
     const char *path = store->sources->routes;
-    qn_str text = {0};
-    if (!path) return QN_OK;
-    qn_routing_write(routing, &text);
-    const qn_status status = text.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the routes")
-                                         : qn_file_write(path, text.text, text.bytes, err);
-    qn_str_release(&text);
-    return status;
-}
-
-/* Takes the routing, also when it fails; then all stays as it was. */
-static qn_status adopt(qn_model_store *store, qn_routing *routing, qn_error *err)
-{
     qn_catalog *catalog = NULL;
     qn_status status = check_targets(store, routing, err);
     if (status == QN_OK) {
         catalog = make_catalog(store, routing);
-        status = catalog ? write_routes(store, routing, err)
-                         : qn_fail(err, QN_ERR_NOMEM, "no memory for the routes");
+        if (!catalog) status = qn_fail(err, QN_ERR_NOMEM, "no memory for the routes");
     }
+    if (status == QN_OK && path) status = qn_file_write(path, text, bytes, err);
     if (status != QN_OK) {
         qn_catalog_unref(catalog);
         qn_routing_unref(routing);
         return status;
     }
-    if (store->sources->routes) store->routes_read = qn_file_identify(store->sources->routes);
+    if (path) store->routes_read = qn_file_identify(path);
     qn_routing_unref(store->routing);
     store->routing = routing;
     put_in_place(store, catalog);
@@ -370,9 +370,37 @@ qn_status qn_model_store_set_alias(qn_model_store *store, const char *name, cons
                                    const char *version, qn_error *err)
 {
     qn_routing *routing = NULL;
+    qn_str text = {0};
     pthread_mutex_lock(&store->loading);
     qn_status status = qn_routing_with_alias(store->routing, name, alias, version, &routing, err);
-    if (status == QN_OK) status = adopt(store, routing, err);
+    if (status == QN_OK) {
+        qn_routing_inherit(routing, store->routing, false);
+        qn_routing_write(routing, &text);
+        if (text.failed) {
+            qn_routing_unref(routing);
+            status = qn_fail(err, QN_ERR_NOMEM, "no memory for the routes");
+        } else {
+            status = adopt(store, routing, text.text, text.bytes, err);
+        }
+    }
+    pthread_mutex_unlock(&store->loading);
+    qn_str_release(&text);
+    return status;
+}
+
+qn_status qn_model_store_set_routes(qn_model_store *store, const char *text, size_t bytes,
+                                    qn_error *err)
+{
+    qn_routing *routing = NULL;
+    qn_error wrong = {0};
+    pthread_mutex_lock(&store->loading);
+    qn_status status = qn_routing_read("routes", text, bytes, &routing, &wrong);
+    if (status == QN_OK) {
+        qn_routing_inherit(routing, store->routing, true);
+        status = adopt(store, routing, text, bytes, err);
+    } else {
+        status = qn_fail(err, status == QN_ERR_DATA ? QN_ERR_ARG : status, "%s", wrong.message);
+    }
     pthread_mutex_unlock(&store->loading);
     return status;
 }

@@ -69,6 +69,12 @@ qn_status qn_model_store_set_alias(qn_model_store *store, const char *name, cons
  * when there is more, still in use. */
 bool qn_model_store_tidy(qn_model_store *store);
 
+/* Puts a whole routes file in the place of what there is; it is written as it is given. What was
+ * rolled back begins anew. */
+QN_MUST_CHECK
+qn_status qn_model_store_set_routes(qn_model_store *store, const char *text, size_t bytes,
+                                    qn_error *err);
+
 /* Whether a newer catalog than `catalog` (may be NULL) is there; no lock. */
 bool qn_model_store_is_newer(const qn_model_store *store, const qn_catalog *catalog);
 /* The newest catalog, with a reference for the caller. */

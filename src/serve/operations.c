@@ -29,6 +29,7 @@ void qn_operation_unref(qn_operation *op)
     qn_free(op->name);
     qn_free(op->version);
     qn_free(op->alias);
+    qn_free(op->text);
     qn_free(op);
 }
 
@@ -44,15 +45,19 @@ bool qn_operation_is_done(const qn_operation *op)
     return atomic_load_explicit(&((qn_operation *)(uintptr_t)op)->done, memory_order_acquire);
 }
 
-qn_operation *qn_operation_create(qn_operation_run run, qn_span name, qn_span version,
-                                  qn_span alias)
+qn_operation *qn_operation_create(const qn_operation_request *request)
 {
     qn_operation *op = qn_alloc_array(1, sizeof *op);
     if (!op) return NULL;
     atomic_init(&op->n_refs, 1);
     atomic_init(&op->done, false);
-    op->run = run;
-    if (copy(name, &op->name) && copy(version, &op->version) && copy(alias, &op->alias)) return op;
+    op->run = request->run;
+    op->text = qn_strndup(request->text.text ? request->text.text : "", request->text.bytes);
+    op->text_bytes = request->text.bytes;
+    if (op->text && copy(request->name, &op->name) && copy(request->version, &op->version) &&
+        copy(request->alias, &op->alias)) {
+        return op;
+    }
     qn_operation_unref(op);
     return NULL;
 }

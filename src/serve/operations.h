@@ -15,6 +15,8 @@ typedef qn_status (*qn_operation_run)(qn_operation *op, qn_model_store *store, q
 struct qn_operation {
     qn_operation_run run;
     char *name, *version, *alias; /* what it is about; NULL: not given */
+    char *text;                   /* a body, ended by NUL */
+    size_t text_bytes;
     /* Once it is done: */
     _Atomic bool done;
     qn_status status;
@@ -25,9 +27,14 @@ struct qn_operation {
     qn_operation *next;
 };
 
-/* With one reference; NULL when out of memory. An empty span is NULL in it. */
-qn_operation *qn_operation_create(qn_operation_run run, qn_span name, qn_span version,
-                                  qn_span alias);
+/* What is to be done; texts are copied, an empty one is NULL in the operation (but for `text`). */
+typedef struct qn_operation_request {
+    qn_operation_run run;
+    qn_span name, version, alias, text;
+} qn_operation_request;
+
+/* With one reference; NULL when out of memory. */
+qn_operation *qn_operation_create(const qn_operation_request *request);
 bool qn_operation_is_done(const qn_operation *op);
 void qn_operation_unref(qn_operation *op); /* accepts NULL */
 

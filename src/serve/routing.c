@@ -20,6 +20,9 @@ void qn_routing_unref(qn_routing *routing)
     if (!routing || atomic_fetch_sub_explicit(&routing->n_refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
+    for (int64_t i = 0; i < routing->n_models; i++) {
+        qn_route_unref(routing->models[i].route);
+    }
     qn_arena_release(&routing->memory);
     qn_free(routing);
 }
@@ -79,6 +82,26 @@ static qn_status read_aliases(const struct reader *r, const qn_yaml_node *map,
     return QN_OK;
 }
 
+/* What tells one plan from another, so that what is learned at work is not kept for another one:
+ * the plan, and where its arms lead. */
+static qn_status start_route(const struct reader *r, qn_model_routing *model)
+{
+    qn_str identity = {0};
+    qn_json_writer json = {.out = &identity};
+    if (model->plan.kind == QN_ROUTE_NONE) return QN_OK;
+    qn_json_begin_object(&json);
+    qn_route_plan_write(&model->plan, &json);
+    for (int i = 0; i < model->plan.n_arms; i++) {
+        qn_json_put_text(&json, "arm", qn_routing_target(model, i));
+    }
+    qn_json_end_object(&json);
+    if (!identity.failed) {
+        model->route = qn_route_create(&model->plan, model->model, identity.text);
+    }
+    qn_str_release(&identity);
+    return model->route ? QN_OK : no_memory(r);
+}
+
 static qn_status read_model(const struct reader *r, const qn_yaml_node *map,
                             qn_model_routing *model)
 {
@@ -86,13 +109,16 @@ static qn_status read_model(const struct reader *r, const qn_yaml_node *map,
     QN_TRY(need_map(r, map, map->key));
     model->model = map->key;
     for (const qn_yaml_node *node = map->first; node; node = node->next) {
+        if (qn_route_plan_has(node->key)) continue;
         if (strcmp(node->key, "aliases") != 0) {
             return fail_at(r, node->key_line, node->key_column, node->key,
-                           "is not known here; there is 'aliases'");
+                           "is not known here; there are aliases, to, split, canary, key, salt "
+                           "and rollback");
         }
         QN_TRY(read_aliases(r, node, model));
     }
-    return QN_OK;
+    QN_TRY(qn_route_plan_read(r->path, map, &model->plan, r->err));
+    return start_route(r, model);
 }
 
 static int compare_models(const void *a, const void *b)
@@ -107,8 +133,7 @@ static qn_status read_models(const struct reader *r, const qn_yaml_node *map)
     routing->models = qn_arena_array(&routing->memory, map->n_items, sizeof *routing->models);
     if (!routing->models) return no_memory(r);
     for (const qn_yaml_node *node = map->first; node; node = node->next) {
-        QN_TRY(read_model(r, node, &routing->models[routing->n_models]));
-        routing->n_models++;
+        QN_TRY(read_model(r, node, &routing->models[routing->n_models++]));
     }
     qsort(routing->models, (size_t)routing->n_models, sizeof *routing->models, compare_models);
     return QN_OK;
@@ -174,6 +199,7 @@ static void write_model(const qn_model_routing *model, const char *name, const s
     qn_json_key(json, name);
     qn_json_begin_object(json);
     write_aliases(model, name, edit, json);
+    if (model) qn_route_plan_write(&model->plan, json);
     qn_json_end_object(json);
 }
 
@@ -243,11 +269,35 @@ const char *qn_routing_version(const qn_model_routing *model, qn_span alias)
     return NULL;
 }
 
-const char *qn_routing_alias_to(const qn_routing *routing, const char *model, const char *version)
+const char *qn_routing_target(const qn_model_routing *model, int arm)
+{
+    const char *target = model->plan.arms[arm].target;
+    const char *version = qn_routing_version(model, (qn_span){target, strlen(target)});
+    return version ? version : target;
+}
+
+const char *qn_routing_leads_to(const qn_routing *routing, const char *model, const char *version)
 {
     const qn_model_routing *found = qn_routing_find(routing, (qn_span){model, strlen(model)});
     for (int64_t i = 0; found && i < found->n_aliases; i++) {
         if (strcmp(found->aliases[i].version, version) == 0) return found->aliases[i].name;
     }
+    for (int i = 0; found && i < found->plan.n_arms; i++) {
+        if (strcmp(qn_routing_target(found, i), version) == 0) return found->plan.arms[i].target;
+    }
     return NULL;
+}
+
+void qn_routing_inherit(qn_routing *routing, const qn_routing *before, bool anew)
+{
+    for (int64_t i = 0; i < routing->n_models; i++) {
+        qn_model_routing *model = &routing->models[i];
+        const qn_model_routing *old =
+            qn_routing_find(before, (qn_span){model->model, strlen(model->model)});
+        if (!model->route || !old || !old->route) continue;
+        if (anew && qn_route_is_rolled_back(old->route)) continue;
+        if (strcmp(qn_route_identity(model->route), qn_route_identity(old->route)) != 0) continue;
+        qn_route_unref(model->route);
+        model->route = qn_route_ref(old->route);
+    }
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Routing: what is said of models beyond their files – which version an alias leads to. It is read
- * from a YAML file and written as JSON, which is YAML, too:
+/* Routing: what is said of models beyond their files – which version an alias leads to, and which
+ * answers when none is named (route_plan.h). It is read from a YAML file and written as JSON, which
+ * is YAML, too:
  *
  *     models:
  *       credit:
  *         aliases: {champion: 1, challenger: 2}
+ *         canary: {from: champion, to: challenger, percent: 5}
  *
- * Threads: immutable but for its count of references, which is atomic; share freely. */
+ * Threads: immutable but for its count of references, which is atomic; share freely. Routes at work
+ * are locked. */
 #ifndef QN_SERVE_ROUTING_H
 #define QN_SERVE_ROUTING_H
 
@@ -14,6 +17,7 @@
 #include "base/error.h"
 #include "base/json_pull.h"
 #include "base/str.h"
+#include "serve/route.h"
 
 #include <stdatomic.h>
 
@@ -26,6 +30,8 @@ typedef struct qn_model_routing {
     const char *model;
     int64_t n_aliases;
     qn_alias *aliases; /* in the order of their names */
+    qn_route_plan plan;
+    qn_route_state *route; /* the plan at work; NULL: there is none */
 } qn_model_routing;
 
 typedef struct qn_routing {
@@ -45,6 +51,9 @@ qn_status qn_routing_read(const char *path, const char *text, size_t bytes, qn_r
 QN_MUST_CHECK
 qn_status qn_routing_with_alias(const qn_routing *routing, const char *model, const char *alias,
                                 const char *version, qn_routing **out, qn_error *err);
+/* Before `routing` takes the place of `before`: plans that are the same go on as they are at work
+ * now; but not (`anew`) what was rolled back. */
+void qn_routing_inherit(qn_routing *routing, const qn_routing *before, bool anew);
 qn_routing *qn_routing_ref(qn_routing *routing);
 void qn_routing_unref(qn_routing *routing); /* accepts NULL */
 
@@ -56,7 +65,9 @@ bool qn_span_equals(qn_span span, const char *text);
 const qn_model_routing *qn_routing_find(const qn_routing *routing, qn_span model);
 /* Where an alias leads; NULL: it is none. */
 const char *qn_routing_version(const qn_model_routing *model, qn_span alias);
-/* An alias of the model that leads to that version, or NULL. */
-const char *qn_routing_alias_to(const qn_routing *routing, const char *model, const char *version);
+/* The version that an arm of a plan leads to. */
+const char *qn_routing_target(const qn_model_routing *model, int arm);
+/* What leads to that version – an alias, or the version itself, named by a plan –, or NULL. */
+const char *qn_routing_leads_to(const qn_routing *routing, const char *model, const char *version);
 
 #endif

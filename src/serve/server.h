@@ -24,7 +24,7 @@ typedef struct qn_serve_options {
     const char *const *models;  /* "[NAME[@VERSION]=]PATH", ended by NULL; may be NULL */
     const char *model_dir;      /* FOLDER/NAME/VERSION.quern or …/VERSION/model.quern; or NULL */
     const char *const *aliases; /* "NAME@ALIAS=VERSION", ended by NULL; may be NULL */
-    const char *routes;         /* a file of aliases, see routing.h; or NULL */
+    const char *routes;         /* aliases and routes, see routing.h; or NULL */
     const char *listen;         /* "HOST:PORT"; default 127.0.0.1:8080; port 0: any that is free */
     bool open_to_all;           /* listen on other addresses than loopback without credentials */
     bool insecure_http;         /* … or with credentials that go there without TLS */

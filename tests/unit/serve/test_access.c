@@ -44,6 +44,8 @@ static const struct row {
     {QN_HTTP_POST, "/v2/repository/index", "/v2/repository/index", 'r', 'c'},
     {QN_HTTP_POST, "/v2/repository/models/{}/unload", "/v2/repository/models/m/unload", 'a', 'm'},
     {QN_HTTP_POST, "/v2/repository/models/{}/load", "/v2/repository/models/m/load", 'a', 'm'},
+    {QN_HTTP_GET, "/v1/routes", "/v1/routes", 'r', 's'},
+    {QN_HTTP_PUT, "/v1/routes", "/v1/routes", 'a', 's'},
     {QN_HTTP_POST, "/v1/outcomes", "/v1/outcomes", 'p', 'c'},
     {QN_HTTP_POST, "/invocations", "/invocations", 'p', 'm'},
     {QN_HTTP_GET, "/ping", "/ping", '-', 's'},

@@ -218,6 +218,87 @@ static void the_repository_is_spoken_to_as_tritons(void **state)
     stop(&r);
 }
 
+static void routes_are_put_and_followed(void **state)
+{
+    (void)state;
+    running r = {.options = {.audit = audit_path}};
+    static const char split[] = "models: {m: {aliases: {a: 1, b: 2}, split: {a: 1, b: 1}, "
+                                "key: header x-user}}";
+    char lines[300], head[40];
+    int n_second = 0;
+    http_client *client = malloc(sizeof *client);
+    start(&r);
+    check(r.port, "GET", "/v1/routes", client_line, "", 200, "\"models\": {}");
+    check(r.port, "PUT", "/v1/routes", admin_line, split, 200, "routes");
+    check(r.port, "GET", "/v1/routes", client_line, "", 200, "\"key\": \"header x-user\"");
+    check(r.port, "GET", "/v1/models/m", client_line, "", 200, "\"split\": {");
+    CHECK(http_connect(client, r.port));
+    for (int user = 0; user < 400; user++) {
+        snprintf(lines, sizeof lines, "%sx-user: %d\r\n", client_line, user);
+        int version = 0;
+        for (int again = 0; again < 3; again++) {
+            const http_reply reply = ask(client, "POST", "/v1/models/m", lines, row);
+            CHECK_INT(reply.status, 200);
+            const int got = strstr(reply.body, "\"version\":\"2\"") ? 2 : 1;
+            CHECK(again == 0 || got == version); /* the same user, the same version */
+            version = got;
+            snprintf(head, sizeof head, "quern-model: m@%d ", got);
+            CHECK_CONTAINS(reply.head, head);
+            free(reply.body);
+        }
+        n_second += version == 2;
+    }
+    CHECK_NEAR(n_second / 400.0, 0.5, 0.12); /* 4.8 standard deviations */
+    char counted[120];
+    snprintf(counted, sizeof counted,
+             "quern_route_requests_total{model=\"m\",version=\"2\",arm=\"b\"} %d\n", 3 * n_second);
+    check(r.port, "GET", "/metrics", client_line, "", 200, counted);
+    check(r.port, "POST", "/v1/models/m@1", lines, row, 200, "\"version\":\"1\"");
+    check(r.port, "PUT", "/v1/routes", admin_line, "models: {m: {to: c}}", 409, "not loaded");
+    check(r.port, "PUT", "/v1/routes", admin_line, "models: {m: {too: 1}}", 400,
+          "routes:1:14: 'too' is not known");
+    check(r.port, "PUT", "/v1/routes", client_line, "{}", 403, "do not allow it");
+    check(r.port, "PUT", "/v1/routes", admin_line, "models: {m: {to: 1}}", 200, "routes");
+    check(r.port, "POST", "/v1/models/m", client_line, row, 200, "\"version\":\"1\"");
+    check(r.port, "POST", "/v1/models/m/versions/1:unload", admin_line, "", 409,
+          "leads to version");
+    close(client->fd);
+    free(client);
+    stop(&r);
+}
+
+static void a_canary_goes_back_by_itself(void **state)
+{
+    (void)state;
+    running r = {.options = {.audit = audit_path}};
+    static const char errors[] = "models: {m: {canary: {from: 1, to: 2, percent: 100}, rollback: "
+                                 "{window: 20, errors: 0.25}}}";
+    static const char latency[] = "models: {m: {canary: {from: 1, to: 2, percent: 100}, rollback: "
+                                  "{window: 20, latency: 0.000001}}}";
+    start(&r);
+    check(r.port, "PUT", "/v1/routes", admin_line, errors, 200, "routes");
+    for (int i = 0; i < 6; i++) {
+        check(r.port, "POST", "/v1/models/m", client_line, row, 200, "\"version\":\"2\"");
+        check(r.port, "POST", "/v1/models/m", client_line, "{\"size\":1}", 422, "is missing");
+    }
+    check(r.port, "POST", "/v1/models/m", client_line, row, 200, "\"version\":\"1\"");
+    check(r.port, "GET", "/v1/models/m", client_line, "", 200, "\"rolled_back\": true");
+    check(r.port, "GET", "/metrics", client_line, "", 200,
+          "quern_route_rolled_back{model=\"m\"} 1\n");
+    shell("grep -q '\"who\":\"server\",\"action\":\"rollback\",\"detail\":\"m: 6 of the last 12 "
+          "requests of the canary had errors\"' %s",
+          audit_path);
+    /* An alias of another model does not begin it anew, a routes file does. */
+    check(r.port, "PUT", "/v1/models/n/aliases/live", admin_line, "{\"version\":1}", 200, "");
+    check(r.port, "POST", "/v1/models/m", client_line, row, 200, "\"version\":\"1\"");
+    check(r.port, "PUT", "/v1/routes", admin_line, latency, 200, "routes");
+    for (int i = 0; i < 2; i++) { /* 5 % of 20 is one; the second is too many */
+        check(r.port, "POST", "/v1/models/m", client_line, row, 200, "\"version\":\"2\"");
+    }
+    check(r.port, "POST", "/v1/models/m", client_line, row, 200, "\"version\":\"1\"");
+    stop(&r);
+}
+
 static void an_empty_server_waits_for_models(void **state)
 {
     (void)state;
@@ -334,12 +415,14 @@ static void operations_survive_a_lack_of_memory(void **state)
     static const char *const requests[][3] = {
         {"PUT", "/v1/models/m/aliases/a", "{\"version\":\"1\"}"},
         {"POST", "/v1/models/n:load", ""},
+        {"PUT", "/v1/routes", "models: {m: {split: {1: 1, 2: 1}, key: column size}}"},
+        {"POST", "/v1/models/m", row},
         {"POST", "/v2/repository/index", "{\"ready\":true}"}};
     char path[200];
     http_client *client = malloc(sizeof *client);
     start(&r);
     snprintf(path, sizeof path, "%s/n/1.quern", models_dir);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 5; i++) {
         bool made_it = false;
         for (int64_t nth = 1; nth < 5000 && !made_it; nth++) {
             const struct timespec changed[2] = {{.tv_sec = nth}, {.tv_sec = nth}};
@@ -367,6 +450,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_alias_is_a_name_of_a_version),  TEST(roles_are_of_the_model_whatever_the_alias),
         TEST(models_are_loaded_and_unloaded),   TEST(the_repository_is_spoken_to_as_tritons),
+        TEST(routes_are_put_and_followed),      TEST(a_canary_goes_back_by_itself),
         TEST(an_empty_server_waits_for_models), TEST(switching_an_alias_fails_no_request),
         TEST(operations_outlive_their_clients), TEST(operations_survive_a_lack_of_memory)};
     return cmocka_run_group_tests(tests, make_all, remove_all);

@@ -34,7 +34,12 @@ static const char file[] = "models:\n"
                            "    aliases:\n"
                            "      champion: 1\n"
                            "      challenger: '2'\n"
-                           "  plain: {}\n";
+                           "    canary: {from: champion, to: challenger, percent: 2.5}\n"
+                           "    key: header x-user\n"
+                           "    rollback: {window: 50, errors: 0.1, latency: 0.25}\n"
+                           "  plain: {}\n"
+                           "  parted: {split: {1: 1, 2: 2, c: 0.3}, key: column a b, salt: s}\n"
+                           "  fixed: {to: 3}\n";
 
 static void aliases_are_read(void **state)
 {
@@ -47,9 +52,9 @@ static void aliases_are_read(void **state)
     CHECK(!version_of(routing, "credit", "champio"));
     CHECK(!version_of(routing, "credi", "champion"));
     CHECK(!version_of(routing, "other", "champion"));
-    CHECK_TEXT(qn_routing_alias_to(routing, "credit", "2"), "challenger");
-    CHECK(!qn_routing_alias_to(routing, "credit", "3"));
-    CHECK(!qn_routing_alias_to(routing, "plain", "1"));
+    CHECK_TEXT(qn_routing_leads_to(routing, "credit", "2"), "challenger");
+    CHECK(!qn_routing_leads_to(routing, "credit", "3"));
+    CHECK(!qn_routing_leads_to(routing, "plain", "1"));
     qn_routing_unref(routing);
 }
 
@@ -78,6 +83,31 @@ static void what_is_written_reads_back(void **state)
     qn_str_release(&first);
     qn_str_release(&second);
     qn_routing_unref(again);
+    qn_routing_unref(routing);
+}
+
+static void plans_are_read(void **state)
+{
+    (void)state;
+    qn_routing *routing = read_text(file);
+    const qn_model_routing *credit = qn_routing_find(routing, (qn_span){"credit", 6});
+    const qn_model_routing *parted = qn_routing_find(routing, (qn_span){"parted", 6});
+    const qn_model_routing *fixed = qn_routing_find(routing, (qn_span){"fixed", 5});
+    CHECK_INT(credit->plan.kind, QN_ROUTE_CANARY);
+    CHECK_TEXT(qn_routing_target(credit, 0), "1");
+    CHECK_TEXT(qn_routing_target(credit, 1), "2");
+    CHECK_NEAR(credit->plan.arms[1].share, 0.025, 1e-15);
+    CHECK_INT(credit->plan.key, QN_KEY_HEADER);
+    CHECK_TEXT(credit->plan.key_name, "x-user");
+    CHECK_INT(credit->plan.rollback.window, 50);
+    CHECK(credit->plan.rollback.errors == 0.1 && credit->plan.rollback.latency_s == 0.25);
+    CHECK_INT(parted->plan.n_arms, 3);
+    CHECK_NEAR(parted->plan.arms[1].share, 2 / 3.3, 1e-15);
+    CHECK_INT(parted->plan.key, QN_KEY_COLUMN);
+    CHECK_TEXT(parted->plan.key_name, "a b");
+    CHECK_TEXT(qn_routing_target(fixed, 0), "3");
+    CHECK_TEXT(qn_routing_leads_to(routing, "fixed", "3"), "3");
+    CHECK(!qn_routing_find(routing, (qn_span){"plain", 5})->route);
     qn_routing_unref(routing);
 }
 
@@ -118,6 +148,33 @@ static void what_makes_no_sense_is_told_with_its_place(void **state)
     check_refused("models:\n  a: {aliases: {x: ../1}}", "'x' leads to no version");
     check_refused("models:\n  a: {aliases: {x@y: 1}}", "'x@y' is no name");
     check_refused("models:\n  a: {aliases: {x: 1, x: 2}}", "given twice");
+    check_refused("models: {a: {to: }}", "'to' leads to no alias or version");
+    check_refused("models: {a: {to: [x]}}", "'to' leads to no alias or version");
+    check_refused("models: {a: {to: x, split: {x: 1}}}", "'split' is a second way");
+    check_refused("models: {a: {split: {}}}", "'split' is a mapping of aliases");
+    check_refused("models: {a: {split: {x: 0}}}", "'split' has no share above zero");
+    check_refused("models: {a: {split: {x: -1}}}", "'x' is a number from 0 to 1000000000");
+    check_refused("models: {a: {split: {x: nan}}}", "'x' is a number");
+    check_refused("models: {a: {split: {x: }}}", "'x' is a number");
+    check_refused("models: {a: {split: {x/y: 1}}}", "'x/y' leads to no alias");
+    check_refused(
+        "models: {a: {split: {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1, h: 1, i: 1, j: 1, "
+        "k: 1, l: 1, m: 1, n: 1, o: 1, p: 1, q: 1}}}",
+        "'q' is one arm too many");
+    check_refused("models: {a: {canary: {from: x, to: y}}}", "'canary' has no 'percent'");
+    check_refused("models: {a: {canary: {to: y, percent: 5}}}", "leads to no alias");
+    check_refused("models: {a: {canary: {from: x, to: y, percent: 101}}}", "from 0 to 100");
+    check_refused("models: {a: {canary: {from: x, to: y, percent: 5, more: 1}}}", "'more' is not");
+    check_refused("models: {a: {canary: x}}", "'canary' is {from");
+    check_refused("models: {a: {to: x, key: request}}", "'key' is for a split or a canary");
+    check_refused("models: {a: {split: {x: 1}, key: header}}", "'key' is 'request', 'header NAME'");
+    check_refused("models: {a: {split: {x: 1}, key: cookie a}}", "'key' is 'request'");
+    check_refused("models: {a: {split: {x: 1}, salt: }}", "'salt' is a text");
+    check_refused("models: {a: {split: {x: 1}, rollback: {}}}", "'rollback' is for a canary");
+    check_refused("models: {a: {canary: {from: x, to: y, percent: 5}, rollback: {window: 5}}}",
+                  "'window' is a number from 10 to 100000");
+    check_refused("models: {a: {canary: {from: x, to: y, percent: 5}, rollback: {errors: 2}}}",
+                  "'errors' is a number from 0 to 1");
     check_refused("[1]", "r.yaml:1:1: 'the file' is a mapping");
     check_refused("{", "r.yaml:");
     check_refused("a: &x 1\nb: *x", "r.yaml:");
@@ -150,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(aliases_are_read),
                                        TEST(nothing_at_all_is_no_routes),
                                        TEST(what_is_written_reads_back),
+                                       TEST(plans_are_read),
                                        TEST(an_edit_makes_a_copy),
                                        TEST(what_makes_no_sense_is_told_with_its_place),
                                        TEST(all_of_it_survives_running_out_of_memory)};

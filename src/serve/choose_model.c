@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/choose_model.h"
+
+#include "serve/handlers.h"
+#include "serve/route_key.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What the route tells requests apart by; text NULL: this one does not have it. */
+static qn_span key_of(qn_exchange *x, const qn_route_plan *plan)
+{
+    const qn_span type = qn_http_header(&x->reader, "content-type");
+    switch (plan->key) {
+    case QN_KEY_REQUEST:
+        break;
+    case QN_KEY_HEADER:
+        return qn_http_header(&x->reader, plan->key_name);
+    case QN_KEY_COLUMN:
+        if (type.bytes >= 8 && strncasecmp(type.text, "text/csv", 8) == 0) {
+            return qn_route_key_in_csv(qn_exchange_body(x), plan->key_name);
+        }
+        return qn_route_key_in_json(qn_exchange_body(x), plan->key_name, &x->memory);
+    }
+    return (qn_span){x->trace.id, strlen(x->trace.id)};
+}
+
+const qn_catalog_entry *qn_exchange_choose_model(qn_exchange *x, qn_routed *routed)
+{
+    const qn_catalog *catalog = x->worker->catalog;
+    const int64_t first = qn_catalog_first(catalog, x->params[0]);
+    const qn_model_routing *routing =
+        first < catalog->n_entries ? catalog->entries[first].routing : NULL;
+    if (x->params[1].text || !routing || !routing->route) return qn_exchange_find_model(x);
+    const qn_span key = key_of(x, &routing->plan);
+    routed->arm = qn_route_choose(routing->route, key.text, key.bytes);
+    const char *target = routing->plan.arms[routed->arm].target;
+    x->params[1] = (qn_span){target, strlen(target)};
+    const qn_catalog_entry *entry = qn_exchange_find_model(x);
+    if (!entry) return NULL;
+    routed->route = qn_route_ref(routing->route);
+    routed->model = entry->name;
+    return entry;
+}
+
+void qn_routed_note(const qn_routed *routed, const qn_exchange *x, bool failed, double seconds)
+{
+    char reason[QN_ROUTE_REASON_BYTES];
+    char detail[QN_ROUTE_REASON_BYTES + QN_MODEL_NAME_BYTES_MAX + 8];
+    if (!routed->route || !qn_route_note(routed->route, routed->arm, failed, seconds, reason)) {
+        return;
+    }
+    snprintf(detail, sizeof detail, "%s: %s", routed->model, reason);
+    qn_audit_write(qn_server_logs_of(x->worker->server)->audit,
+                   &(qn_audit_event){.who = "server", .action = "rollback", .detail = detail});
+}
+
+void qn_routed_release(qn_routed *routed)
+{
+    qn_route_unref(routed->route);
+    *routed = (qn_routed){0};
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which model answers a request: the version it names, or the one that the model's route chooses.
+ *
+ * Threads: one thread, the loop's. */
+#ifndef QN_SERVE_CHOOSE_MODEL_H
+#define QN_SERVE_CHOOSE_MODEL_H
+
+#include "serve/exchange.h"
+
+/* How it was chosen, to be told to the route what became of it. */
+typedef struct qn_routed {
+    qn_route_state *route; /* NULL: there was nothing to choose */
+    const char *model;     /* the catalog's slot's */
+    int arm;
+} qn_routed; /* zero-initialise; release with qn_routed_release() */
+
+/* As qn_exchange_find_model(); where x->params name no version, by the route of the model. The body
+ * must be there. */
+const qn_catalog_entry *qn_exchange_choose_model(qn_exchange *x, qn_routed *routed);
+/* After the reply was written. Tells the audit log of a canary that was rolled back. */
+void qn_routed_note(const qn_routed *routed, const qn_exchange *x, bool failed, double seconds);
+void qn_routed_release(qn_routed *routed);
+
+#endif

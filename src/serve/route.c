@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "serve/route.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/number.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* More than this share of slow requests means that the 95th percentile is above the limit. */
+static const double slow_share_max = 0.05;
+
+enum { WAS_ERROR = 1, WAS_SLOW = 2, CANARY = 1 };
+
+struct qn_route_state {
+    _Atomic int64_t n_refs;
+    char *identity;
+    qn_route_kind kind;
+    int n_arms;
+    double up_to[QN_ARMS_MAX]; /* the end of each arm's part of the range from 0 to 1 */
+    uint64_t seed;
+    _Atomic uint64_t counts[QN_ARMS_MAX];
+    _Atomic bool rolled_back;
+    /* The canary's last requests, as a ring. */
+    pthread_mutex_t lock;
+    qn_route_rollback limits;
+    unsigned char *window;
+    int64_t n_seen, n_errors, n_slow; /* the latter two within the window */
+};
+
+qn_route_state *qn_route_ref(qn_route_state *route)
+{
+    atomic_fetch_add_explicit(&route->n_refs, 1, memory_order_relaxed);
+    return route;
+}
+
+void qn_route_unref(qn_route_state *route)
+{
+    if (!route || atomic_fetch_sub_explicit(&route->n_refs, 1, memory_order_acq_rel) != 1) return;
+    pthread_mutex_destroy(&route->lock);
+    qn_free(route->window);
+    qn_free(route->identity);
+    qn_free(route);
+}
+
+qn_route_state *qn_route_create(const qn_route_plan *plan, const char *model, const char *identity)
+{
+    const char *salt = plan->salt ? plan->salt : model;
+    qn_route_state *route = qn_alloc_array(1, sizeof *route);
+    if (!route) return NULL;
+    atomic_init(&route->n_refs, 1);
+    pthread_mutex_init(&route->lock, NULL);
+    route->kind = plan->kind;
+    route->n_arms = plan->n_arms;
+    route->limits = plan->rollback;
+    route->seed = qn_hash64(salt, strlen(salt));
+    double sum = 0;
+    for (int i = 0; i < plan->n_arms; i++) {
+        sum += plan->arms[i].share;
+        route->up_to[i] = sum;
+    }
+    route->identity = qn_strdup(identity);
+    route->window = qn_alloc_array(plan->rollback.window, 1);
+    if (route->identity && route->window) return route;
+    qn_route_unref(route);
+    return NULL;
+}
+
+const char *qn_route_identity(const qn_route_state *route)
+{
+    return route->identity;
+}
+
+/* The last arm with any share has what rounding leaves over. */
+static int arm_at(const qn_route_state *route, double at)
+{
+    int last = 0;
+    for (int i = 0; i < route->n_arms; i++) {
+        const double begin = i > 0 ? route->up_to[i - 1] : 0;
+        if (route->up_to[i] <= begin) continue;
+        if (at < route->up_to[i]) return i;
+        last = i;
+    }
+    return last;
+}
+
+int qn_route_choose(qn_route_state *route, const char *key, size_t bytes)
+{
+    int arm = 0;
+    if (key && !qn_route_is_rolled_back(route)) {
+        const uint64_t hash = qn_hash64_seeded(key, bytes, route->seed);
+        arm = arm_at(route, (double)(hash >> 11) * 0x1p-53);
+    }
+    atomic_fetch_add_explicit(&route->counts[arm], 1, memory_order_relaxed);
+    return arm;
+}
+
+/* Puts a request into the window, in the place of the oldest one. */
+static void take_into_window(qn_route_state *route, unsigned char what)
+{
+    unsigned char *place = &route->window[route->n_seen++ % route->limits.window];
+    route->n_errors += !!(what & WAS_ERROR) - !!(*place & WAS_ERROR);
+    route->n_slow += !!(what & WAS_SLOW) - !!(*place & WAS_SLOW);
+    *place = what;
+}
+
+/* What the window as a whole cannot be any more once it is exceeded is not waited for: the rest of
+ * a window that is not full is taken to be good. */
+static bool is_beyond(const qn_route_state *route, char *reason)
+{
+    const qn_route_rollback *limits = &route->limits;
+    const double window = (double)limits->window;
+    if ((double)route->n_errors > limits->errors * window) {
+        snprintf(reason, QN_ROUTE_REASON_BYTES,
+                 "%lld of the last %lld requests of the canary had errors",
+                 (long long)route->n_errors,
+                 (long long)(route->n_seen < limits->window ? route->n_seen : limits->window));
+        return true;
+    }
+    if (limits->latency_s < QN_INF && (double)route->n_slow > slow_share_max * window) {
+        snprintf(reason, QN_ROUTE_REASON_BYTES,
+                 "%lld of the last %lld requests of the canary took longer than %g s",
+                 (long long)route->n_slow,
+                 (long long)(route->n_seen < limits->window ? route->n_seen : limits->window),
+                 limits->latency_s);
+        return true;
+    }
+    return false;
+}
+
+bool qn_route_note(qn_route_state *route, int arm, bool failed, double seconds, char *reason)
+{
+    if (route->kind != QN_ROUTE_CANARY || arm != CANARY || route->limits.window == 0) return false;
+    const bool slow = seconds > route->limits.latency_s;
+    bool rolls_back = false;
+    pthread_mutex_lock(&route->lock);
+    if (!qn_route_is_rolled_back(route)) {
+        take_into_window(route, (unsigned char)((failed ? WAS_ERROR : 0) | (slow ? WAS_SLOW : 0)));
+        rolls_back = is_beyond(route, reason);
+        if (rolls_back) atomic_store_explicit(&route->rolled_back, true, memory_order_release);
+    }
+    pthread_mutex_unlock(&route->lock);
+    return rolls_back;
+}
+
+bool qn_route_is_rolled_back(const qn_route_state *route)
+{
+    return atomic_load_explicit(&((qn_route_state *)(uintptr_t)route)->rolled_back,
+                                memory_order_acquire);
+}
+
+uint64_t qn_route_count(const qn_route_state *route, int arm)
+{
+    return atomic_load_explicit(&((qn_route_state *)(uintptr_t)route)->counts[arm],
+                                memory_order_relaxed);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The value of a column in the first row of a request, found before any model has read the rows:
+ * whoever deals requests to models by it must know it first. The column need not be an input of a
+ * model.
+ *
+ * Threads: pure functions. */
+#ifndef QN_SERVE_ROUTE_KEY_H
+#define QN_SERVE_ROUTE_KEY_H
+
+#include "base/json_pull.h"
+
+/* Of a row as an object, of the first of a list, under "instances" or "dataframe_records", of
+ * {"columns": {…}} and {"inputs": {…}}, of NDJSON; text NULL: there is none, or it is no text,
+ * number or truth value. Numbers are as they are written. */
+qn_span qn_route_key_in_json(qn_span body, const char *column, qn_arena *memory);
+/* Of CSV: a header, then rows. A field in quotes is taken as it is between them. */
+qn_span qn_route_key_in_csv(qn_span body, const char *column);
+
+#endif
