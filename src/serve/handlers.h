@@ -12,6 +12,12 @@ qn_step qn_handle_started(qn_exchange *x);
 qn_step qn_handle_version(qn_exchange *x);
 /* handle_index.c */
 qn_step qn_handle_index(qn_exchange *x);
+/* handle_openapi.c */
+qn_step qn_handle_openapi(qn_exchange *x);
+/* handle_docs.c */
+qn_step qn_handle_docs(qn_exchange *x);
+qn_step qn_handle_docs_style(qn_exchange *x);
+qn_step qn_handle_docs_script(qn_exchange *x);
 /* handle_metrics.c */
 qn_step qn_handle_metrics(qn_exchange *x);
 /* handle_models.c */

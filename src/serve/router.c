@@ -9,6 +9,14 @@
 
 const qn_route qn_routes[] = {
     {"index", QN_HTTP_GET, "/", QN_ACCESS_READ, QN_REACH_CHECKED, qn_handle_index, "this list"},
+    {"openapi", QN_HTTP_GET, "/openapi.json", QN_ACCESS_READ, QN_REACH_CHECKED, qn_handle_openapi,
+     "this list as OpenAPI 3.1, with the models' rows"},
+    {"docs", QN_HTTP_GET, "/docs", QN_ACCESS_ANYONE, QN_REACH_SERVER, qn_handle_docs,
+     "a page to try the models by"},
+    {"docs", QN_HTTP_GET, "/docs/try.css", QN_ACCESS_ANYONE, QN_REACH_SERVER, qn_handle_docs_style,
+     "its style"},
+    {"docs", QN_HTTP_GET, "/docs/try.js", QN_ACCESS_ANYONE, QN_REACH_SERVER, qn_handle_docs_script,
+     "its script"},
     {"livez", QN_HTTP_GET, "/livez", QN_ACCESS_ANYONE, QN_REACH_SERVER, qn_handle_live,
      "200 while the process runs"},
     {"readyz", QN_HTTP_GET, "/readyz", QN_ACCESS_ANYONE, QN_REACH_SERVER, qn_handle_ready,

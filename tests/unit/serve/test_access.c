@@ -23,6 +23,10 @@ static const struct row {
     char role, reach;
 } rows[] = {
     {QN_HTTP_GET, "/", "/", 'r', 'c'},
+    {QN_HTTP_GET, "/openapi.json", "/openapi.json", 'r', 'c'},
+    {QN_HTTP_GET, "/docs", "/docs", '-', 's'},
+    {QN_HTTP_GET, "/docs/try.css", "/docs/try.css", '-', 's'},
+    {QN_HTTP_GET, "/docs/try.js", "/docs/try.js", '-', 's'},
     {QN_HTTP_GET, "/livez", "/livez", '-', 's'},
     {QN_HTTP_GET, "/readyz", "/readyz", '-', 's'},
     {QN_HTTP_GET, "/startupz", "/startupz", '-', 's'},
