@@ -16,7 +16,8 @@ enum { LEVELS_SHOWN_MAX = 20, PATH_BYTES = 160 };
 /* What a route takes and gives, by its name; those not listed take nothing and give an object. */
 struct content {
     const char *route;
-    const char *request, *response; /* schemas; NULL: an object */
+    const char *request;  /* a schema; NULL: no body */
+    const char *response; /* a schema; NULL: an object */
     int status;
     bool tables; /* rows as CSV and NDJSON, too */
 };
@@ -26,6 +27,8 @@ static const struct content contents[] = {
     {"invocations", "Rows", "Predictions", 200, true},
     {"infer", "InferRequest", "InferResponse", 200, false},
     {"outcomes", "Outcomes", NULL, 202, false},
+    {"alias", "Alias", NULL, 200, false},
+    {"repository_index", NULL, "RepositoryIndex", 200, false},
 };
 
 static const struct content *content_of(const qn_route *route)
@@ -37,17 +40,18 @@ static const struct content *content_of(const qn_route *route)
     return &other;
 }
 
-/* What stands for the {} that ends at `end` of a pattern. */
+/* What stands for the {} that ends at `end` of a pattern: the word before it, in the singular. */
 static const char *parameter_name(const char *pattern, const char *end)
 {
-    static const char model[] = "/models/{}", version[] = "/versions/{}";
-    const size_t bytes = (size_t)(end - pattern);
-    if (bytes >= sizeof model - 1 && memcmp(end - sizeof model + 1, model, sizeof model - 1) == 0) {
-        return "name";
-    }
-    if (bytes >= sizeof version - 1 &&
-        memcmp(end - sizeof version + 1, version, sizeof version - 1) == 0) {
-        return "version";
+    static const struct {
+        const char *ending, *name;
+    } known[] = {{"/models/{}", "name"}, {"/versions/{}", "version"}, {"/aliases/{}", "alias"}};
+    const size_t before = (size_t)(end - pattern);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        const size_t bytes = strlen(known[i].ending);
+        if (bytes <= before && memcmp(end - bytes, known[i].ending, bytes) == 0) {
+            return known[i].name;
+        }
     }
     return "id";
 }
@@ -172,9 +176,13 @@ static void write_operation(const qn_route *route, const char *path, const char 
                             qn_json_writer *json)
 {
     const struct content *content = content_of(route);
-    const char *method = route->method == QN_HTTP_GET ? "get" : "post";
-    char id[PATH_BYTES + 8];
-    size_t n = (size_t)snprintf(id, sizeof id, "%s", method);
+    char method[16], id[PATH_BYTES + sizeof method];
+    size_t n = 0;
+    for (const char *at = qn_http_method_name(route->method); *at; at++) {
+        method[n++] = (char)(*at + ('a' - 'A'));
+    }
+    method[n] = '\0';
+    memcpy(id, method, n + 1);
     for (const char *at = path; *at && n + 1 < sizeof id; at++) {
         const bool word = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
                           (*at >= '0' && *at <= '9') || *at == '-' || *at == '.';
@@ -186,7 +194,7 @@ static void write_operation(const qn_route *route, const char *path, const char 
     qn_json_put_text(json, "operationId", id);
     qn_json_put_text(json, "summary", route->summary);
     if (!schema) write_parameters(route->pattern, json);
-    if (route->method == QN_HTTP_POST) {
+    if (content->request && route->method != QN_HTTP_DELETE) {
         write_request(content, schema ? schema : content->request, json);
     }
     write_responses(content, media_of(route), json);

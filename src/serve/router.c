@@ -89,7 +89,7 @@ const qn_route qn_routes[] = {
      qn_handle_infer, "predict from tensors"},
     {"infer", QN_HTTP_POST, "/v2/models/{}/versions/{}/infer", QN_ACCESS_PREDICT, QN_REACH_MODEL,
      qn_handle_infer, "predict from tensors with a version"},
-    {"repository", QN_HTTP_POST, "/v2/repository/index", QN_ACCESS_READ, QN_REACH_CHECKED,
+    {"repository_index", QN_HTTP_POST, "/v2/repository/index", QN_ACCESS_READ, QN_REACH_CHECKED,
      qn_handle_repository_index, "which models there are, and their states (Triton)"},
     {"repository", QN_HTTP_POST, "/v2/repository/models/{}/load", QN_ACCESS_ADMIN, QN_REACH_MODEL,
      qn_handle_repository_load, "load a model's files (Triton)"},
