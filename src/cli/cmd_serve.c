@@ -23,8 +23,9 @@ struct serve_request {
 #define AT(member) offsetof(struct serve_request, member)
 
 static const cli_option options[] = {
-    {"listen", CLI_TEXT, AT(serve.listen), "HOST:PORT",
-     "address (default: 127.0.0.1:8080; port 0: one that is free)", NULL, false},
+    {"listen", CLI_TEXT, AT(serve.listen), "ADDRESS",
+     "HOST:PORT (default: 127.0.0.1:8080; port 0: one that is free), unix:PATH, or systemd", NULL,
+     false},
     {"open-to-all", CLI_FLAG, AT(serve.open_to_all), NULL,
      "let anybody who can reach the address use it, when it is not this machine's own", NULL,
      false},

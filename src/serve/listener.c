@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/listener.h"
 
+#include "serve/listen_local.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -148,16 +150,54 @@ static qn_status check_exposure(const char *address, const qn_exposure *exposure
     return QN_OK;
 }
 
+/* What a service manager has opened: in the file system, or an address that is looked at as if it
+ * were opened here. */
+static qn_status take_inherited(const qn_exposure *exposure, int n, int *fds, char *url,
+                                qn_error *err)
+{
+    const int on = 1;
+    struct sockaddr_storage given = {0};
+    socklen_t bytes = sizeof given;
+    char host[HOST_BYTES];
+    QN_TRY(qn_listen_inherited(n, fds, err));
+    qn_status status = QN_OK;
+    if (getsockname(fds[0], (struct sockaddr *)&given, &bytes) != 0) {
+        status = cannot_listen("systemd", err);
+    } else if (given.ss_family == AF_UNIX) {
+        snprintf(url, QN_URL_BYTES, "a socket of systemd");
+    } else if (getnameinfo((const struct sockaddr *)&given, bytes, host, sizeof host, NULL, 0,
+                           NI_NUMERICHOST) != 0) {
+        status = qn_fail(err, QN_ERR_ARG, "--listen systemd: what was passed on has no address");
+    } else {
+        if (!is_loopback((const struct sockaddr *)&given)) {
+            status = check_exposure("systemd", exposure, err);
+        }
+        setsockopt(fds[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        write_url(host, exposure->tls, &given, url);
+    }
+    for (int i = 0; status != QN_OK && i < n; i++) {
+        close(fds[i]);
+    }
+    return status;
+}
+
 qn_status qn_listen(const char *address, const qn_exposure *exposure, int n, int *fds, char *url,
                     qn_error *err)
 {
+    if (strcmp(address, "systemd") == 0) return take_inherited(exposure, n, fds, url, err);
+    if (strncmp(address, "unix:", 5) == 0) {
+        snprintf(url, QN_URL_BYTES, "%s", address);
+        return qn_listen_unix(address + 5, n, fds, err);
+    }
     char host[HOST_BYTES];
     const char *port;
     struct addrinfo *found = NULL;
     const struct addrinfo wanted = {.ai_socktype = SOCK_STREAM,
                                     .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
     if (!split(address, host, &port)) {
-        return qn_fail(err, QN_ERR_ARG, "--listen %s: expected HOST:PORT, such as 127.0.0.1:8080",
+        return qn_fail(err, QN_ERR_ARG,
+                       "--listen %s: expected HOST:PORT, such as 127.0.0.1:8080, unix:PATH, or "
+                       "systemd",
                        address);
     }
     const int code = getaddrinfo(strcmp(host, "*") == 0 ? NULL : host, port, &wanted, &found);

@@ -21,9 +21,10 @@ typedef struct qn_exposure {
 } qn_exposure;
 
 /* Opens n sockets on "HOST:PORT" ("127.0.0.1:8080", "[::1]:0", "localhost:8080"; "*" for every
- * address), shared by SO_REUSEPORT. Port 0 becomes one that is free. An address that others can
- * reach is refused as `exposure` says. `url` (QN_URL_BYTES) becomes "http://…", or "https://…",
- * with the port.
+ * address), shared by SO_REUSEPORT. Port 0 becomes one that is free. "unix:PATH" is a socket in the
+ * file system for owner and group; "systemd" the one that the process was started with. An address
+ * that others can reach is refused as `exposure` says. `url` (QN_URL_BYTES) becomes "http://…", or
+ * "https://…", with the port; "unix:PATH".
  * Fails with QN_ERR_ARG or QN_ERR_IO; no socket is left open then. */
 QN_MUST_CHECK
 qn_status qn_listen(const char *address, const qn_exposure *exposure, int n, int *fds, char *url,

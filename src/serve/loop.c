@@ -20,9 +20,13 @@ enum { EVENTS_MAX = 256, ACCEPTS_MAX = 64, TICK_MS = 1000, CLOSING_TICK_MS = 10 
 /* idle_grace_s: a client that was about to send its next request is answered, and told to close. */
 static const double linger_s = 2, accept_pause_s = 0.1, idle_grace_s = 0.2;
 
-static qn_status watch(const qn_loop *loop, int fd, const void *data, qn_error *err)
+/* Where loops share a socket, one of them is woken for a connection. */
+static const uint32_t LISTENING = EPOLLIN | EPOLLEXCLUSIVE;
+
+static qn_status watch(const qn_loop *loop, int fd, uint32_t events, const void *data,
+                       qn_error *err)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = (void *)(uintptr_t)data};
+    struct epoll_event event = {.events = events, .data.ptr = (void *)(uintptr_t)data};
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) return QN_OK;
     return qn_fail(err, QN_ERR_IO, "epoll: %s", strerror(errno));
 }
@@ -62,8 +66,8 @@ qn_status qn_loop_init(qn_loop *loop, qn_server *server, const qn_serve_options 
     if (loop->wake_fd < 0 || loop->epoll_fd < 0) {
         return qn_fail(err, QN_ERR_IO, "epoll: %s", strerror(errno));
     }
-    QN_TRY(watch(loop, loop->wake_fd, &loop->wake_fd, err));
-    QN_TRY(watch(loop, loop->listen_fd, &loop->listen_fd, err));
+    QN_TRY(watch(loop, loop->wake_fd, EPOLLIN, &loop->wake_fd, err));
+    QN_TRY(watch(loop, loop->listen_fd, LISTENING, &loop->listen_fd, err));
     loop->accepting = true;
     return QN_OK;
 }
@@ -164,7 +168,7 @@ static void accept_all(qn_loop *loop)
 static void accept_again(qn_loop *loop)
 {
     if (loop->accepting || loop->listen_fd < 0 || loop->now_s < loop->accept_again_s) return;
-    loop->accepting = watch(loop, loop->listen_fd, &loop->listen_fd, NULL) == QN_OK;
+    loop->accepting = watch(loop, loop->listen_fd, LISTENING, &loop->listen_fd, NULL) == QN_OK;
     if (!loop->accepting) loop->accept_again_s = loop->now_s + accept_pause_s;
 }
 

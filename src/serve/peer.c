@@ -24,7 +24,7 @@ static void set_address(qn_peer *peer, const struct sockaddr_storage *address)
 bool qn_peer_open(qn_peer *peer, int fd, const struct sockaddr_storage *address,
                   const qn_tls_config *tls)
 {
-    *peer = (qn_peer){.fd = fd, .shaken = tls == NULL};
+    *peer = (qn_peer){.fd = fd, .shaken = tls == NULL, .is_local = address->ss_family == AF_UNIX};
     set_address(peer, address);
     if (!tls) return true;
     peer->tls = qn_tls_open(tls, fd);
@@ -93,6 +93,10 @@ qn_io qn_peer_pass_over(qn_peer *peer)
 
 void qn_peer_address(const qn_peer *peer, char text[QN_ADDRESS_TEXT_BYTES])
 {
+    if (peer->is_local) {
+        memcpy(text, "unix", sizeof "unix");
+        return;
+    }
     const bool is_v4 = memcmp(peer->address, mapped, sizeof mapped) == 0;
     const char *made =
         is_v4 ? inet_ntop(AF_INET, peer->address + sizeof mapped, text, QN_ADDRESS_TEXT_BYTES)

@@ -17,6 +17,7 @@ typedef struct qn_peer {
     int fd;              /* owned */
     qn_tls *tls;         /* NULL: without; owned */
     bool shaken;         /* the handshake is done, or none is needed */
+    bool is_local;       /* by a socket of the file system: there is no address */
     uint8_t address[16]; /* IPv6, or IPv4 mapped into it */
 } qn_peer;
 
@@ -37,7 +38,7 @@ void qn_peer_end(qn_peer *peer);
 /* Passes over what is received; QN_IO_ENDED when the other side has ended, too. */
 qn_io qn_peer_pass_over(qn_peer *peer);
 
-/* "192.0.2.1", "2001:db8::1". */
+/* "192.0.2.1", "2001:db8::1", "unix". */
 void qn_peer_address(const qn_peer *peer, char text[QN_ADDRESS_TEXT_BYTES]);
 /* What counts as one client for a rate: an IPv4 address, or the /64 that an IPv6 customer is given.
  * Returns how many bytes of peer->address that are. */

@@ -12,6 +12,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import threading
 import time
@@ -19,7 +20,7 @@ import urllib.error
 import urllib.request
 import zlib
 
-from serving import main, post, quern, rows_of, server, test, value_of, wait_for
+from serving import QUERN, main, post, quern, rows_of, server, test, value_of, wait_for
 
 
 @test
@@ -120,6 +121,77 @@ def curl_is_understood(folder):
         done = subprocess.run(["curl", "-sS", "-I", f"http://127.0.0.1:{port}/livez"],
                               capture_output=True, text=True, timeout=30, check=True)
         assert done.stdout.startswith("HTTP/1.1 200 OK\r\n") or done.stdout.startswith("HTTP/1.1 200 OK\n")
+
+
+def ask_unix(path, url="http://here/v1/models/credit"):
+    return subprocess.run(["curl", "-sS", "--unix-socket", str(path), url], capture_output=True,
+                          text=True, timeout=30, check=False)
+
+
+@test
+def a_socket_of_the_file_system_is_served(folder):
+    path, log = folder / "quern.sock", folder / "access.jsonl"
+    options = [folder / "credit.quern", "--threads", "2", "--access-log", log]
+    with server(*options, listen=f"unix:{path}") as (process, _, lines):
+        assert f"listening on unix:{path};" in lines[0], lines
+        assert stat.filemode(path.stat().st_mode) == "srw-rw----"
+        for _ in range(20):
+            assert json.loads(ask_unix(path).stdout)["name"] == "credit"
+        second = quern("serve", folder / "credit.quern", "--listen", f"unix:{path}")
+        assert second.returncode == 1 and "another process listens" in second.stderr, second
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert path.exists() and ask_unix(path).returncode != 0
+    with server(*options, listen=f"unix:{path}") as (process, _, _):  # what was left is replaced
+        assert json.loads(ask_unix(path).stdout)["name"] == "credit"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert all(json.loads(line)["address"] == "unix" for line in log.read_text().splitlines())
+    path.unlink()
+    path.write_text("precious")
+    refused = quern("serve", folder / "credit.quern", "--listen", f"unix:{path}")
+    assert refused.returncode == 1 and "is no socket" in refused.stderr, refused
+    assert path.read_text() == "precious"
+    for name, part in (("x" * 200, "a path has 1 to"), ("none/x.sock", "No such file")):
+        refused = quern("serve", folder / "credit.quern", "--listen", f"unix:{folder}/{name}")
+        assert refused.returncode in (1, 2) and part in refused.stderr, refused
+
+
+@test
+def a_socket_of_systemd_is_served(folder):
+    path = folder / "activated.sock"
+    with socket.socket(socket.AF_UNIX) as local, socket.socket() as loopback, \
+            socket.socket() as public:
+        local.bind(str(path))
+        loopback.bind(("127.0.0.1", 0))
+        public.bind(("0.0.0.0", 0))
+        for given in (local, loopback, public):
+            given.listen()
+            given.set_inheritable(True)
+        def start(given, n=1):
+            script = f"exec 3<&{given.fileno()}; LISTEN_PID=$$ LISTEN_FDS={n}; " \
+                     "export LISTEN_PID LISTEN_FDS; exec \"$@\""
+            return subprocess.Popen(["sh", "-c", script, "sh", QUERN, "serve", "--listen", "systemd",
+                                     "--threads", "2", str(folder / "credit.quern")],
+                                    stderr=subprocess.PIPE, text=True, close_fds=False)
+        for given in (local, loopback):
+            process = start(given)
+            wait_for(lambda: "ready" in process.stderr.readline())
+            if given is local:
+                assert json.loads(ask_unix(path).stdout)["name"] == "credit"
+            else:
+                port = loopback.getsockname()[1]
+                assert post(port, "/v1/models/credit", (folder / "holdout.csv").read_text(),
+                            "text/csv")[0]
+            process.terminate()
+            assert process.wait(30) == 0
+            process.stderr.close()
+        for given, n, part in ((public, 1, "--open-to-all"), (local, 2, "2 sockets"),
+                               (local, 0, "0 sockets")):
+            process = start(given, n)
+            assert part in process.communicate(timeout=30)[1] and process.returncode == 2
+    alone = quern("serve", folder / "credit.quern", "--listen", "systemd")
+    assert alone.returncode == 2 and "no socket was passed on" in alone.stderr, alone
 
 
 @test
