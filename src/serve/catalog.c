@@ -30,12 +30,12 @@ qn_model_slot *qn_model_slot_create(const char *name, const char *version, int n
     atomic_init(&slot->n_refs, 1);
     slot->name = qn_strdup(name);
     slot->version = qn_strdup(version);
-    slot->counters = qn_alloc_aligned(n_loops, sizeof *slot->counters);
+    slot->counters = qn_alloc_aligned(n_loops + 1, sizeof *slot->counters);
     if (!slot->name || !slot->version || !slot->counters) {
         qn_model_slot_unref(slot);
         return NULL;
     }
-    memset(slot->counters, 0, (size_t)n_loops * sizeof *slot->counters);
+    memset(slot->counters, 0, (size_t)(n_loops + 1) * sizeof *slot->counters);
     return slot;
 }
 

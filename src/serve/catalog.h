@@ -17,7 +17,7 @@
 typedef struct qn_model_slot {
     _Atomic int64_t n_refs;
     char *name, *version;
-    qn_model_counters *counters; /* one for each loop */
+    qn_model_counters *counters; /* one for each loop, then that of shadows */
 } qn_model_slot;                 /* let go with qn_model_slot_unref() */
 
 /* With one reference; NULL when out of memory. */

@@ -2,6 +2,7 @@
 #include "serve/choose_model.h"
 
 #include "serve/handlers.h"
+#include "serve/prediction_log.h"
 #include "serve/route_key.h"
 
 #include <stdio.h>
@@ -25,6 +26,14 @@ static qn_span key_of(qn_exchange *x, const qn_route_plan *plan)
     return (qn_span){x->trace.id, strlen(x->trace.id)};
 }
 
+static const qn_catalog_entry *find_shadow(const qn_exchange *x, const qn_route_plan *plan)
+{
+    if (!plan->shadow || !qn_prediction_log_takes(x->trace.id, plan->shadow_share)) return NULL;
+    const qn_span target = {plan->shadow, strlen(plan->shadow)};
+    const qn_catalog_entry *entry = qn_catalog_find(x->worker->catalog, x->params[0], &target);
+    return entry && entry->model ? entry : NULL;
+}
+
 const qn_catalog_entry *qn_exchange_choose_model(qn_exchange *x, qn_routed *routed)
 {
     const qn_catalog *catalog = x->worker->catalog;
@@ -40,6 +49,7 @@ const qn_catalog_entry *qn_exchange_choose_model(qn_exchange *x, qn_routed *rout
     if (!entry) return NULL;
     routed->route = qn_route_ref(routing->route);
     routed->model = entry->name;
+    routed->shadow = find_shadow(x, &routing->plan);
     return entry;
 }
 

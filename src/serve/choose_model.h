@@ -9,8 +9,10 @@
 
 /* How it was chosen, to be told to the route what became of it. */
 typedef struct qn_routed {
-    qn_route_state *route; /* NULL: there was nothing to choose */
-    const char *model;     /* the catalog's slot's */
+    const qn_catalog_entry *shadow; /* that is given the request, too; NULL: none. The worker's
+                                       catalog's: for the request's first step alone */
+    qn_route_state *route;          /* NULL: there was nothing to choose */
+    const char *model;              /* the catalog's slot's */
     int arm;
 } qn_routed; /* zero-initialise; release with qn_routed_release() */
 

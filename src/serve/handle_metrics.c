@@ -197,6 +197,28 @@ static void add_routes(const scrape *s)
     }
 }
 
+static void add_shadows(const scrape *s)
+{
+    static const char *const outcomes[QN_N_OUTCOMES] = {"ok", "invalid", "failed"};
+    char labels[LABEL_BYTES + 32];
+    qn_prometheus_head(s->out, "quern_shadow_requests_total", "counter",
+                       "Requests that a version was given though another one answered.");
+    for (int64_t i = 0; i < s->catalog->n_entries; i++) {
+        const qn_catalog_entry *entry = &s->catalog->entries[i];
+        for (int o = 0; o < QN_N_OUTCOMES; o++) {
+            const double n = (double)qn_count_get(&entry->counters[s->n_loops].requests[o]);
+            if (n == 0) continue;
+            write_labels(entry, labels);
+            snprintf(labels + strlen(labels), 32, ",outcome=\"%s\"", outcomes[o]);
+            qn_prometheus_value(s->out, "quern_shadow_requests_total", labels, n);
+        }
+    }
+    qn_prometheus_head(s->out, "quern_shadow_dropped_total", "counter",
+                       "Requests that were not given to their shadow: it was behind.");
+    qn_prometheus_value(s->out, "quern_shadow_dropped_total", "",
+                        (double)qn_shadows_dropped(qn_server_shadows(s->server)));
+}
+
 static void add_log(const scrape *s, const char *name, qn_line_log *log, bool dropped)
 {
     if (!log) return;
@@ -269,6 +291,7 @@ qn_step qn_handle_metrics(qn_exchange *x)
     add_seconds(&s, parts);
     add_models(&s);
     add_routes(&s);
+    add_shadows(&s);
     add_logs(&s);
     add_process(&s);
     qn_reply_end(&x->reply);

@@ -15,15 +15,13 @@
 static const double slice_s = 0.001;
 static const char json_length_header[] = "inference-header-content-length";
 
-typedef qn_status (*opener)(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
-
 typedef struct job job;
 
 /* What differs between the protocols that predict. */
 typedef struct protocol {
     const qn_catalog_entry *(*find)(qn_exchange *x, qn_routed *routed); /* answers when there is
                                                                            none */
-    opener (*opener_of)(const qn_exchange *x); /* NULL: the content type is no good */
+    qn_rows_opener (*opener_of)(const qn_exchange *x); /* NULL: the content type is no good */
     bool rows_are_requests; /* a row that cannot be predicted is a bad request: 400, not 422 */
 } protocol;
 
@@ -66,7 +64,7 @@ static bool media_type(qn_span header, qn_span *type)
            is_type(rest, "charset=utf-8") || is_type(rest, "charset=\"utf-8\"");
 }
 
-static opener opener_by_type(const qn_exchange *x)
+static qn_rows_opener opener_by_type(const qn_exchange *x)
 {
     const qn_span header = qn_http_header(&x->reader, "content-type");
     qn_span type;
@@ -115,6 +113,29 @@ static qn_status read_json_length(const qn_exchange *x, size_t *out, qn_error *e
     return QN_OK;
 }
 
+/* Rows of the body that no one has begun to read. */
+static qn_rows rows_of(const qn_exchange *x, const job *j)
+{
+    return (qn_rows){.n_rows_max = x->worker->options->rows_max,
+                     .known_only = x->worker->options->known_only,
+                     .json_bytes = j->rows.json_bytes};
+}
+
+static void give_to_shadow(const qn_exchange *x, const job *j, qn_rows_opener open)
+{
+    const qn_server *server = x->worker->server;
+    if (!j->routed.shadow) return;
+    qn_shadows_add(
+        qn_server_shadows(server),
+        &(qn_shadow_request){.entry = j->routed.shadow,
+                             .open = open,
+                             .rows = rows_of(x, j),
+                             .body = qn_exchange_body(x),
+                             .trace = &x->trace,
+                             .log = j->logged ? qn_server_logs_of(server)->predictions : NULL,
+                             .counters = qn_server_n_loops(server)});
+}
+
 /* The job of a request; NULL when it is answered already. */
 static job *open_job(qn_exchange *x, const protocol *spoken)
 {
@@ -127,7 +148,7 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
     x->release = release_job;
     const qn_catalog_entry *entry = spoken->find(x, &j->routed);
     if (!entry) return NULL;
-    const opener open = spoken->opener_of(x);
+    const qn_rows_opener open = spoken->opener_of(x);
     if (!open) {
         qn_reply_error(&x->reply, 415,
                        "send a header 'Content-Type: application/json' (or application/x-ndjson, "
@@ -143,16 +164,16 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
     j->model = qn_served_model_ref(entry->model);
     j->slot = qn_model_slot_ref(entry->slot);
     j->counters = &entry->counters[x->worker->index];
-    j->rows = (qn_rows){.model = j->model,
-                        .memory = &x->memory,
-                        .n_rows_max = x->worker->options->rows_max,
-                        .known_only = x->worker->options->known_only};
+    j->rows = rows_of(x, j);
+    j->rows.model = j->model;
+    j->rows.memory = &x->memory;
     j->logged = qn_server_logs_of(x->worker->server)->predictions != NULL &&
                 qn_prediction_log_takes(x->trace.id, x->worker->options->prediction_share);
     qn_error err = {0};
     const qn_span body = qn_exchange_body(x);
     if ((open != qn_rows_open_tensors || read_json_length(x, &j->rows.json_bytes, &err) == QN_OK) &&
         open(&j->rows, body.text, body.bytes, &err) == QN_OK) {
+        give_to_shadow(x, j, open);
         return j;
     }
     fail(x, &err);
@@ -285,7 +306,7 @@ qn_step qn_handle_invocations(qn_exchange *x)
 }
 
 /* Binary tensors behind the JSON are told by a header; Triton's client sends no content type. */
-static opener opener_of_tensors(const qn_exchange *x)
+static qn_rows_opener opener_of_tensors(const qn_exchange *x)
 {
     const qn_span header = qn_http_header(&x->reader, "content-type");
     const bool binary = qn_http_header(&x->reader, json_length_header).text != NULL;

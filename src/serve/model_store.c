@@ -140,6 +140,10 @@ static qn_status check_targets(const qn_model_store *store, const qn_routing *ro
             QN_TRY(check_target(store, model->model, model->plan.arms[k].target,
                                 qn_routing_target(model, k), err));
         }
+        if (model->plan.shadow) {
+            QN_TRY(check_target(store, model->model, model->plan.shadow,
+                                qn_routing_target(model, -1), err));
+        }
     }
     return QN_OK;
 }

@@ -63,6 +63,7 @@ void qn_prediction_lines_add(qn_prediction_lines *lines, const qn_request_trace 
         qn_json_put_text(&json, "model", model->name);
         qn_json_put_text(&json, "version", model->version);
         qn_json_put_text(&json, "hash", model->hash);
+        if (lines->shadow) qn_json_put_bool(&json, "shadow", true);
         put_inputs(&json, model, block, row);
         qn_str_add_char(out, ',');
         qn_prediction_add_json(model->text, outputs + row * model->n_outputs, out);

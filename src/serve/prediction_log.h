@@ -4,7 +4,7 @@
  * later are lines of the same log, joined by the request's id.
  *
  *     {"time":…,"event":"prediction","id":…,"row":1,"model":…,"version":…,"hash":…,
- *      "inputs":{"age":42,"colour":null,…},"prediction":…,"p_…":…}
+ *      "inputs":{"age":42,"colour":null,…},"prediction":…,"p_…":…}     ("shadow":true, if so)
  *     {"time":…,"event":"outcome","who":…,"id":…,"row":1,"outcome":…}
  *
  * The lines of a request are written when its reply is: a request that fails leaves none. Inputs
@@ -21,6 +21,7 @@
 typedef struct qn_prediction_lines {
     qn_str text;
     int64_t n;
+    bool shadow;       /* of a version that did not answer */
     bool too_many;     /* the log would not take them: they are counted alone */
 } qn_prediction_lines; /* zero-initialise; release with qn_prediction_lines_release() */
 

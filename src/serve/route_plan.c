@@ -8,7 +8,7 @@
 
 enum { WINDOW = 200, WINDOW_MIN = 10, WINDOW_MAX = 100000 };
 
-static const char *const names[] = {"to", "split", "canary", "key", "salt", "rollback"};
+static const char *const names[] = {"to", "split", "canary", "key", "salt", "rollback", "shadow"};
 
 bool qn_route_plan_has(const char *key)
 {
@@ -146,6 +146,18 @@ static qn_status read_rollback(const struct reader *r, const qn_yaml_node *map)
     return QN_OK;
 }
 
+static qn_status read_shadow(const struct reader *r, const qn_yaml_node *map)
+{
+    static const char *const known[] = {"to", "share", NULL};
+    QN_TRY(check_map(r, map, known, "is {to: …, share: …}"));
+    const qn_yaml_node *share = qn_yaml_get(map, "share");
+    r->plan->shadow = text_of(qn_yaml_get(map, "to"));
+    r->plan->shadow_share = 1;
+    if (share) QN_TRY(read_number(r, share, 0, 1, &r->plan->shadow_share));
+    if (r->plan->shadow && qn_served_name_is_valid(r->plan->shadow)) return QN_OK;
+    return fail_at(r, map, "leads to no alias or version");
+}
+
 static qn_status read_item(const struct reader *r, const qn_yaml_node *node)
 {
     static const struct {
@@ -165,6 +177,7 @@ static qn_status read_item(const struct reader *r, const qn_yaml_node *node)
     if (strcmp(node->key, "canary") == 0) return read_canary(r, node);
     if (strcmp(node->key, "key") == 0) return read_key(r, node);
     if (strcmp(node->key, "rollback") == 0) return read_rollback(r, node);
+    if (strcmp(node->key, "shadow") == 0) return read_shadow(r, node);
     plan->salt = text_of(node);
     return plan->salt && *plan->salt ? QN_OK : fail_at(r, node, "is a text");
 }
@@ -180,6 +193,10 @@ qn_status qn_route_plan_read(const char *path, const qn_yaml_node *map, qn_route
     const qn_yaml_node *rollback = qn_yaml_get(map, "rollback");
     if (rollback && plan->kind != QN_ROUTE_CANARY) {
         return fail_at(&r, rollback, "is for a canary; there is none");
+    }
+    const qn_yaml_node *shadow = qn_yaml_get(map, "shadow");
+    if (shadow && plan->kind == QN_ROUTE_NONE) {
+        return fail_at(&r, shadow, "goes with a way to choose who answers; give 'to', say");
     }
     const qn_yaml_node *key = qn_yaml_get(map, "key");
     if (key && plan->kind != QN_ROUTE_SPLIT && plan->kind != QN_ROUTE_CANARY) {
@@ -245,4 +262,11 @@ void qn_route_plan_write(const qn_route_plan *plan, qn_json_writer *json)
     }
     if (plan->salt) qn_json_put_text(json, "salt", plan->salt);
     if (plan->rollback.window > 0) write_rollback(&plan->rollback, json);
+    if (plan->shadow) {
+        qn_json_key(json, "shadow");
+        qn_json_begin_object(json);
+        qn_json_put_text(json, "to", plan->shadow);
+        qn_json_put_double(json, "share", plan->shadow_share);
+        qn_json_end_object(json);
+    }
 }

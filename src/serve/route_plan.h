@@ -11,6 +11,8 @@
  *     salt: spring                                  another one deals the values anew
  *     rollback: {window: 200, errors: 0.05, latency: 0.02}
  *
+ *     shadow: {to: challenger, share: 0.1}          requests that it gets, too; see shadow.h
+ *
  * Targets are aliases or versions.
  *
  * Threads: immutable once read. */
@@ -60,6 +62,8 @@ typedef struct qn_route_plan {
     const char *key_name; /* of the header or column */
     const char *salt;     /* NULL: the model's name */
     qn_route_rollback rollback;
+    const char *shadow; /* a target; NULL: none */
+    double shadow_share;
 } qn_route_plan;
 
 /* Whether `key` is one of a plan. */

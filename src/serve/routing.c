@@ -112,8 +112,8 @@ static qn_status read_model(const struct reader *r, const qn_yaml_node *map,
         if (qn_route_plan_has(node->key)) continue;
         if (strcmp(node->key, "aliases") != 0) {
             return fail_at(r, node->key_line, node->key_column, node->key,
-                           "is not known here; there are aliases, to, split, canary, key, salt "
-                           "and rollback");
+                           "is not known here; there are aliases, to, split, canary, key, salt, "
+                           "rollback and shadow");
         }
         QN_TRY(read_aliases(r, node, model));
     }
@@ -271,7 +271,7 @@ const char *qn_routing_version(const qn_model_routing *model, qn_span alias)
 
 const char *qn_routing_target(const qn_model_routing *model, int arm)
 {
-    const char *target = model->plan.arms[arm].target;
+    const char *target = arm < 0 ? model->plan.shadow : model->plan.arms[arm].target;
     const char *version = qn_routing_version(model, (qn_span){target, strlen(target)});
     return version ? version : target;
 }
@@ -284,6 +284,9 @@ const char *qn_routing_leads_to(const qn_routing *routing, const char *model, co
     }
     for (int i = 0; found && i < found->plan.n_arms; i++) {
         if (strcmp(qn_routing_target(found, i), version) == 0) return found->plan.arms[i].target;
+    }
+    if (found && found->plan.shadow && strcmp(qn_routing_target(found, -1), version) == 0) {
+        return found->plan.shadow;
     }
     return NULL;
 }

@@ -65,7 +65,7 @@ bool qn_span_equals(qn_span span, const char *text);
 const qn_model_routing *qn_routing_find(const qn_routing *routing, qn_span model);
 /* Where an alias leads; NULL: it is none. */
 const char *qn_routing_version(const qn_model_routing *model, qn_span alias);
-/* The version that an arm of a plan leads to. */
+/* The version that an arm of a plan leads to; arm -1 is its shadow. */
 const char *qn_routing_target(const qn_model_routing *model, int arm);
 /* What leads to that version – an alias, or the version itself, named by a plan –, or NULL. */
 const char *qn_routing_leads_to(const qn_routing *routing, const char *model, const char *version);

@@ -29,6 +29,7 @@ struct qn_server {
     qn_loop_sources sources;
     qn_model_sources models;
     qn_operations *operations;
+    qn_shadows *shadows;
     qn_str common_lines;
     char sandbox[QN_SANDBOX_REPORT_BYTES];
     qn_server_logs logs;
@@ -276,6 +277,7 @@ static qn_status start(qn_server *server, qn_error *err)
     QN_TRY(make_loops(server, fds, err));
     QN_TRY(enter_sandbox(server, err));
     QN_TRY(start_logs(server, err));
+    QN_TRY(qn_shadows_start(&server->shadows, err));
     QN_TRY(
         qn_operations_start(&(qn_operations_request){server->sources.models, wake_server, server},
                             &server->operations, err));
@@ -377,6 +379,7 @@ void qn_server_free(qn_server *server)
     if (!server) return;
     qn_server_close(server);
     qn_operations_free(server->operations);
+    qn_shadows_free(server->shadows);
     for (int i = 0; i < server->n_loops; i++) {
         qn_loop_release(&server->loops[i]);
     }
@@ -407,6 +410,11 @@ const qn_loop_counters *qn_server_counters(const qn_server *server, int loop)
 const qn_server_logs *qn_server_logs_of(const qn_server *server)
 {
     return &server->logs;
+}
+
+qn_shadows *qn_server_shadows(const qn_server *server)
+{
+    return server->shadows;
 }
 
 qn_operations *qn_server_operations(const qn_server *server)

@@ -14,6 +14,7 @@
 #include "serve/line_log.h"
 #include "serve/operations.h"
 #include "serve/sandbox.h"
+#include "serve/shadow.h"
 #include "serve/telemetry.h"
 
 #include <stdbool.h>
@@ -95,6 +96,7 @@ int qn_server_n_loops(const qn_server *server);
 const qn_loop_counters *qn_server_counters(const qn_server *server, int loop);
 const qn_server_logs *qn_server_logs_of(const qn_server *server);
 qn_operations *qn_server_operations(const qn_server *server);
+qn_shadows *qn_server_shadows(const qn_server *server);
 double qn_server_started_s(const qn_server *server); /* seconds since 1970 */
 
 #endif

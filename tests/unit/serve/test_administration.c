@@ -299,6 +299,48 @@ static void a_canary_goes_back_by_itself(void **state)
     stop(&r);
 }
 
+/* What a log has: waited for, because nobody waits for the shadow. */
+static void wait_for_log(const char *path, const char *pattern, int n)
+{
+    shell("for i in $(seq 200); do test \"$(grep -c '%s' %s)\" = %d && exit 0; sleep 0.05; done; "
+          "cat %s; exit 1",
+          pattern, path, n, path);
+}
+
+static void shadows_change_no_answer(void **state)
+{
+    (void)state;
+    char log_path[200];
+    snprintf(log_path, sizeof log_path, "%s/predictions.jsonl", folder);
+    running r = {.options = {.prediction_log = log_path}};
+    http_client *client = malloc(sizeof *client);
+    start(&r);
+    check(r.port, "PUT", "/v1/routes", admin_line, "models: {m: {to: 1, shadow: {to: 2}}}", 200,
+          "");
+    CHECK(http_connect(client, r.port));
+    for (int i = 0; i < 50; i++) {
+        const http_reply reply = ask(client, "POST", "/v1/models/m", client_line, row);
+        CHECK_INT(reply.status, 200);
+        CHECK_CONTAINS(reply.body, "\"version\":\"1\"");
+        free(reply.body);
+    }
+    check(r.port, "POST", "/v1/models/m@1", client_line, row, 200, ""); /* no route: no shadow */
+    wait_for_log(log_path, "\"version\":\"2\",.*\"shadow\":true", 50);
+    wait_for_log(log_path, "\"version\":\"1\"", 51);
+    check(r.port, "GET", "/metrics", client_line, "", 200,
+          "quern_shadow_requests_total{model=\"m\",version=\"2\",outcome=\"ok\"} 50\n");
+    check(r.port, "GET", "/metrics", client_line, "", 200,
+          "quern_predict_requests_total{model=\"m\",version=\"2\",outcome=\"ok\"} 0\n");
+    check(r.port, "GET", "/metrics", client_line, "", 200, "quern_shadow_dropped_total 0\n");
+    close(client->fd);
+    free(client);
+    check(r.port, "PUT", "/v1/routes", admin_line,
+          "models: {m: {to: 1, shadow: {to: 2, share: 0}}}", 200, "");
+    check(r.port, "POST", "/v1/models/m", client_line, row, 200, "\"version\":\"1\"");
+    check(r.port, "POST", "/v1/models/m/versions/2:unload", admin_line, "", 409, "leads to");
+    stop(&r);
+}
+
 static void an_empty_server_waits_for_models(void **state)
 {
     (void)state;
@@ -447,11 +489,16 @@ static void operations_survive_a_lack_of_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        TEST(an_alias_is_a_name_of_a_version),  TEST(roles_are_of_the_model_whatever_the_alias),
-        TEST(models_are_loaded_and_unloaded),   TEST(the_repository_is_spoken_to_as_tritons),
-        TEST(routes_are_put_and_followed),      TEST(a_canary_goes_back_by_itself),
-        TEST(an_empty_server_waits_for_models), TEST(switching_an_alias_fails_no_request),
-        TEST(operations_outlive_their_clients), TEST(operations_survive_a_lack_of_memory)};
+    const struct CMUnitTest tests[] = {TEST(an_alias_is_a_name_of_a_version),
+                                       TEST(roles_are_of_the_model_whatever_the_alias),
+                                       TEST(models_are_loaded_and_unloaded),
+                                       TEST(the_repository_is_spoken_to_as_tritons),
+                                       TEST(routes_are_put_and_followed),
+                                       TEST(a_canary_goes_back_by_itself),
+                                       TEST(shadows_change_no_answer),
+                                       TEST(an_empty_server_waits_for_models),
+                                       TEST(switching_an_alias_fails_no_request),
+                                       TEST(operations_outlive_their_clients),
+                                       TEST(operations_survive_a_lack_of_memory)};
     return cmocka_run_group_tests(tests, make_all, remove_all);
 }

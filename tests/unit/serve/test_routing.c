@@ -39,7 +39,7 @@ static const char file[] = "models:\n"
                            "    rollback: {window: 50, errors: 0.1, latency: 0.25}\n"
                            "  plain: {}\n"
                            "  parted: {split: {1: 1, 2: 2, c: 0.3}, key: column a b, salt: s}\n"
-                           "  fixed: {to: 3}\n";
+                           "  fixed: {to: 3, shadow: {to: 4, share: 0.5}}\n";
 
 static void aliases_are_read(void **state)
 {
@@ -106,6 +106,9 @@ static void plans_are_read(void **state)
     CHECK_INT(parted->plan.key, QN_KEY_COLUMN);
     CHECK_TEXT(parted->plan.key_name, "a b");
     CHECK_TEXT(qn_routing_target(fixed, 0), "3");
+    CHECK_TEXT(qn_routing_target(fixed, -1), "4");
+    CHECK(fixed->plan.shadow_share == 0.5);
+    CHECK_TEXT(qn_routing_leads_to(routing, "fixed", "4"), "4");
     CHECK_TEXT(qn_routing_leads_to(routing, "fixed", "3"), "3");
     CHECK(!qn_routing_find(routing, (qn_span){"plain", 5})->route);
     qn_routing_unref(routing);
@@ -175,6 +178,10 @@ static void what_makes_no_sense_is_told_with_its_place(void **state)
                   "'window' is a number from 10 to 100000");
     check_refused("models: {a: {canary: {from: x, to: y, percent: 5}, rollback: {errors: 2}}}",
                   "'errors' is a number from 0 to 1");
+    check_refused("models: {a: {shadow: {to: x}}}", "'shadow' goes with a way to choose");
+    check_refused("models: {a: {to: x, shadow: y}}", "'shadow' is {to");
+    check_refused("models: {a: {to: x, shadow: {share: 1}}}", "'shadow' leads to no alias");
+    check_refused("models: {a: {to: x, shadow: {to: y, share: 2}}}", "'share' is a number");
     check_refused("[1]", "r.yaml:1:1: 'the file' is a mapping");
     check_refused("{", "r.yaml:");
     check_refused("a: &x 1\nb: *x", "r.yaml:");
