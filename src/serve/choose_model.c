@@ -53,16 +53,31 @@ const qn_catalog_entry *qn_exchange_choose_model(qn_exchange *x, qn_routed *rout
     return entry;
 }
 
+void qn_exchange_tell_rollback(const qn_exchange *x, const char *model, const char *reason)
+{
+    char detail[QN_ROUTE_REASON_BYTES + QN_MODEL_NAME_BYTES_MAX + 8];
+    snprintf(detail, sizeof detail, "%s: %s", model, reason);
+    qn_audit_write(qn_server_logs_of(x->worker->server)->audit,
+                   &(qn_audit_event){.who = "server", .action = "rollback", .detail = detail});
+}
+
 void qn_routed_note(const qn_routed *routed, const qn_exchange *x, bool failed, double seconds)
 {
     char reason[QN_ROUTE_REASON_BYTES];
-    char detail[QN_ROUTE_REASON_BYTES + QN_MODEL_NAME_BYTES_MAX + 8];
-    if (!routed->route || !qn_route_note(routed->route, routed->arm, failed, seconds, reason)) {
-        return;
+    if (routed->route && qn_route_note(routed->route, routed->arm, failed, seconds, reason)) {
+        qn_exchange_tell_rollback(x, routed->model, reason);
     }
-    snprintf(detail, sizeof detail, "%s: %s", routed->model, reason);
-    qn_audit_write(qn_server_logs_of(x->worker->server)->audit,
-                   &(qn_audit_event){.who = "server", .action = "rollback", .detail = detail});
+}
+
+void qn_routed_remember(const qn_routed *routed, const qn_exchange *x, const qn_served_model *model,
+                        const double *outputs, int64_t first, int64_t n)
+{
+    if (!routed->route || !qn_route_compares(routed->route)) return;
+    for (int64_t row = 0; row < n; row++) {
+        const double *values = outputs + row * model->n_outputs;
+        qn_route_remember(routed->route, routed->arm, x->trace.id, first + row + 1,
+                          qn_tensor_label(model->text, values), values[0]);
+    }
 }
 
 void qn_routed_release(qn_routed *routed)

@@ -21,6 +21,12 @@ typedef struct qn_routed {
 const qn_catalog_entry *qn_exchange_choose_model(qn_exchange *x, qn_routed *routed);
 /* After the reply was written. Tells the audit log of a canary that was rolled back. */
 void qn_routed_note(const qn_routed *routed, const qn_exchange *x, bool failed, double seconds);
+/* Rows that were predicted, the first being row `first` from 0: remembered where they are compared
+ * with outcomes. `outputs` is n × the model's outputs. */
+void qn_routed_remember(const qn_routed *routed, const qn_exchange *x, const qn_served_model *model,
+                        const double *outputs, int64_t first, int64_t n);
+/* Tells the audit log that a canary of `model` was rolled back. */
+void qn_exchange_tell_rollback(const qn_exchange *x, const char *model, const char *reason);
 void qn_routed_release(qn_routed *routed);
 
 #endif

@@ -171,6 +171,28 @@ static void add_models(const scrape *s)
     }
 }
 
+static void add_rewards(const scrape *s, const qn_routing *routing)
+{
+    static const char *const names[] = {"quern_route_rewards_total",
+                                        "quern_route_reward_sum_total"};
+    static const char *const helps[] = {"Rewards of a bandit's arm.", "Their sum."};
+    char labels[LABEL_BYTES];
+    for (int which = 0; which < 2; which++) {
+        qn_prometheus_head(s->out, names[which], "counter", helps[which]);
+        for (int64_t i = 0; i < routing->n_models; i++) {
+            const qn_model_routing *model = &routing->models[i];
+            if (model->plan.kind != QN_ROUTE_BANDIT) continue;
+            for (int arm = 0; arm < model->plan.n_arms; arm++) {
+                double sum;
+                const uint64_t n = qn_route_rewards(model->route, arm, &sum);
+                snprintf(labels, sizeof labels, "model=\"%s\",arm=\"%s\"", model->model,
+                         model->plan.arms[arm].target);
+                qn_prometheus_value(s->out, names[which], labels, which == 0 ? (double)n : sum);
+            }
+        }
+    }
+}
+
 static void add_routes(const scrape *s)
 {
     const qn_routing *routing = s->catalog->routing;
@@ -186,6 +208,7 @@ static void add_routes(const scrape *s)
                                 (double)qn_route_count(model->route, arm));
         }
     }
+    add_rewards(s, routing);
     qn_prometheus_head(s->out, "quern_route_rolled_back", "gauge",
                        "1 for each canary whose traffic went back.");
     for (int64_t i = 0; i < routing->n_models; i++) {

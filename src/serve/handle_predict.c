@@ -220,6 +220,8 @@ static qn_status predict_block(qn_exchange *x, job *j, bool *last, qn_error *err
         qn_prediction_lines_add(&j->lines, &x->trace, j->model, &block, workspace->outputs,
                                 j->rows.n_rows - block.n_rows);
     }
+    qn_routed_remember(&j->routed, x, j->model, workspace->outputs, j->rows.n_rows - block.n_rows,
+                       block.n_rows);
     qn_count_add(&j->counters->rows, (uint64_t)block.n_rows);
     return x->out.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the reply") : QN_OK;
 }

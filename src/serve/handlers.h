@@ -27,6 +27,8 @@ qn_step qn_handle_model(qn_exchange *x);
 qn_step qn_handle_predict(qn_exchange *x);
 qn_step qn_handle_invocations(qn_exchange *x);
 qn_step qn_handle_infer(qn_exchange *x);
+/* handle_feedback.c */
+qn_step qn_handle_feedback(qn_exchange *x);
 /* handle_outcomes.c */
 qn_step qn_handle_outcomes(qn_exchange *x);
 /* handle_inference_protocol.c */

@@ -4,6 +4,9 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/number.h"
+#include "serve/bandit.h"
+#include "serve/decision_table.h"
+#include "serve/loss_watch.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -23,8 +26,11 @@ struct qn_route_state {
     uint64_t seed;
     _Atomic uint64_t counts[QN_ARMS_MAX];
     _Atomic bool rolled_back;
+    pthread_mutex_t lock;         /* of all that follows */
+    qn_decision_table *decisions; /* NULL: nothing is learned from what becomes of requests */
+    qn_bandit bandit;
+    qn_loss_watch losses;
     /* The canary's last requests, as a ring. */
-    pthread_mutex_t lock;
     qn_route_rollback limits;
     unsigned char *window;
     int64_t n_seen, n_errors, n_slow; /* the latter two within the window */
@@ -41,6 +47,7 @@ void qn_route_unref(qn_route_state *route)
     if (!route || atomic_fetch_sub_explicit(&route->n_refs, 1, memory_order_acq_rel) != 1) return;
     pthread_mutex_destroy(&route->lock);
     qn_free(route->window);
+    qn_decision_table_free(route->decisions);
     qn_free(route->identity);
     qn_free(route);
 }
@@ -63,7 +70,11 @@ qn_route_state *qn_route_create(const qn_route_plan *plan, const char *model, co
     }
     route->identity = qn_strdup(identity);
     route->window = qn_alloc_array(plan->rollback.window, 1);
-    if (route->identity && route->window) return route;
+    const bool learns = plan->kind == QN_ROUTE_BANDIT || plan->rollback.outcomes > 0;
+    if (learns) route->decisions = qn_decision_table_create();
+    route->losses.n_min = plan->rollback.outcomes;
+    route->bandit = (qn_bandit){.policy = plan->policy, .n_arms = plan->n_arms, .seed = plan->seed};
+    if (route->identity && route->window && (!learns || route->decisions)) return route;
     qn_route_unref(route);
     return NULL;
 }
@@ -86,10 +97,22 @@ static int arm_at(const qn_route_state *route, double at)
     return last;
 }
 
+static int choose_by_rewards(qn_route_state *route, const char *id, size_t bytes)
+{
+    pthread_mutex_lock(&route->lock);
+    const int arm = qn_bandit_choose(&route->bandit);
+    const qn_decision decision = {.key = qn_decision_key(id, bytes, 0), .arm = arm};
+    qn_decision_table_put(route->decisions, &decision);
+    pthread_mutex_unlock(&route->lock);
+    return arm;
+}
+
 int qn_route_choose(qn_route_state *route, const char *key, size_t bytes)
 {
     int arm = 0;
-    if (key && !qn_route_is_rolled_back(route)) {
+    if (key && route->kind == QN_ROUTE_BANDIT) {
+        arm = choose_by_rewards(route, key, bytes);
+    } else if (key && !qn_route_is_rolled_back(route)) {
         const uint64_t hash = qn_hash64_seeded(key, bytes, route->seed);
         arm = arm_at(route, (double)(hash >> 11) * 0x1p-53);
     }
@@ -143,6 +166,77 @@ bool qn_route_note(qn_route_state *route, int arm, bool failed, double seconds, 
     }
     pthread_mutex_unlock(&route->lock);
     return rolls_back;
+}
+
+/* Outcomes and rewards. */
+
+bool qn_route_compares(const qn_route_state *route)
+{
+    return route->limits.outcomes > 0;
+}
+
+void qn_route_remember(qn_route_state *route, int arm, const char *id, int64_t row,
+                       const char *label, double number)
+{
+    const qn_decision decision = {.key = qn_decision_key(id, strlen(id), row),
+                                  .label = label ? qn_hash64(label, strlen(label)) : 0,
+                                  .number = number,
+                                  .arm = arm};
+    pthread_mutex_lock(&route->lock);
+    qn_decision_table_put(route->decisions, &decision);
+    pthread_mutex_unlock(&route->lock);
+}
+
+/* With the lock held. */
+static bool watch_loss(qn_route_state *route, int arm, double loss, char *reason)
+{
+    const qn_loss_watch *losses = &route->losses;
+    if (qn_route_is_rolled_back(route) || !qn_loss_watch_add(&route->losses, arm, loss)) {
+        return false;
+    }
+    atomic_store_explicit(&route->rolled_back, true, memory_order_release);
+    snprintf(reason, QN_ROUTE_REASON_BYTES,
+             "the canary's mean loss is %.4g over %lld outcomes, the other's %.4g over %lld",
+             losses->arms[1].mean, (long long)losses->arms[1].n, losses->arms[0].mean,
+             (long long)losses->arms[0].n);
+    return true;
+}
+
+bool qn_route_outcome(qn_route_state *route, const char *id, int64_t row, const char *text,
+                      double number, char *reason)
+{
+    qn_decision decision;
+    bool rolls_back = false;
+    if (!qn_route_compares(route)) return false;
+    pthread_mutex_lock(&route->lock);
+    if (qn_decision_table_take(route->decisions, qn_decision_key(id, strlen(id), row), &decision)) {
+        const double loss = decision.label ? qn_hash64(text, strlen(text)) != decision.label
+                                           : fabs(decision.number - number);
+        if (isfinite(loss)) rolls_back = watch_loss(route, decision.arm, loss, reason);
+    }
+    pthread_mutex_unlock(&route->lock);
+    return rolls_back;
+}
+
+bool qn_route_reward(qn_route_state *route, const char *id, double reward)
+{
+    qn_decision decision;
+    if (route->kind != QN_ROUTE_BANDIT) return false;
+    pthread_mutex_lock(&route->lock);
+    const bool known =
+        qn_decision_table_take(route->decisions, qn_decision_key(id, strlen(id), 0), &decision);
+    if (known) qn_bandit_reward(&route->bandit, decision.arm, reward);
+    pthread_mutex_unlock(&route->lock);
+    return known;
+}
+
+uint64_t qn_route_rewards(qn_route_state *route, int arm, double *sum)
+{
+    pthread_mutex_lock(&route->lock);
+    const uint64_t n = route->bandit.arms[arm].n_rewards;
+    *sum = route->bandit.arms[arm].sum;
+    pthread_mutex_unlock(&route->lock);
+    return n;
 }
 
 bool qn_route_is_rolled_back(const qn_route_state *route)

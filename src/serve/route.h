@@ -23,13 +23,29 @@ qn_route_state *qn_route_ref(qn_route_state *route);
 void qn_route_unref(qn_route_state *route); /* accepts NULL */
 const char *qn_route_identity(const qn_route_state *route);
 
-/* The arm for a request with that key; text NULL: it has none, and gets the first. Counts it. */
+/* The arm for a request with that key; text NULL: it has none, and gets the first. Counts it. For a
+ * bandit the key is the request's id, and remembered until its reward. */
 int qn_route_choose(qn_route_state *route, const char *key, size_t bytes);
 
 /* What became of a request, told once it is answered. True when this was what rolled the canary
  * back: `reason` (QN_ROUTE_REASON_BYTES) then says why. */
 enum { QN_ROUTE_REASON_BYTES = 128 };
 bool qn_route_note(qn_route_state *route, int arm, bool failed, double seconds, char *reason);
+
+/* Whether qn_route_remember() is to be told of predictions. */
+bool qn_route_compares(const qn_route_state *route);
+/* What an arm predicted for a row, from 1: a label, or (NULL) a number. */
+void qn_route_remember(qn_route_state *route, int arm, const char *id, int64_t row,
+                       const char *label, double number);
+/* What the row's label or number turned out to be; `text` is how it is written, `number` QN_NA
+ * where it is none. True as in qn_route_note(). */
+bool qn_route_outcome(qn_route_state *route, const char *id, int64_t row, const char *text,
+                      double number, char *reason);
+/* A reward, from 0 to 1, for the bandit's choice of that request; false when it is not known (any
+ * more), or has its reward. */
+bool qn_route_reward(qn_route_state *route, const char *id, double reward);
+/* How many rewards that arm of a bandit got, and their sum. */
+uint64_t qn_route_rewards(qn_route_state *route, int arm, double *sum);
 
 bool qn_route_is_rolled_back(const qn_route_state *route);
 /* How many requests that arm got. */

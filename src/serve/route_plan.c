@@ -8,7 +8,8 @@
 
 enum { WINDOW = 200, WINDOW_MIN = 10, WINDOW_MAX = 100000 };
 
-static const char *const names[] = {"to", "split", "canary", "key", "salt", "rollback", "shadow"};
+static const char *const names[] = {"to",   "split",    "canary", "key",
+                                    "salt", "rollback", "shadow", "bandit"};
 
 bool qn_route_plan_has(const char *key)
 {
@@ -132,10 +133,10 @@ static qn_status read_key(const struct reader *r, const qn_yaml_node *node)
 
 static qn_status read_rollback(const struct reader *r, const qn_yaml_node *map)
 {
-    static const char *const known[] = {"window", "errors", "latency", NULL};
+    static const char *const known[] = {"window", "errors", "latency", "outcomes", NULL};
     qn_route_rollback *rollback = &r->plan->rollback;
     double window = WINDOW;
-    QN_TRY(check_map(r, map, known, "is {window: …, errors: …, latency: …}"));
+    QN_TRY(check_map(r, map, known, "is {window: …, errors: …, latency: …, outcomes: …}"));
     const qn_yaml_node *given = qn_yaml_get(map, "window");
     const qn_yaml_node *errors = qn_yaml_get(map, "errors");
     const qn_yaml_node *latency = qn_yaml_get(map, "latency");
@@ -143,6 +144,10 @@ static qn_status read_rollback(const struct reader *r, const qn_yaml_node *map)
     if (errors) QN_TRY(read_number(r, errors, 0, 1, &rollback->errors));
     if (latency) QN_TRY(read_number(r, latency, 1e-6, 3600, &rollback->latency_s));
     rollback->window = (int64_t)window;
+    const qn_yaml_node *outcomes = qn_yaml_get(map, "outcomes");
+    double n_outcomes = 0;
+    if (outcomes) QN_TRY(read_number(r, outcomes, 10, 1e9, &n_outcomes));
+    rollback->outcomes = (int64_t)n_outcomes;
     return QN_OK;
 }
 
@@ -158,12 +163,38 @@ static qn_status read_shadow(const struct reader *r, const qn_yaml_node *map)
     return fail_at(r, map, "leads to no alias or version");
 }
 
+static qn_status read_bandit(const struct reader *r, const qn_yaml_node *map)
+{
+    static const char *const known[] = {"arms", "policy", "seed", NULL};
+    double seed = 1;
+    QN_TRY(check_map(r, map, known, "is {arms: […], policy: …, seed: …}"));
+    const qn_yaml_node *arms = qn_yaml_get(map, "arms"), *policy = qn_yaml_get(map, "policy");
+    const qn_yaml_node *given = qn_yaml_get(map, "seed");
+    if (!arms || arms->kind != QN_YAML_LIST || arms->n_items < 2) {
+        return fail_at(r, map, "needs two 'arms' or more");
+    }
+    for (const qn_yaml_node *arm = arms->first; arm; arm = arm->next) {
+        QN_TRY(add_arm(r, arms, text_of(arm), 0));
+    }
+    const char *word = policy ? text_of(policy) : "thompson";
+    r->plan->policy = word && strcmp(word, "ucb") == 0 ? QN_BANDIT_UCB : QN_BANDIT_THOMPSON;
+    if (!word || (r->plan->policy == QN_BANDIT_THOMPSON && strcmp(word, "thompson") != 0)) {
+        return fail_at(r, policy, "is thompson or ucb");
+    }
+    if (given) QN_TRY(read_number(r, given, 0, 9007199254740992.0, &seed));
+    r->plan->seed = (uint64_t)seed;
+    return QN_OK;
+}
+
 static qn_status read_item(const struct reader *r, const qn_yaml_node *node)
 {
     static const struct {
         const char *name;
         qn_route_kind kind;
-    } kinds[] = {{"to", QN_ROUTE_TO}, {"split", QN_ROUTE_SPLIT}, {"canary", QN_ROUTE_CANARY}};
+    } kinds[] = {{"to", QN_ROUTE_TO},
+                 {"split", QN_ROUTE_SPLIT},
+                 {"canary", QN_ROUTE_CANARY},
+                 {"bandit", QN_ROUTE_BANDIT}};
     qn_route_plan *plan = r->plan;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(node->key, kinds[i].name) != 0) continue;
@@ -175,6 +206,7 @@ static qn_status read_item(const struct reader *r, const qn_yaml_node *node)
     if (strcmp(node->key, "to") == 0) return add_arm(r, node, text_of(node), 1);
     if (strcmp(node->key, "split") == 0) return read_split(r, node);
     if (strcmp(node->key, "canary") == 0) return read_canary(r, node);
+    if (strcmp(node->key, "bandit") == 0) return read_bandit(r, node);
     if (strcmp(node->key, "key") == 0) return read_key(r, node);
     if (strcmp(node->key, "rollback") == 0) return read_rollback(r, node);
     if (strcmp(node->key, "shadow") == 0) return read_shadow(r, node);
@@ -223,6 +255,7 @@ static void write_rollback(const qn_route_rollback *rollback, qn_json_writer *js
     qn_json_put_int(json, "window", rollback->window);
     if (rollback->errors < QN_INF) qn_json_put_double(json, "errors", rollback->errors);
     if (rollback->latency_s < QN_INF) qn_json_put_double(json, "latency", rollback->latency_s);
+    if (rollback->outcomes > 0) qn_json_put_int(json, "outcomes", rollback->outcomes);
     qn_json_end_object(json);
 }
 
@@ -232,6 +265,20 @@ static void write_canary(const qn_route_plan *plan, qn_json_writer *json)
     qn_json_put_text(json, "from", plan->arms[0].target);
     qn_json_put_text(json, "to", plan->arms[1].target);
     qn_json_put_double(json, "percent", plan->arms[1].weight);
+    qn_json_end_object(json);
+}
+
+static void write_bandit(const qn_route_plan *plan, qn_json_writer *json)
+{
+    qn_json_begin_object(json);
+    qn_json_key(json, "arms");
+    qn_json_begin_array(json);
+    for (int i = 0; i < plan->n_arms; i++) {
+        qn_json_text(json, plan->arms[i].target);
+    }
+    qn_json_end_array(json);
+    qn_json_put_text(json, "policy", plan->policy == QN_BANDIT_UCB ? "ucb" : "thompson");
+    qn_json_put_int(json, "seed", (int64_t)plan->seed);
     qn_json_end_object(json);
 }
 
@@ -250,6 +297,10 @@ void qn_route_plan_write(const qn_route_plan *plan, qn_json_writer *json)
     case QN_ROUTE_CANARY:
         qn_json_key(json, "canary");
         write_canary(plan, json);
+        break;
+    case QN_ROUTE_BANDIT:
+        qn_json_key(json, "bandit");
+        write_bandit(plan, json);
         break;
     }
     if (plan->key != QN_KEY_REQUEST) {

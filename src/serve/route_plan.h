@@ -4,12 +4,13 @@
  *     to: champion                                  one for all; moving the alias is blue/green
  *     split: {champion: 90, challenger: 10}         shares of the traffic
  *     canary: {from: champion, to: challenger, percent: 5}
+ *     bandit: {arms: [champion, challenger], policy: thompson, seed: 1}     see bandit.h
  *
  * with, where they make sense,
  *
  *     key: header x-customer                        who has one value of it always gets one version
  *     salt: spring                                  another one deals the values anew
- *     rollback: {window: 200, errors: 0.05, latency: 0.02}
+ *     rollback: {window: 200, errors: 0.05, latency: 0.02, outcomes: 100}
  *
  *     shadow: {to: challenger, share: 0.1}          requests that it gets, too; see shadow.h
  *
@@ -30,8 +31,11 @@ typedef enum qn_route_kind {
     QN_ROUTE_NONE, /* nothing is said: the latest version */
     QN_ROUTE_TO,
     QN_ROUTE_SPLIT,
-    QN_ROUTE_CANARY /* the first arm is `from`, the second `to` */
+    QN_ROUTE_CANARY, /* the first arm is `from`, the second `to` */
+    QN_ROUTE_BANDIT
 } qn_route_kind;
+
+typedef enum qn_bandit_policy { QN_BANDIT_THOMPSON, QN_BANDIT_UCB } qn_bandit_policy;
 
 /* What tells requests apart. */
 typedef enum qn_route_key {
@@ -47,11 +51,13 @@ typedef struct qn_route_arm {
 } qn_route_arm;
 
 /* When a canary's traffic goes back: as soon as more than a share of its last `window` requests
- * had an error, or more than one in twenty took longer than `latency_s` – the 95th percentile. */
+ * had an error, or more than one in twenty took longer than `latency_s` – the 95th percentile –, or
+ * its predictions are worse than the other arm's (loss_watch.h). */
 typedef struct qn_route_rollback {
     int64_t window;   /* 0: never */
     double errors;    /* QN_INF: any share is good */
     double latency_s; /* QN_INF: any time is good */
+    int64_t outcomes; /* from so many on of either arm predictions are compared; 0: never */
 } qn_route_rollback;
 
 typedef struct qn_route_plan {
@@ -64,6 +70,8 @@ typedef struct qn_route_plan {
     qn_route_rollback rollback;
     const char *shadow; /* a target; NULL: none */
     double shadow_share;
+    qn_bandit_policy policy;
+    uint64_t seed;
 } qn_route_plan;
 
 /* Whether `key` is one of a plan. */

@@ -57,6 +57,8 @@ const qn_route qn_routes[] = {
      "put a routes file in place of what there is"},
     {"outcomes", QN_HTTP_POST, "/v1/outcomes", QN_ACCESS_PREDICT, QN_REACH_CHECKED,
      qn_handle_outcomes, "what became of predictions, for the prediction log"},
+    {"feedback", QN_HTTP_POST, "/feedback", QN_ACCESS_PREDICT, QN_REACH_CHECKED, qn_handle_feedback,
+     "rewards of requests, for bandits"},
     {"invocations", QN_HTTP_POST, "/invocations", QN_ACCESS_PREDICT, QN_REACH_CHECKED,
      qn_handle_invocations, "predict with the only model (MLflow, SageMaker)"},
     {"ping", QN_HTTP_GET, "/ping", QN_ACCESS_ANYONE, QN_REACH_SERVER, qn_handle_ready,

@@ -112,8 +112,8 @@ static qn_status read_model(const struct reader *r, const qn_yaml_node *map,
         if (qn_route_plan_has(node->key)) continue;
         if (strcmp(node->key, "aliases") != 0) {
             return fail_at(r, node->key_line, node->key_column, node->key,
-                           "is not known here; there are aliases, to, split, canary, key, salt, "
-                           "rollback and shadow");
+                           "is not known here; there are aliases, to, split, canary, bandit, key, "
+                           "salt, rollback and shadow");
         }
         QN_TRY(read_aliases(r, node, model));
     }

@@ -51,6 +51,7 @@ static const struct row {
     {QN_HTTP_GET, "/v1/routes", "/v1/routes", 'r', 's'},
     {QN_HTTP_PUT, "/v1/routes", "/v1/routes", 'a', 's'},
     {QN_HTTP_POST, "/v1/outcomes", "/v1/outcomes", 'p', 'c'},
+    {QN_HTTP_POST, "/feedback", "/feedback", 'p', 'c'},
     {QN_HTTP_POST, "/invocations", "/invocations", 'p', 'm'},
     {QN_HTTP_GET, "/ping", "/ping", '-', 's'},
     {QN_HTTP_GET, "/health", "/health", '-', 's'},

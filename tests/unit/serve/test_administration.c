@@ -299,6 +299,102 @@ static void a_canary_goes_back_by_itself(void **state)
     stop(&r);
 }
 
+/* The answer to row, by its request's id. */
+static int version_for(http_client *client, const char *id)
+{
+    char lines[400];
+    snprintf(lines, sizeof lines, "%sx-request-id: %s\r\n", client_line, id);
+    const http_reply reply = ask(client, "POST", "/v1/models/m", lines, row);
+    CHECK_INT(reply.status, 200);
+    const int version = strstr(reply.body, "\"version\":\"2\"") ? 2 : 1;
+    free(reply.body);
+    return version;
+}
+
+/* Version 2 is worth nothing; the order of requests and rewards being the same, so are choices. */
+static void feedback_teaches_a_bandit(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    running r = {0};
+    http_client *client = malloc(sizeof *client);
+    char id[32], body[100];
+    int first[N], n_second = 0;
+    for (int round = 0; round < 2; round++) {
+        start(&r);
+        check(r.port, "POST", "/feedback", client_line, "{\"id\":\"a\",\"reward\":1}", 202,
+              "\"known\":0");
+        check(r.port, "PUT", "/v1/routes", admin_line,
+              "models: {m: {bandit: {arms: [1, 2], seed: 5}}}", 200, "");
+        CHECK(http_connect(client, r.port));
+        for (int i = 0; i < N; i++) {
+            snprintf(id, sizeof id, "r-%d", i);
+            const int version = version_for(client, id);
+            if (round == 0) first[i] = version;
+            CHECK_INT(version, first[i]);
+            n_second += version == 2;
+            snprintf(body, sizeof body, "[{\"id\":\"%s\",\"reward\":%d}]", id, version == 1);
+            const http_reply reply = ask(client, "POST", "/feedback", client_line, body);
+            CHECK_INT(reply.status, 202);
+            CHECK_CONTAINS(reply.body, "{\"feedback\":1,\"known\":1}");
+            free(reply.body);
+        }
+        CHECK(n_second > 0 && n_second < (round + 1) * N / 10);
+        check(r.port, "GET", "/metrics", client_line, "", 200,
+              "quern_route_rewards_total{model=\"m\",arm=\"1\"} ");
+        check(r.port, "POST", "/feedback", client_line, "{\"id\":\"a\",\"reward\":2}", 422,
+              "from 0 to 1");
+        check(r.port, "POST", "/feedback", client_line, "[{\"id\":\"a b\",\"reward\":1}]", 422,
+              "x-request-id");
+        check(r.port, "POST", "/feedback", client_line, "", 400, "the body");
+        check(r.port, "POST", "/feedback", narrow_line, "{\"id\":\"r-1\",\"reward\":1}", 202,
+              "\"known\":0");
+        close(client->fd);
+        stop(&r);
+    }
+    free(client);
+}
+
+/* m@1 tells labels, and is always right here; the canary, m@2, tells numbers, and is not. */
+static void outcomes_roll_a_canary_back(void **state)
+{
+    (void)state;
+    running r = {.options = {.audit = audit_path}};
+    http_client *client = malloc(sizeof *client);
+    char id[32], body[200];
+    int n = 0;
+    start(&r);
+    check(r.port, "POST", "/v1/outcomes", client_line, "{\"id\":\"a\",\"outcome\":1}", 404,
+          "no canary is held against outcomes");
+    check(r.port, "PUT", "/v1/routes", admin_line,
+          "models: {m: {canary: {from: 1, to: 2, percent: 50}, rollback: {outcomes: 20}}}", 200,
+          "");
+    CHECK(http_connect(client, r.port));
+    for (int i = 0; i < 200; i++) {
+        snprintf(id, sizeof id, "o-%d", i);
+        const int version = version_for(client, id);
+        n += version == 2;
+        if (version == 1) {
+            const http_reply told = ask(client, "POST", "/v1/models/m@1", client_line, row);
+            const char *label = strstr(told.body, "\"prediction\":\"") + 14;
+            snprintf(body, sizeof body, "{\"id\":\"%s\",\"outcome\":\"%.*s\"}", id,
+                     (int)strcspn(label, "\""), label);
+            free(told.body);
+        } else {
+            snprintf(body, sizeof body, "{\"id\":\"%s\",\"row\":1,\"outcome\":-1e6}", id);
+        }
+        const http_reply reply = ask(client, "POST", "/v1/outcomes", client_line, body);
+        CHECK_INT(reply.status, 202);
+        free(reply.body);
+    }
+    CHECK(n >= 20 && n < 45); /* then all go back: some 160 more, of which half would go there */
+    shell("grep -q '\"action\":\"rollback\",\"detail\":\"m: the canary.s mean loss' %s",
+          audit_path);
+    close(client->fd);
+    free(client);
+    stop(&r);
+}
+
 /* What a log has: waited for, because nobody waits for the shadow. */
 static void wait_for_log(const char *path, const char *pattern, int n)
 {
@@ -495,6 +591,8 @@ int main(void)
                                        TEST(the_repository_is_spoken_to_as_tritons),
                                        TEST(routes_are_put_and_followed),
                                        TEST(a_canary_goes_back_by_itself),
+                                       TEST(feedback_teaches_a_bandit),
+                                       TEST(outcomes_roll_a_canary_back),
                                        TEST(shadows_change_no_answer),
                                        TEST(an_empty_server_waits_for_models),
                                        TEST(switching_an_alias_fails_no_request),

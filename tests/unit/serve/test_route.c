@@ -210,6 +210,67 @@ static void what_was_rolled_back_stays_so_until_it_is_changed(void **state)
     CHECK(!is_rolled_back_after(moved, false));
 }
 
+static const char compared[] = "models: {m: {canary: {from: a, to: b, percent: 50}, rollback: "
+                               "{outcomes: 20}}}";
+
+/* Predictions of both arms, and what became of them; the canary's are wrong from row 20 on.
+ * Returns after how many outcomes of the canary it is rolled back; 0: not within 200. */
+static int compare(qn_route_state *route, bool labels)
+{
+    char reason[QN_ROUTE_REASON_BYTES] = "", id[32];
+    for (int i = 1; i <= 200; i++) {
+        const double off = i >= 20 ? 3 : 0;
+        const char *wrong = i >= 20 ? "no" : "yes";
+        snprintf(id, sizeof id, "request-%d", i);
+        qn_route_remember(route, 0, id, 1, labels ? "yes" : NULL, 5 + i % 2);
+        qn_route_remember(route, 1, id, 2, labels ? wrong : NULL, 5 + i % 2 + off);
+        CHECK(!qn_route_outcome(route, id, 3, "no", 9, reason)); /* not asked */
+        CHECK(!qn_route_outcome(route, id, 1, "yes", 5, reason));
+        if (qn_route_outcome(route, id, 2, "yes", 5, reason)) {
+            CHECK_CONTAINS(reason, "the canary's mean loss is ");
+            CHECK(qn_route_is_rolled_back(route));
+            return i;
+        }
+        CHECK(!qn_route_outcome(route, id, 2, "no", 99, reason)); /* each counts once */
+    }
+    return 0;
+}
+
+static void a_canary_is_rolled_back_by_its_outcomes(void **state)
+{
+    (void)state;
+    for (int labels = 0; labels < 2; labels++) {
+        qn_routing *routing = read_text(compared);
+        CHECK(qn_route_compares(routing->models[0].route));
+        CHECK_INT(compare(routing->models[0].route, labels), 40); /* the second look */
+        qn_routing_unref(routing);
+    }
+    qn_routing *other = read_text(canary);
+    CHECK(!qn_route_compares(other->models[0].route));
+    qn_routing_unref(other);
+}
+
+static void a_bandit_learns_from_rewards(void **state)
+{
+    (void)state;
+    qn_routing *routing = read_text("models: {m: {bandit: {arms: [a, b, c], seed: 3}}}");
+    qn_route_state *route = routing->models[0].route;
+    char id[32];
+    double sum = 0;
+    for (int i = 0; i < 5000; i++) {
+        const int bytes = snprintf(id, sizeof id, "r%d", i);
+        const int arm = qn_route_choose(route, id, (size_t)bytes);
+        CHECK(qn_route_reward(route, id, arm == 1 ? 0.9 : 0.3));
+        CHECK(!qn_route_reward(route, id, 1)); /* once */
+    }
+    CHECK(!qn_route_reward(route, "stranger", 1));
+    CHECK(qn_route_count(route, 1) > 4700);
+    CHECK(qn_route_count(route, 0) > 0 && qn_route_count(route, 2) > 0);
+    CHECK_INT(qn_route_rewards(route, 1, &sum), qn_route_count(route, 1));
+    CHECK_NEAR(sum, 0.9 * (double)qn_route_count(route, 1), 1e-6);
+    qn_routing_unref(routing);
+}
+
 struct crowd {
     qn_route_state *route;
     _Atomic int n_told;
@@ -254,6 +315,8 @@ int main(void)
                                        TEST(a_canary_is_rolled_back_in_time),
                                        TEST(a_canary_that_is_good_enough_stays),
                                        TEST(what_was_rolled_back_stays_so_until_it_is_changed),
+                                       TEST(a_canary_is_rolled_back_by_its_outcomes),
+                                       TEST(a_bandit_learns_from_rewards),
                                        TEST(one_of_many_threads_rolls_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,8 @@ static const char file[] = "models:\n"
                            "    rollback: {window: 50, errors: 0.1, latency: 0.25}\n"
                            "  plain: {}\n"
                            "  parted: {split: {1: 1, 2: 2, c: 0.3}, key: column a b, salt: s}\n"
-                           "  fixed: {to: 3, shadow: {to: 4, share: 0.5}}\n";
+                           "  fixed: {to: 3, shadow: {to: 4, share: 0.5}}\n"
+                           "  learning: {bandit: {arms: [1, 2], policy: ucb, seed: 9}}\n";
 
 static void aliases_are_read(void **state)
 {
@@ -101,6 +102,10 @@ static void plans_are_read(void **state)
     CHECK_TEXT(credit->plan.key_name, "x-user");
     CHECK_INT(credit->plan.rollback.window, 50);
     CHECK(credit->plan.rollback.errors == 0.1 && credit->plan.rollback.latency_s == 0.25);
+    const qn_model_routing *learning = qn_routing_find(routing, (qn_span){"learning", 8});
+    CHECK_INT(learning->plan.kind, QN_ROUTE_BANDIT);
+    CHECK_INT(learning->plan.policy, QN_BANDIT_UCB);
+    CHECK_INT(learning->plan.seed, 9);
     CHECK_INT(parted->plan.n_arms, 3);
     CHECK_NEAR(parted->plan.arms[1].share, 2 / 3.3, 1e-15);
     CHECK_INT(parted->plan.key, QN_KEY_COLUMN);
@@ -178,6 +183,13 @@ static void what_makes_no_sense_is_told_with_its_place(void **state)
                   "'window' is a number from 10 to 100000");
     check_refused("models: {a: {canary: {from: x, to: y, percent: 5}, rollback: {errors: 2}}}",
                   "'errors' is a number from 0 to 1");
+    check_refused("models: {a: {bandit: {arms: [x]}}}", "'bandit' needs two 'arms'");
+    check_refused("models: {a: {bandit: {arms: [x, [y]]}}}", "'arms' leads to no alias");
+    check_refused("models: {a: {bandit: {arms: [x, y], policy: best}}}", "'policy' is thompson");
+    check_refused("models: {a: {bandit: {arms: [x, y], seed: -1}}}", "'seed' is a number");
+    check_refused("models: {a: {bandit: {arms: [x, y]}, key: header a}}", "'key' is for a split");
+    check_refused("models: {a: {canary: {from: x, to: y, percent: 5}, rollback: {outcomes: 1}}}",
+                  "'outcomes' is a number from 10");
     check_refused("models: {a: {shadow: {to: x}}}", "'shadow' goes with a way to choose");
     check_refused("models: {a: {to: x, shadow: y}}", "'shadow' is {to");
     check_refused("models: {a: {to: x, shadow: {share: 1}}}", "'shadow' leads to no alias");
