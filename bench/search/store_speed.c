@@ -6,7 +6,8 @@
  *   store_speed work URL N           the same by one process among several, until the study has N
  *                                    trials; prints the numbers of those it ran
  *   store_speed fill URL N           a study of N trials told without waiting for the disk
- *   store_speed open URL             milliseconds to open it again with the sampler it has */
+ *   store_speed open URL [SAMPLER]   milliseconds, of the clock and of CPU, to open it again with
+ * this sampler or the one it has, and to ask for the next trial */
 #include "base/clock.h"
 #include "search/study.h"
 
@@ -39,6 +40,21 @@ static qn_study *open_study(const char *url, const char *sampler)
         die(&err);
     }
     return study;
+}
+
+static void open_again(const char *url, const char *sampler)
+{
+    qn_error err = {0};
+    qn_trial *trial;
+    const double begun_s = qn_clock_s(), begun_cpu_s = qn_clock_cpu_s();
+    qn_study *study = open_study(url, sampler);
+    const double opened_s = qn_clock_s(), opened_cpu_s = qn_clock_cpu_s();
+    if (qn_study_ask(study, &trial, &err)) die(&err);
+    printf("{\"trials\": %lld, \"open_ms\": %.1f, \"open_cpu_ms\": %.1f, \"ask_ms\": %.1f}\n",
+           (long long)qn_study_history(study)->n_trials, 1e3 * (opened_s - begun_s),
+           1e3 * (opened_cpu_s - begun_cpu_s), 1e3 * (qn_clock_s() - opened_s));
+    if (qn_trial_retry(trial, &err)) die(&err);
+    qn_study_close(study);
 }
 
 struct teller {
@@ -98,14 +114,11 @@ int main(int argc, char **argv)
         qn_study_close(teller.study);
     } else if (strcmp(what, "fill") == 0 && argc == 4) {
         tell(argv[2], 1, n);
-    } else if (strcmp(what, "open") == 0 && argc == 3) {
-        const double begun_s = qn_clock_s();
-        qn_study *study = open_study(argv[2], NULL);
-        printf("{\"trials\": %lld, \"open_ms\": %.1f}\n",
-               (long long)qn_study_history(study)->n_trials, 1e3 * (qn_clock_s() - begun_s));
-        qn_study_close(study);
+    } else if (strcmp(what, "open") == 0 && (argc == 3 || argc == 4)) {
+        open_again(argv[2], argc > 3 ? argv[3] : NULL);
     } else {
-        fputs("usage: store_speed tell URL THREADS N | work URL N | fill URL N | open URL\n",
+        fputs("usage: store_speed tell URL THREADS N | work URL N | fill URL N | open URL "
+              "[SAMPLER]\n",
               stderr);
         return 2;
     }

@@ -39,6 +39,18 @@ static qn_status fail_to_connect(const PGconn *connection, qn_error *err)
                       : qn_fail(err, QN_ERR_NOMEM, "postgres: no memory to connect");
 }
 
+static qn_status begin_session(qn_postgres *database, qn_error *err)
+{
+    if (PQstatus(database->connection) != CONNECTION_OK) {
+        return fail_to_connect(database->connection, err);
+    }
+    PQsetNoticeProcessor(database->connection, ignore_notice, NULL);
+    return qn_postgres_run(database,
+                           "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;"
+                           "SET tcp_keepalives_count = 3",
+                           err);
+}
+
 qn_status qn_postgres_open(const char *url, qn_postgres **out, qn_error *err)
 {
     /* The URL, last, prevails. */
@@ -50,16 +62,7 @@ qn_status qn_postgres_open(const char *url, qn_postgres **out, qn_error *err)
     qn_postgres *database = qn_alloc_array(1, sizeof *database);
     if (!database) return qn_fail(err, QN_ERR_NOMEM, "postgres: no memory to connect");
     database->connection = PQconnectdbParams(keywords, values, 1);
-    qn_status status = QN_OK;
-    if (PQstatus(database->connection) != CONNECTION_OK) {
-        status = fail_to_connect(database->connection, err);
-    } else {
-        PQsetNoticeProcessor(database->connection, ignore_notice, NULL);
-        status = qn_postgres_run(database,
-                                 "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;"
-                                 "SET tcp_keepalives_count = 3",
-                                 err);
-    }
+    const qn_status status = begin_session(database, err);
     if (status == QN_OK) {
         *out = database;
     } else {
@@ -73,6 +76,18 @@ void qn_postgres_close(qn_postgres *database)
     if (!database) return;
     PQfinish(database->connection);
     qn_free(database);
+}
+
+bool qn_postgres_is_lost(const qn_postgres *database)
+{
+    return PQstatus(database->connection) != CONNECTION_OK;
+}
+
+qn_status qn_postgres_reconnect(qn_postgres *database, qn_error *err)
+{
+    database->n_prepared = 0;
+    PQreset(database->connection);
+    return begin_session(database, err);
 }
 
 /* By the class of the SQLSTATE: data, integrity, syntax and names are the statement's fault. */

@@ -25,6 +25,13 @@ QN_MUST_CHECK
 qn_status qn_postgres_open(const char *url, qn_postgres **out, qn_error *err);
 void qn_postgres_close(qn_postgres *database); /* accepts NULL */
 
+/* Whether the connection is gone, which makes everything fail with QN_ERR_IO. */
+bool qn_postgres_is_lost(const qn_postgres *database);
+/* Makes it anew, as a session that holds and listens to nothing. What was going on when it broke
+ * may have been done or not. Fails as opening. */
+QN_MUST_CHECK
+qn_status qn_postgres_reconnect(qn_postgres *database, qn_error *err);
+
 /* The rest fail with QN_ERR_DATA (the statement or its values make no sense), QN_ERR_IO (the
  * connection, the server, a full disk …) or QN_ERR_NOMEM; messages are the server's. */
 

@@ -15,6 +15,16 @@ void qn_postgres_close(qn_postgres *database)
     (void)database;
 }
 
+bool qn_postgres_is_lost(const qn_postgres *database)
+{
+    return !database;
+}
+
+qn_status qn_postgres_reconnect(qn_postgres *database, qn_error *err)
+{
+    return qn_postgres_open(NULL, &database, err);
+}
+
 qn_status qn_postgres_run(qn_postgres *database, const char *sql, qn_error *err)
 {
     (void)sql;

@@ -10,15 +10,31 @@
  * revision. That there is something to look for is told by NOTIFY, in a transaction of its own that
  * waits for no disk: notifying transactions commit one after the other.
  *
- * A worker is alive as long as its session holds the advisory lock of its number. */
+ * A worker is alive as long as its session holds the advisory lock of its number.
+ *
+ * A connection that breaks is made anew for up to a minute, at growing intervals, and what failed
+ * is done again. That is harmless: a put that had been done is refused when it comes again, but
+ * then the row is what it wrote, to the byte. The lock is taken again before anything else; who
+ * found it free meanwhile has given the worker's trials to others, which the worker learns when it
+ * wants to end them. */
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "database/postgres.h"
 #include "search/store.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+/* How long a lost connection is tried to be made anew, and the pauses between. */
+#define PATIENCE_S 60
+#define PAUSE_MIN_S 0.05
+#define PAUSE_MAX_S 2
+/* How long after that other workers are given to come back, too. */
+#define RETURN_S 10
 
 struct postgres_store {
     qn_postgres *database;
@@ -27,6 +43,8 @@ struct postgres_store {
     int64_t worker;
     int64_t xmin; /* changes begin with this transaction */
     bool has_read, is_listening, has_news_to_tell;
+    bool has_news;      /* heard of since the last look, or missed while the connection was lost */
+    double connected_s; /* when the connection was made anew, on qn_clock_s(); 0: never */
     qn_str body;
 };
 
@@ -58,6 +76,9 @@ static const char put_sql[] =
     " UPDATE quern_trial t SET revision = nextval('quern_revision'), xact = pg_current_xact_id(),"
     " state = $3::text, owner = $4::bigint, body = $5::bytea FROM mine"
     " WHERE t.study = mine.study AND t.number = mine.number RETURNING t.revision";
+static const char is_put_sql[] =
+    "SELECT revision FROM quern_trial WHERE study = $1::bigint AND number = $2::bigint"
+    " AND state = $3::text AND owner = $4::bigint AND body = $5::bytea";
 static const char changes_sql[] =
     "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, t.number, t.revision, t.state,"
     " t.owner, t.body FROM (VALUES (1)) one LEFT JOIN quern_trial t ON t.study = $1::bigint"
@@ -82,15 +103,88 @@ static qn_status no_memory(qn_error *err)
     return qn_fail(err, QN_ERR_NOMEM, "postgres: no memory for the study");
 }
 
-/* A query for one bigint; `fallback` without a row. */
+static int64_t first_int(qn_postgres_result *result)
+{
+    const int64_t number = qn_postgres_n_rows(result) > 0 ? qn_postgres_int(result, 0, 0) : 0;
+    qn_postgres_result_free(result);
+    return number;
+}
+
+/* Connecting again. */
+
+static void pause_s(double seconds)
+{
+    const struct timespec time = {(time_t)seconds, (long)(1e9 * (seconds - floor(seconds)))};
+    nanosleep(&time, NULL);
+}
+
+/* The old session may hold the lock until the server has noticed that it is gone. */
+static qn_status take_lock(struct postgres_store *store, bool *taken, qn_error *err)
+{
+    qn_postgres_result *result;
+    *taken = true;
+    if (store->worker == 0) return QN_OK;
+    QN_TRY(qn_postgres_query(store->database, "relock",
+                             "SELECT pg_try_advisory_lock('quern_worker'::regclass::oid::int,"
+                             " ($1::bigint)::int)",
+                             (qn_postgres_value[]){number_of(store->worker)}, 1, &result, err));
+    *taken = first_int(result) != 0;
+    return QN_OK;
+}
+
+static qn_status reconnect(struct postgres_store *store, double until_s, qn_error *err)
+{
+    double wait_s = PAUSE_MIN_S;
+    store->is_listening = false;
+    store->has_news = true;
+    for (;;) {
+        bool taken = false;
+        qn_status status = QN_OK;
+        if (qn_postgres_is_lost(store->database)) {
+            status = qn_postgres_reconnect(store->database, err);
+        }
+        if (status == QN_OK) status = take_lock(store, &taken, err);
+        store->connected_s = qn_clock_s();
+        if (status == QN_OK && taken) return QN_OK;
+        const bool lost = qn_postgres_is_lost(store->database);
+        if (status != QN_OK && !lost) return status;
+        if (qn_clock_s() + wait_s > until_s) {
+            return status != QN_OK
+                       ? status
+                       : qn_fail(err, QN_ERR_IO, "postgres: the server keeps the lost connection");
+        }
+        /* Many workers that lost it together come back one after the other. */
+        pause_s(wait_s * (1 + (double)(store->worker % 16) / 16));
+        wait_s = fmin(2 * wait_s, PAUSE_MAX_S);
+    }
+}
+
+/* As qn_postgres_query(), on a new connection where the old one is lost; *again, unless NULL, then
+ * says that it may have been done before. */
+static qn_status query(struct postgres_store *store, const char *name, const char *sql,
+                       const qn_postgres_value *values, int n_values, qn_postgres_result **out,
+                       bool *again, qn_error *err)
+{
+    double until_s = 0;
+    if (again) *again = false;
+    for (;;) {
+        const qn_status status =
+            qn_postgres_query(store->database, name, sql, values, n_values, out, err);
+        if (status != QN_ERR_IO || !qn_postgres_is_lost(store->database)) return status;
+        if (until_s == 0) until_s = qn_clock_s() + PATIENCE_S;
+        QN_TRY(reconnect(store, until_s, err));
+        if (again) *again = true;
+    }
+}
+
+/* A query for one bigint, 0 without a row. */
 static qn_status query_int(struct postgres_store *store, const char *name, const char *sql,
-                           const qn_postgres_value *values, int n_values, int64_t *out,
+                           const qn_postgres_value *values, int n_values, int64_t *out, bool *again,
                            qn_error *err)
 {
     qn_postgres_result *result;
-    QN_TRY(qn_postgres_query(store->database, name, sql, values, n_values, &result, err));
-    *out = qn_postgres_n_rows(result) > 0 ? qn_postgres_int(result, 0, 0) : 0;
-    qn_postgres_result_free(result);
+    QN_TRY(query(store, name, sql, values, n_values, &result, again, err));
+    *out = first_int(result);
     return QN_OK;
 }
 
@@ -101,7 +195,7 @@ static qn_status find_tables(struct postgres_store *store, qn_store_mode mode, q
 {
     int64_t found;
     QN_TRY(query_int(store, "tables", "SELECT to_regclass('quern_trial_xact') IS NOT NULL", NULL, 0,
-                     &found, err));
+                     &found, NULL, err));
     if (found) return QN_OK;
     if (mode == QN_STORE_WORK) return qn_postgres_run(store->database, schema, err);
     return qn_fail(err, QN_ERR_DATA, "postgres: no store of studies in this database");
@@ -115,7 +209,7 @@ static qn_status begin_work(struct postgres_store *store, qn_error *err)
                      "INSERT INTO quern_worker (host, pid) VALUES ($1::text, $2::bigint)"
                      " RETURNING id",
                      (qn_postgres_value[]){text_of(host), number_of((int64_t)getpid())}, 2,
-                     &store->worker, err));
+                     &store->worker, NULL, err));
     return qn_postgres_query(store->database, "lock",
                              "SELECT pg_advisory_lock('quern_worker'::regclass::oid::int,"
                              " ($1::bigint)::int)",
@@ -158,9 +252,12 @@ static qn_status listen_for_news(struct postgres_store *store, qn_error *err)
     char sql[64];
     if (store->is_listening || store->study == 0) return QN_OK;
     snprintf(sql, sizeof sql, "LISTEN quern_study_%" PRId64, store->study);
-    QN_TRY(qn_postgres_run(store->database, sql, err));
-    store->is_listening = true;
-    return QN_OK;
+    for (;;) {
+        const qn_status status = qn_postgres_run(store->database, sql, err);
+        store->is_listening = status == QN_OK;
+        if (status != QN_ERR_IO || !qn_postgres_is_lost(store->database)) return status;
+        QN_TRY(reconnect(store, qn_clock_s() + PATIENCE_S, err));
+    }
 }
 
 /* The definition. */
@@ -182,10 +279,9 @@ static qn_status read_definition(void *state, char **definition, qn_error *err)
     struct postgres_store *store = state;
     qn_postgres_result *result;
     *definition = NULL;
-    QN_TRY(qn_postgres_query(store->database, "definition",
-                             "SELECT id, revision, definition FROM quern_study"
-                             " WHERE name = $1::text",
-                             (qn_postgres_value[]){text_of(store->name)}, 1, &result, err));
+    QN_TRY(query(store, "definition",
+                 "SELECT id, revision, definition FROM quern_study WHERE name = $1::text",
+                 (qn_postgres_value[]){text_of(store->name)}, 1, &result, NULL, err));
     const qn_status status = take_definition(store, result, definition, err);
     qn_postgres_result_free(result);
     return status;
@@ -204,7 +300,14 @@ static qn_status define(void *state, const char *definition, bool *done, qn_erro
                                " $3::bigint WHERE name = $1::text AND revision = $3::bigint"
                                " RETURNING id";
     int64_t study;
-    QN_TRY(query_int(store, is_new ? "define" : "redefine", sql, values, 3, &study, err));
+    bool again;
+    QN_TRY(query_int(store, is_new ? "define" : "redefine", sql, values, 3, &study, &again, err));
+    if (study == 0 && again) {
+        QN_TRY(query_int(store, "defined",
+                         "SELECT id FROM quern_study WHERE name = $1::text AND definition ="
+                         " $2::text AND revision = 1 + $3::bigint",
+                         values, 3, &study, NULL, err));
+    }
     *done = study > 0;
     if (!*done) return QN_OK;
     store->study = study;
@@ -231,8 +334,12 @@ static qn_status put(void *state, const qn_stored_trial *trial, int64_t n_object
                                         {.bytes = store->body.text, .n_bytes = store->body.bytes},
                                         text_of(ends ? "" : "off"),
                                         number_of(record->revision)};
+    bool again;
     QN_TRY(query_int(store, is_new ? "put_new" : "put", is_new ? put_new_sql : put_sql, values,
-                     is_new ? 6 : 7, revision, err));
+                     is_new ? 6 : 7, revision, &again, err));
+    if (*revision == 0 && again) {
+        QN_TRY(query_int(store, "is_put", is_put_sql, values, 5, revision, NULL, err));
+    }
     store->has_news_to_tell |= *revision > 0;
     return QN_OK;
 }
@@ -243,10 +350,19 @@ static qn_status commit(void *state, qn_error *err)
     struct postgres_store *store = state;
     if (!store->has_news_to_tell) return QN_OK;
     store->has_news_to_tell = false;
-    return qn_postgres_query(store->database, "tell",
-                             "SELECT set_config('synchronous_commit', 'off', true),"
-                             " pg_notify('quern_study_' || $1::bigint, '')",
-                             (qn_postgres_value[]){number_of(store->study)}, 1, NULL, err);
+    return query(store, "tell",
+                 "SELECT set_config('synchronous_commit', 'off', true),"
+                 " pg_notify('quern_study_' || $1::bigint, '')",
+                 (qn_postgres_value[]){number_of(store->study)}, 1, NULL, NULL, err);
+}
+
+/* Hears what has come, and connects again when it is the end of the connection. */
+static qn_status stay(void *state, qn_error *err)
+{
+    struct postgres_store *store = state;
+    store->has_news |= qn_postgres_was_notified(store->database);
+    if (!qn_postgres_is_lost(store->database)) return QN_OK;
+    return reconnect(store, qn_clock_s() + PATIENCE_S, err);
 }
 
 static qn_status read_trial(const qn_postgres_result *result, int64_t row, qn_arena *arena,
@@ -288,11 +404,12 @@ static qn_status changes(void *state, bool force, qn_store_visitor *visit, void 
     qn_postgres_result *result;
     if (store->study == 0) return QN_OK; /* not defined yet */
     QN_TRY(listen_for_news(store, err));
-    const bool news = qn_postgres_was_notified(store->database);
-    if (store->has_read && !news && !force) return QN_OK;
-    QN_TRY(qn_postgres_query(store->database, "changes", changes_sql,
-                             (qn_postgres_value[]){number_of(store->study), number_of(store->xmin)},
-                             2, &result, err));
+    QN_TRY(stay(store, err));
+    if (store->has_read && !store->has_news && !force) return QN_OK;
+    QN_TRY(query(store, "changes", changes_sql,
+                 (qn_postgres_value[]){number_of(store->study), number_of(store->xmin)}, 2, &result,
+                 NULL, err));
+    store->has_news = !store->is_listening; /* lost just now: look again when listening */
     const int64_t xmin = qn_postgres_int(result, 0, 0);
     const qn_status status = visit_rows(result, visit, context, err);
     qn_postgres_result_free(result);
@@ -306,10 +423,11 @@ static qn_status is_alive(void *state, int64_t worker, bool *alive, qn_error *er
 {
     struct postgres_store *store = state;
     int64_t found = 0;
-    *alive = worker == store->worker;
+    *alive = worker == store->worker ||
+             (store->connected_s > 0 && qn_clock_s() < store->connected_s + RETURN_S);
     if (*alive) return QN_OK;
     QN_TRY(query_int(store, "alive", alive_sql, (qn_postgres_value[]){number_of(worker)}, 1, &found,
-                     err));
+                     NULL, err));
     *alive = found != 0;
     return QN_OK;
 }
@@ -350,4 +468,5 @@ const qn_store_backend qn_store_postgres = {.scheme = "postgres",
                                             .changes = changes,
                                             .is_alive = is_alive,
                                             .descriptor = descriptor,
+                                            .stay = stay,
                                             .list = list};

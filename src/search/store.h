@@ -69,6 +69,9 @@ struct qn_store_backend {
     qn_status (*is_alive)(void *state, int64_t worker, bool *alive, qn_error *err);
     /* Becomes readable when others have changed something; -1: look from time to time. */
     int (*descriptor)(const void *state);
+    /* When it has become readable, and changes() is not called: keeps this worker alive. May be
+     * NULL. */
+    qn_status (*stay)(void *state, qn_error *err);
     /* Names of the studies at a place, one call each. */
     qn_status (*list)(const char *url, void (*visit)(void *context, const char *study),
                       void *context, qn_error *err);

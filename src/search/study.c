@@ -486,6 +486,17 @@ int qn_study_descriptor(const qn_study *study)
     return study->store.state ? study->store.backend->descriptor(study->store.state) : -1;
 }
 
+qn_status qn_study_stay(qn_study *study, qn_error *err)
+{
+    qn_status status = QN_OK;
+    if (!study->store.state || !study->store.backend->stay) return QN_OK;
+    qn_study_lock(study);
+    if (study->failure.status == QN_OK)
+        status = study->store.backend->stay(study->store.state, err);
+    qn_study_unlock(study);
+    return status;
+}
+
 int64_t qn_study_n_elsewhere(qn_study *study)
 {
     int64_t n = 0;

@@ -29,6 +29,9 @@ qn_status qn_study_refresh(qn_study *study, qn_error *err);
 void qn_study_set_batch(qn_study *study, int64_t size);
 /* Becomes readable when they have done something; -1: look from time to time. */
 int qn_study_descriptor(const qn_study *study);
+/* When it has become readable and nothing is asked for: stays in touch with the store. */
+QN_MUST_CHECK
+qn_status qn_study_stay(qn_study *study, qn_error *err);
 /* Whether a store keeps it beyond this process. */
 bool qn_study_lasts(const qn_study *study);
 /* Trials running in other processes, as far as known. */

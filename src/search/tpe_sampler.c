@@ -29,9 +29,10 @@
 #include "search/sampler_table.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { BELOW_MAX = 25, KERNELS_MAX = 160, NEWEST = 25 };
+enum { BELOW_MAX = 25, KERNELS_MAX = 160, NEWEST = 25, INSERTED_MAX = 16 };
 
 struct tpe_settings {
     double startup, candidates, multivariate, group, constant_liar, prior_weight, gamma, contrast;
@@ -68,7 +69,8 @@ struct tpe_state {
     struct column *columns;
     int64_t n, room; /* observations, in history->told */
     int64_t n_complete;
-    int32_t *ranked; /* one objective: positions in told, best first */
+    int64_t n_ranked;
+    int32_t *ranked; /* one objective: positions in told of the first n_ranked, best first */
     bool *is_below;  /* per observation, while asking */
     int32_t n_groups;
     qn_parzen below, above;
@@ -206,6 +208,32 @@ static void rank(struct tpe_state *tpe, int64_t i)
     tpe->ranked[low] = (int32_t)i;
 }
 
+static int by_rank(const void *a, const void *b)
+{
+    return qn_trial_compare(*(const qn_trial_record *const *)a, *(const qn_trial_record *const *)b);
+}
+
+/* Ranks all that was told: one after the other, or, when a study is taken up, at once. */
+static qn_status rank_told(struct tpe_state *tpe, qn_error *err)
+{
+    const size_t bytes = (size_t)tpe->n * sizeof(void *);
+    if (tpe->n - tpe->n_ranked > INSERTED_MAX) {
+        const qn_trial_record **trials = qn_alloc_array(tpe->n, sizeof *trials);
+        if (!trials) return no_memory(err);
+        memcpy(trials, tpe->history->told, bytes);
+        qsort(trials, (size_t)tpe->n, sizeof *trials, by_rank);
+        for (int64_t k = 0; k < tpe->n; k++) {
+            tpe->ranked[k] = (int32_t)trials[k]->told;
+        }
+        qn_free(trials);
+        tpe->n_ranked = tpe->n;
+    }
+    while (tpe->n_ranked < tpe->n) {
+        rank(tpe, tpe->n_ranked++);
+    }
+    return QN_OK;
+}
+
 static qn_status tell(void *state, const qn_trial_record *trial, qn_error *err)
 {
     struct tpe_state *tpe = state;
@@ -217,9 +245,8 @@ static qn_status tell(void *state, const qn_trial_record *trial, qn_error *err)
             isnan(value) ? QN_NA : qn_parzen_value(&space->parameters[at], value);
     }
     const bool refined = refine_groups(tpe, tpe->n);
-    qn_arena_release(&tpe->scratch);
+    qn_arena_reset(&tpe->scratch);
     if (!refined) return no_memory(err);
-    rank(tpe, tpe->n);
     tpe->n++;
     tpe->n_complete += trial->state == QN_TRIAL_COMPLETE;
     return QN_OK;
@@ -263,6 +290,7 @@ static qn_status split(struct tpe_state *tpe, qn_error *err)
     int32_t *best = tpe->ranked;
     int64_t n_best = n_good(tpe, tpe->n);
     const bool single = tpe->history->objectives->n == 1;
+    if (single) QN_TRY(rank_told(tpe, err));
     if (!single || tpe->n_complete < tpe->n) {
         best = qn_arena_array(&tpe->scratch, tpe->n, sizeof *best);
         if (!best) return no_memory(err);
@@ -494,7 +522,7 @@ static qn_status ask(void *state, qn_sampler_ask *ask, qn_error *err)
     qn_space_draw(tpe->history->space, ask->rng, ask->values);
     if (tpe->n < (int64_t)tpe->settings.startup) return QN_OK;
     const qn_status status = ask_groups(tpe, ask, err);
-    qn_arena_release(&tpe->scratch);
+    qn_arena_reset(&tpe->scratch);
     return status;
 }
 

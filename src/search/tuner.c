@@ -337,7 +337,7 @@ static void watch(struct tuner *tuner)
 }
 
 /* Waits for output, ends, and news of other processes. */
-static void wait_for_work(struct tuner *tuner)
+static qn_status wait_for_work(struct tuner *tuner, qn_error *err)
 {
     const int64_t n = 2 * tuner->n_workers;
     for (int64_t i = 0; i < tuner->n_workers; i++) {
@@ -347,16 +347,16 @@ static void wait_for_work(struct tuner *tuner)
         tuner->polls[2 * i + 1] =
             (struct pollfd){.fd = worker->trial ? worker->process.exit : -1, .events = POLLIN};
     }
-    const bool idle = tuner->n_busy < tuner->n_workers;
-    tuner->polls[n] =
-        (struct pollfd){.fd = idle ? qn_study_descriptor(tuner->study) : -1, .events = POLLIN};
+    tuner->polls[n] = (struct pollfd){.fd = qn_study_descriptor(tuner->study), .events = POLLIN};
     poll(tuner->polls, (nfds_t)(n + 1), WAIT_MS);
-    if (tuner->polls[n].revents) tuner->next_ask_s = 0;
+    if (!tuner->polls[n].revents) return QN_OK;
+    tuner->next_ask_s = 0;
+    return qn_study_stay(tuner->study, err);
 }
 
 static qn_status work_once(struct tuner *tuner, qn_error *err)
 {
-    wait_for_work(tuner);
+    QN_TRY(wait_for_work(tuner, err));
     watch(tuner);
     for (int64_t i = 0; i < tuner->n_workers; i++) {
         struct worker *worker = &tuner->workers[i];

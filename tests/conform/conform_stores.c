@@ -4,12 +4,14 @@
  * processes are run again, marked. A study in memory must do what does not need a second process.
  *
  * PostgreSQL takes part when QUERN_TEST_POSTGRES is its URL (tests/support/with_postgres.sh). */
+#include "database/postgres.h"
 #include "search/study.h"
 
 #include "check.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -248,13 +250,39 @@ static void *share(void *argument)
     return NULL;
 }
 
-static void check_sharing(bool own_studies)
+static qn_status end_other_sessions(qn_postgres *database, qn_error *err)
 {
+    return qn_postgres_run(database,
+                           "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                           " WHERE application_name = 'quern' AND pid <> pg_backend_pid()",
+                           err);
+}
+
+/* Sessions end at any moment, in the middle of a statement too. */
+static atomic_bool is_done;
+
+static void *keep_killing(void *argument)
+{
+    while (!atomic_load(&is_done)) {
+        if (end_other_sessions(argument, NULL) != QN_OK) break;
+        usleep(20000);
+    }
+    return NULL;
+}
+
+/* `killer`, unless NULL, ends sessions meanwhile. */
+static void check_sharing(bool own_studies, qn_postgres *killer)
+{
+    pthread_t killing;
     static struct sharer sharers[N_THREADS];
     qn_study *whole = open_study(&(qn_study_request){.space = space, .sampler = "random"});
     memset(sharers, 0, sizeof sharers);
     for (int i = 0; i < N_THREADS; i++) {
         sharers[i].study = own_studies ? open_study(&(qn_study_request){0}) : whole;
+    }
+    atomic_store(&is_done, false);
+    if (killer) CHECK_INT(pthread_create(&killing, NULL, keep_killing, killer), 0);
+    for (int i = 0; i < N_THREADS; i++) {
         CHECK_INT(pthread_create(&sharers[i].thread, NULL, share, &sharers[i]), 0);
     }
     int total[N_SHARED] = {0};
@@ -266,6 +294,8 @@ static void check_sharing(bool own_studies)
         }
         if (own_studies) qn_study_close(sharers[i].study);
     }
+    atomic_store(&is_done, true);
+    if (killer) pthread_join(killing, NULL);
     qn_error err = {0};
     CHECK_OK(qn_study_refresh(whole, &err));
     CHECK_INT(qn_study_history(whole)->n_trials, N_SHARED);
@@ -287,13 +317,13 @@ static void check_sharing(bool own_studies)
 static void threads_share_a_study(void **state)
 {
     (void)state;
-    check_sharing(false);
+    check_sharing(false, NULL);
 }
 
 static void coordinators_share_a_study(void **state)
 {
     (void)state;
-    check_sharing(true);
+    check_sharing(true, NULL);
 }
 
 static void what_one_tells_the_other_knows(void **state)
@@ -548,6 +578,50 @@ static void a_store_survives_running_out_of_memory(void **state)
     CHECK_SURVIVES_NO_MEMORY(short_study(NULL));
 }
 
+/* What only PostgreSQL does. */
+
+static void a_lost_connection_is_made_anew(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_postgres *killer;
+    CHECK_OK(qn_postgres_open(url, &killer, &err));
+    qn_study *study = open_study(&(qn_study_request){.space = space, .sampler = "tpe"});
+    qn_study *other = open_study(&(qn_study_request){0});
+    for (int i = 0; i < 60; i++) {
+        if (i % 3 == 0) CHECK_OK(end_other_sessions(killer, &err));
+        qn_trial *trial = ask(i % 2 ? study : other);
+        CHECK_INT(qn_trial_number(trial), i);
+        if (i % 3 == 1) CHECK_OK(end_other_sessions(killer, &err));
+        CHECK_OK(qn_trial_report(trial, 1, i, NULL, &err));
+        if (i % 3 == 2) CHECK_OK(end_other_sessions(killer, &err));
+        CHECK_OK(qn_trial_tell(trial, &(double){i}, 1, &err));
+    }
+    CHECK_OK(end_other_sessions(killer, &err));
+    CHECK_OK(qn_study_stay(other, &err));
+    CHECK_OK(qn_study_refresh(study, &err));
+    CHECK_OK(qn_study_refresh(other, &err));
+    check_same_trials(study, other);
+    CHECK_INT(qn_study_history(study)->n_told, 60);
+    for (int i = 0; i < 60; i++) {
+        const qn_trial_record *record = qn_study_history(study)->trials[i];
+        CHECK(record->losses[0] == i && record->n_retries == 0);
+    }
+    qn_study_close(other);
+    qn_study_close(study);
+    qn_postgres_close(killer);
+}
+
+static void connections_lost_at_any_moment_lose_and_double_nothing(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_postgres *killer;
+    CHECK_OK(qn_postgres_open(url, &killer, &err));
+    check_sharing(true, killer);
+    qn_postgres_close(killer);
+}
+
 static int n_tests;
 
 static int name_study(void **state)
@@ -582,6 +656,11 @@ static const struct CMUnitTest shared[] = {
     STORE_TEST(a_store_survives_running_out_of_memory),
 };
 
+static const struct CMUnitTest postgres_alone[] = {
+    STORE_TEST(a_lost_connection_is_made_anew),
+    STORE_TEST(connections_lost_at_any_moment_lose_and_double_nothing),
+};
+
 static int run_sqlite(void)
 {
     if (!mkdtemp(folder)) return 1;
@@ -601,7 +680,8 @@ int main(void)
     const char *postgres = getenv("QUERN_TEST_POSTGRES");
     if (postgres) {
         snprintf(url, sizeof url, "%s", postgres);
-        return cmocka_run_group_tests_name("postgres", shared, NULL, NULL);
+        const int failed = cmocka_run_group_tests_name("postgres", shared, NULL, NULL);
+        return failed + cmocka_run_group_tests_name("sessions", postgres_alone, NULL, NULL);
     }
     is_in_memory = true;
     const int failed = cmocka_run_group_tests_name("memory", everywhere, NULL, NULL);

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Runs a command with QUERN_TEST_POSTGRES set to the URL of a PostgreSQL of its own, made in a
-# temporary folder and reached by a socket there: with_postgres.sh COMMAND ... Exit 77 (skipped)
+# temporary folder and reached by a socket there, and QUERN_TEST_POSTGRES_RESTART to a program that
+# restarts it: with_postgres.sh COMMAND ... Exit 77 (skipped)
 # where PostgreSQL is not installed. Root, whom PostgreSQL refuses, lends the server to nobody.
 set -eu
 bin=$(dirname "$(command -v initdb || echo /none/initdb)")
@@ -25,10 +26,16 @@ stop() {
 }
 trap stop EXIT
 "${as[@]}" "$bin/initdb" -D data -U quern -A trust --no-sync --locale=C.UTF-8 >/dev/null
+cat >restart <<END
+#!/bin/sh
+cd '$folder' && exec ${as[@]} '$bin/pg_ctl' -D data -w -l log -m fast restart >/dev/null
+END
+chmod +x restart
 "${as[@]}" "$bin/pg_ctl" -D data -w -l log start \
     -o "-k '$folder' -c listen_addresses='' -c max_connections=60" >/dev/null || {
     cat log
     exit 1
 }
 cd "$OLDPWD"
-QUERN_TEST_POSTGRES="postgresql://quern@/postgres?host=$folder" "$@"
+QUERN_TEST_POSTGRES="postgresql://quern@/postgres?host=$folder" \
+    QUERN_TEST_POSTGRES_RESTART="$folder/restart" "$@"
