@@ -136,5 +136,5 @@ int qn_process_finish(qn_process *process)
     if (process->output >= 0) close(process->output);
     close(process->exit);
     *process = (qn_process){.pid = -1, .output = -1, .exit = -1};
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    return WIFSIGNALED(status) ? QN_PROCESS_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }

@@ -36,8 +36,10 @@ qn_status qn_process_start(const qn_process_request *request, qn_process *out, q
 void qn_process_stop(qn_process *process, double grace_s);
 /* Does what the deadlines say; true when the process was over its time just now. */
 bool qn_process_watch(qn_process *process, double now_s, double grace_s);
+enum { QN_PROCESS_SIGNAL = 256 }; /* above all exit codes */
+
 /* After `exit` became readable: whatever is left of the group is killed and everything closed.
- * Returns the exit code, or 128 + the signal. */
+ * Returns the exit code, or QN_PROCESS_SIGNAL + the signal. */
 int qn_process_finish(qn_process *process);
 
 #endif

@@ -197,9 +197,9 @@ static void fail_outcome(qn_outcome *outcome, const char *failure)
 static void describe_exit(int code, qn_outcome *outcome)
 {
     outcome->kind = QN_OUTCOME_FAILED;
-    if (code > 128) {
+    if (code > QN_PROCESS_SIGNAL) {
         snprintf(outcome->failure, sizeof outcome->failure, "it was ended by signal %d (%s)",
-                 code - 128, strsignal(code - 128));
+                 code - QN_PROCESS_SIGNAL, strsignal(code - QN_PROCESS_SIGNAL));
     } else {
         snprintf(outcome->failure, sizeof outcome->failure, "it ended with exit code %d", code);
     }

@@ -200,21 +200,64 @@ def run(folder, *words, timeout=60):
                           capture_output=True, text=True, timeout=timeout)
 
 
+LONG_S = "61.37"  # how long what must not be left behind would sleep
+
+
+def is_left_behind():
+    for entry in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if entry.read_bytes().split(b"\0")[:2] == [b"sleep", LONG_S.encode()]:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+# Programs, what is said of them, and whether their trials count.
+BAD_PROGRAMS = [
+    # NaN, nothing, garbage
+    ("echo nan", "its result is not a finite number", False),
+    ("echo '{\"value\": 1e999}'", "it printed no result", False),  # no number in JSON
+    (":", "it printed no result", False),
+    ("printf '\\n\\n  \\n'", "it printed no result", False),
+    ("head -c 1000 /dev/urandom | tr -d 0-9; echo", "it printed no result", False),
+    ("head -c 100000 /dev/urandom; echo; echo 7", "", True),
+    ("echo '{\"value\": \"x\"}'", "it printed no result", False),
+    ("echo '{\"step\": 1e300, \"value\": 1}'; echo '{\"step\": null}'; echo 7", "", True),
+    ("printf '%060000d' 0 | tr 0 '['; echo; echo 7", "", True),
+    ("printf '7'", "", True),
+    ("read line; echo 7$line", "", True),  # nothing to read
+    # hanging
+    (f"sleep {LONG_S}", "it took too long", False),
+    (f"exec >&- 2>&-; sleep {LONG_S}", "it took too long", False),
+    (f"trap '' TERM; sleep {LONG_S}; sleep {LONG_S}", "it took too long", False),
+    (f"echo 7; kill -STOP $$; sleep {LONG_S}", "it took too long", False),
+    # forking
+    (f"sleep {LONG_S} & sleep {LONG_S} & exit 3", "exit code 3", False),
+    (f"for i in $(seq 100); do sleep {LONG_S} & done; echo 7", "", True),
+    (f"(trap '' TERM; sleep {LONG_S}) & echo 7", "", True),
+    # dying
+    ("kill -SEGV $$", "signal 11 (Segmentation fault)", False),
+    ("echo 7; kill -KILL $$", "signal 9", False),
+    ("echo 7; exit 255", "exit code 255", False),
+]
+
+
 def check_bad_programs(root):
     (root / "space.yaml").write_text(SPACE, encoding="utf-8")
-    for program, says in [
-        ("echo nan", "its result is not a finite number"),
-        (":", "it printed no result"),
-        ("head -c 1000 /dev/urandom", ""),
-        ("kill -SEGV $$", "signal 11"),
-        ("sleep 60 & sleep 60 & exit 3", "exit code 3"),
-        ("trap '' TERM; sleep 60", "it took too long"),
-    ]:
-        result = run(root, "--trial-timeout", "1s", "--", "bash", "-c", program)
-        assert says in result.stderr, (program, result.stderr)
-        assert result.returncode in (0, 1), (program, result.returncode)
+    for program, says, counts in BAD_PROGRAMS:
+        result = run(root, "--trial-timeout", "1s", "--workers", "2", "--", "bash", "-c", program)
+        assert says in result.stderr and "quern tune: " not in result.stderr.replace(
+            "quern tune: no trial is complete", ""), (program, result.stderr)
+        assert result.returncode == (0 if counts else 1), (program, result)
+        assert not counts or "best    trial 0, 7" in result.stdout, (program, result)
+        assert not is_left_behind(), program
+    result = run(root, "--trial-memory", "300M", "--", sys.executable, "-c", "x = bytearray(10**9); print(7)")
+    assert "failed" in result.stderr and result.returncode == 1, result
+    print(f"{len(BAD_PROGRAMS) + 1} bad programs")
     begun = time.monotonic()
-    result = run(root, "--logs", "logs", "--", "sh", "-c", "head -c 500000000 /dev/zero; echo; echo 4")
+    result = run(root, "--trials", "1", "--logs", "logs", "--", "sh", "-c",
+                 "head -c 500000000 /dev/zero; yes 3 | head -c 500000000; echo; echo 4")
     assert result.returncode == 0 and "best    trial 0, 4" in result.stdout, result
     assert (root / "logs" / "0.out").stat().st_size <= 10_000_000
     print(f"1 GB of output: {time.monotonic() - begun:.1f} s")
@@ -249,7 +292,8 @@ def check_damaged_spaces(root):
 
 
 def check_full_disk(root):
-    """Files may not grow beyond some size: what was told before is kept, and the study goes on."""
+    """Files may not grow beyond some size, then a disk that is full: what was told before is kept, and
+    the study goes on."""
     folder = root / "full"
     folder.mkdir()
     (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
@@ -267,6 +311,54 @@ def check_full_disk(root):
     print(f"full disk after {len(before)} trials: {result.stderr.strip()}")
 
 
+def check_full_file_system(root):
+    """The same on a file system of its own, where the kernel lets us have one."""
+    folder = root / "small"
+    folder.mkdir()
+    script = f"""mount -t tmpfs -o size=400k none small && cd small && cp ../space.yaml . || exit 77
+        "$0" tune space.yaml --store sqlite:s.db --trials 400 --quiet --sampler random -- echo 7 2>../says
+        code=$?
+        "$0" study export --store sqlite:s.db >../exported 2>../says_later
+        cat ../says; exit $code"""
+    (root / "space.yaml").write_text(SPACE, encoding="utf-8")
+    result = subprocess.run(["unshare", "-m" if os.geteuid() == 0 else "-rm", "sh", "-c", script, QUERN], cwd=root, check=False,
+                            capture_output=True, text=True)
+    if result.returncode in (1, 77) and "s.db" not in result.stdout:
+        print("full file system: skipped, none can be made here")
+        return
+    assert result.returncode == 1 and result.stdout.count("\n") == 1, result
+    done = [json.loads(line) for line in (root / "exported").read_text(encoding="utf-8").splitlines()]
+    n = sum(t["state"] == "complete" for t in done)
+    assert 10 < n < 400, (n, (root / "says_later").read_text(encoding="utf-8"))
+    print(f"full file system after {n} trials: {result.stdout.strip()}")
+
+
+def check_damaged_stores(root):
+    """Bits turned and ends cut off: one line says so, or nothing is wrong with what is read."""
+    folder, chance = root / "damaged", random.Random(5)
+    folder.mkdir()
+    (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
+    subprocess.run(tune(folder, "--trials", "30"), cwd=folder, check=True, capture_output=True)
+    whole, n_told = (folder / "s.db").read_bytes(), 0
+    for i in range(80):
+        data = bytearray(whole)
+        if i % 8 == 7:
+            del data[chance.randrange(len(data)):]
+        for _ in range(1 << i % 6):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        for path in folder.glob("s.db*"):
+            path.unlink()
+        (folder / "s.db").write_bytes(data)
+        for words in (["study", "export", "--store", "sqlite:s.db"],
+                      ["tune", "space.yaml", "--store", "sqlite:s.db", "--quiet", "--trials", "31", "--", "echo", "1"]):
+            result = subprocess.run([QUERN, *words], cwd=folder, check=False, capture_output=True, timeout=60)
+            assert result.returncode in (0, 1, 2, 3), (i, result)
+            assert result.stderr.count(b"\n") == (result.returncode != 0), (i, result)
+            n_told += result.returncode != 0
+    assert n_told > 20, n_told
+    print(f"80 damaged stores: {n_told} of 160 commands refused")
+
+
 def main():
     with tempfile.TemporaryDirectory() as work:
         root = pathlib.Path(work)
@@ -278,6 +370,8 @@ def main():
         check_bad_programs(root)
         check_damaged_spaces(root)
         check_full_disk(root)
+        check_full_file_system(root)
+        check_damaged_stores(root)
 
 
 main()
