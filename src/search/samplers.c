@@ -8,13 +8,12 @@
 
 #include <string.h>
 
-const qn_sampler *const qn_samplers[] = {&qn_sampler_random,      &qn_sampler_grid,
-                                         &qn_sampler_brute_force, &qn_sampler_sobol,
-                                         &qn_sampler_halton,      &qn_sampler_tpe,
-                                         &qn_sampler_cmaes,       &qn_sampler_gp,
-                                         &qn_sampler_nsga2,       &qn_sampler_nsga3,
-                                         &qn_sampler_evolution,   &qn_sampler_anneal,
-                                         &qn_sampler_cfo,         NULL};
+const qn_sampler *const qn_samplers[] = {
+    &qn_sampler_random, &qn_sampler_grid,      &qn_sampler_brute_force,
+    &qn_sampler_sobol,  &qn_sampler_halton,    &qn_sampler_tpe,
+    &qn_sampler_cmaes,  &qn_sampler_gp,        &qn_sampler_nsga2,
+    &qn_sampler_nsga3,  &qn_sampler_evolution, &qn_sampler_anneal,
+    &qn_sampler_cfo,    &qn_sampler_reinforce, NULL};
 
 /* Proposals of the sampler itself, then draws at random, before constraints are said to leave
  * nothing. */

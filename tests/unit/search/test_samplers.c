@@ -136,6 +136,81 @@ static void cfo_goes_on_after_failures(void **state)
     qn_study_close(study);
 }
 
+/* Runs n trials of a space; the least loss. */
+static double best_of(const char *space, const char *sampler, int64_t seed, int n,
+                      double (*loss_of)(const double *values))
+{
+    qn_error err = {0};
+    qn_study *study;
+    CHECK_OK(qn_study_open(&(qn_study_request){.space = space, .sampler = sampler, .seed = seed},
+                           &study, &err));
+    for (int i = 0; i < n; i++) {
+        qn_trial *trial;
+        CHECK_OK(qn_study_ask(study, &trial, &err));
+        const double loss = loss_of(qn_trial_get_record(trial)->values);
+        CHECK_OK(qn_trial_tell(trial, &loss, 1, &err));
+    }
+    const double best = qn_history_best(qn_study_history(study))->losses[0];
+    qn_study_close(study);
+    return best;
+}
+
+/* How many of twenty decisions among four are wrong. */
+static double wrong_decisions(const double *values)
+{
+    int n_wrong = 0;
+    for (int i = 0; i < 20; i++) {
+        n_wrong += (int)values[i] != i * 7 % 4;
+    }
+    return n_wrong;
+}
+
+static void reinforce_learns_a_sequence_of_decisions(void **state)
+{
+    (void)state;
+    char space[2048] = "{parameters: {";
+    for (int i = 0; i < 20; i++) {
+        char one[64];
+        snprintf(one, sizeof one, "d%d: {type: categorical, choices: [a, b, c, d]}%s", i,
+                 i < 19 ? ", " : "}}");
+        strcat(space, one);
+    }
+    for (int64_t seed = 1; seed <= N_SEEDS; seed++) {
+        const double best = best_of(space, "reinforce", seed, 400, wrong_decisions);
+        const double random = best_of(space, "random", seed, 400, wrong_decisions);
+        if (!(best <= 1 && random >= 6)) fail_msg("reinforce: %g, random %g", best, random);
+    }
+}
+
+/* Two ways, of which the better one has five decisions of its own. */
+static double two_ways(const double *values)
+{
+    if (values[0] == 0) return 0.9 + 0.2 * values[1];
+    double loss = 0;
+    for (int i = 2; i < 7; i++) {
+        loss += fabs(values[i] - 0.7) / 2;
+    }
+    return loss;
+}
+
+static void reinforce_learns_which_way_to_go(void **state)
+{
+    (void)state;
+    static const char space[] = "{parameters: {way: {type: categorical, choices: [a, b]},"
+                                " x: {type: float, low: 0, high: 1, when: {way: a}},"
+                                " y1: {type: float, low: 0, high: 1, when: {way: b}},"
+                                " y2: {type: float, low: 0, high: 1, when: {way: b}},"
+                                " y3: {type: float, low: 0, high: 1, when: {way: b}},"
+                                " y4: {type: float, low: 0, high: 1, when: {way: b}},"
+                                " y5: {type: float, low: 0, high: 1, when: {way: b}}}}";
+    double reinforce = 0, random = 0;
+    for (int64_t seed = 1; seed <= N_SEEDS; seed++) {
+        reinforce += best_of(space, "reinforce", seed, 400, two_ways);
+        random += best_of(space, "random", seed, 400, two_ways);
+    }
+    if (!(reinforce < random / 1.5)) fail_msg("reinforce: %g, random %g", reinforce, random);
+}
+
 /* ZDT1 (Zitzler, Deb & Thiele 2000) in five dimensions; its front is f2 = 1 - sqrt(f1). */
 static void zdt1(const double *x, double *values)
 {
@@ -269,5 +344,6 @@ static void the_automatic_choice_has_a_reason(void **state)
 }
 
 RUN_TESTS(TEST(each_sampler_beats_random_draws_by_far), TEST(cfo_spends_little_on_dear_trials),
-          TEST(cfo_goes_on_after_failures), TEST(nsga2_comes_near_the_front_of_zdt1),
+          TEST(cfo_goes_on_after_failures), TEST(reinforce_learns_a_sequence_of_decisions),
+          TEST(reinforce_learns_which_way_to_go), TEST(nsga2_comes_near_the_front_of_zdt1),
           TEST(nsga3_spreads_over_the_front_of_dtlz2), TEST(the_automatic_choice_has_a_reason))
