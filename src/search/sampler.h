@@ -22,6 +22,7 @@ typedef struct qn_sampler_setup {
     uint64_t seed;
     int64_t n_trials;  /* planned; 0: unknown */
     int64_t n_workers; /* asked for at a time; at least 1 */
+    bool prunes;       /* trials may be stopped before their end */
     const void *settings;
 } qn_sampler_setup;
 

@@ -83,11 +83,15 @@ const char *qn_sampler_choose(const qn_sampler_setup *setup, bool defines_by_run
         *reason = "several objectives and many trials";
         return "nsga2";
     }
+    if (setup->prunes) {
+        *reason = "it learns from trials that a pruner stops";
+        return "tpe";
+    }
     const bool single = setup->history->objectives->n == 1 && !defines_by_run;
     if (single && n_trials >= GP_TRIALS_MIN && n_trials <= GP_TRIALS_MAX &&
         traits.n_coordinates <= GP_COORDINATES_MAX && setup->n_workers <= GP_WORKERS_MAX) {
         *reason = "few trials, and parameters few enough to model how the result depends on them";
-        return "gp";
+        return "gp:tpe_every=2";
     }
     if (single && traits.is_numeric && traits.n_coordinates > 1 &&
         n_trials >= CMAES_TRIALS * traits.n_coordinates) {

@@ -67,7 +67,9 @@ static qn_status open_sampler(qn_study *study, const qn_study_request *request, 
     const qn_sampler_setup setup = {.history = &study->history,
                                     .seed = qn_seed_child(seed, QN_STREAM_SAMPLER),
                                     .n_trials = request->n_trials,
-                                    .n_workers = request->n_workers > 0 ? request->n_workers : 1};
+                                    .n_workers = request->n_workers > 0 ? request->n_workers : 1,
+                                    .prunes =
+                                        request->pruner && strcmp(request->pruner, "none") != 0};
     const char *sampler = request->sampler;
     if (!sampler || strcmp(sampler, "auto") == 0) {
         sampler = qn_sampler_choose(&setup, study->defines_by_run, &study->reason);

@@ -327,6 +327,8 @@ static void the_automatic_choice_has_a_reason(void **state)
         {{.n_trials = 10}, "tpe"},
         {{.n_trials = 100}, "tpe"},
         {{.space = cube, .n_trials = 100}, "gp"},
+        {{.space = cube, .n_trials = 100, .pruner = "asha"}, "tpe"},
+        {{.space = cube, .n_trials = 100, .pruner = "none"}, "gp"},
         {{.space = cube, .n_trials = 100, .n_workers = 40}, "tpe"},
         {{.space = cube, .n_trials = 1000}, "cmaes"},
         {{.space = mixed, .n_trials = 100}, "gp"},
