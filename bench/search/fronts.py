@@ -73,7 +73,7 @@ def main():
             other = statistics.median(theirs(build, problem, make(seed), options.trials) for seed in seeds)
             print(json.dumps({"figure": f"{sampler}, {problem}, hypervolume after {options.trials} trials",
                               "value": mine, "unit": "", "peer": f"Optuna {optuna.__version__} {name}",
-                              "peer_value": other, "ratio": mine / other}), flush=True)
+                              "peer_value": other, "ratio": mine / other if other else None}), flush=True)
 
 
 main()

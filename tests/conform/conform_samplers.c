@@ -12,7 +12,8 @@ static const struct {
 } spaces[] = {
     {"numbers", "{parameters: {x: {type: float, low: -1, high: 2},"
                 " y: {type: float, low: 1.0e-6, high: 10, log: true},"
-                " n: {type: int, low: -3, high: 40}, m: {type: int, low: 1, high: 900, log: true},"
+                " n: {type: int, low: -3, high: 40, low_cost: -3}, m: {type: int, low: 1, high: "
+                "900, log: true},"
                 " s: {type: float, low: 0, high: 1, step: 0.1},"
                 " t: {type: int, low: 3, high: 90, step: 9}}}"},
     {"choices", "{parameters: {c: {type: categorical, choices: [a, b, c, d]}, b: {type: bool},"
