@@ -102,7 +102,8 @@ static void make_small(const qn_learner *learner, void *params)
 
 /* Parameters that lead to another kind of model, or to another way of fitting it. */
 static const char *const variants[][2] = {{"knn", "algorithm=cells"},
-                                          {"knn", "algorithm=cells,metric=gower"}};
+                                          {"knn", "algorithm=cells,metric=gower"},
+                                          {"svm", "max_rows=40,n_components=10"}};
 
 static void check_small(check_learner *check, const qn_learner *learner, const struct world *world,
                         const char *variant)

@@ -25,6 +25,17 @@ static int64_t count_sparse(const double *column, int64_t n)
     return count;
 }
 
+/* The intercept follows n_dense features, then padding. */
+static void close_dense(qn_design *d, int64_t n_dense)
+{
+    d->intercept = n_dense;
+    d->features[n_dense++] = QN_COLUMN_INTERCEPT;
+    while (n_dense % 4 > 0) {
+        d->features[n_dense++] = QN_COLUMN_PADDING;
+    }
+    d->width = d->n_cols = n_dense;
+}
+
 /* Numbers the columns; counts the non-zeros of the sparse ones. */
 static void choose_columns(qn_design *d, const qn_matrix *x, int64_t *n_values)
 {
@@ -38,12 +49,7 @@ static void choose_columns(qn_design *d, const qn_matrix *x, int64_t *n_values)
             d->features[n_dense++] = (int32_t)f;
         }
     }
-    d->intercept = n_dense;
-    d->features[n_dense++] = QN_COLUMN_INTERCEPT;
-    while (n_dense % 4 > 0) {
-        d->features[n_dense++] = QN_COLUMN_PADDING;
-    }
-    d->width = d->n_cols = n_dense;
+    close_dense(d, n_dense);
     for (int64_t f = 0, next = 0; f < x->n_dense; f++) {
         if (d->features[next] == f) {
             next++;
@@ -91,24 +97,51 @@ static void fill_sparse(qn_design *d, const qn_matrix *x)
     }
 }
 
+/* Room for what choose_columns() or close_dense() asked for. */
+static qn_status allocate(qn_design *d, int64_t n_values, qn_error *err)
+{
+    d->dense = qn_alloc_aligned(d->n_rows * d->width, sizeof *d->dense);
+    d->starts = qn_alloc_array(d->n_rows + 1, sizeof *d->starts);
+    d->cols = qn_alloc_array(n_values, sizeof *d->cols);
+    d->values = qn_alloc_array(n_values, sizeof *d->values);
+    if (d->dense && d->starts && d->cols && d->values) return QN_OK;
+    qn_design_release(d);
+    return qn_fail(err, QN_ERR_NOMEM, "no memory for the rows of a linear model");
+}
+
 qn_status qn_design_init(qn_design *d, const qn_matrix *x, qn_error *err)
 {
     int64_t n_values = 0;
     *d = (qn_design){.n_rows = x->n_rows};
     d->features = qn_alloc_array(x->n_dense + x->n_sparse + 5, sizeof *d->features);
-    if (d->features) {
-        choose_columns(d, x, &n_values);
-        d->dense = qn_alloc_aligned(d->n_rows * d->width, sizeof *d->dense);
-        d->starts = qn_alloc_array(d->n_rows + 1, sizeof *d->starts);
-        d->cols = qn_alloc_array(n_values, sizeof *d->cols);
-        d->values = qn_alloc_array(n_values, sizeof *d->values);
-    }
-    if (!d->features || !d->dense || !d->starts || !d->cols || !d->values) {
-        qn_design_release(d);
+    if (!d->features) {
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the rows of a linear model");
     }
+    choose_columns(d, x, &n_values);
+    QN_TRY(allocate(d, n_values, err));
     fill_dense(d, x);
     fill_sparse(d, x);
+    return QN_OK;
+}
+
+qn_status qn_design_init_dense(qn_design *d, int64_t n_rows, int64_t n_features, qn_error *err)
+{
+    *d = (qn_design){.n_rows = n_rows};
+    d->features = qn_alloc_array(n_features + 5, sizeof *d->features);
+    if (!d->features) {
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for the rows of a linear model");
+    }
+    for (int64_t f = 0; f < n_features; f++) {
+        d->features[f] = (int32_t)f;
+    }
+    close_dense(d, n_features);
+    QN_TRY(allocate(d, 0, err));
+    for (int64_t i = 0; i < n_rows; i++) {
+        double *row = d->dense + i * d->width;
+        for (int64_t c = 0; c < d->width; c++) {
+            row[c] = c == d->intercept;
+        }
+    }
     return QN_OK;
 }
 

@@ -29,6 +29,11 @@ typedef struct qn_design {
 
 QN_MUST_CHECK
 qn_status qn_design_init(qn_design *design, const qn_matrix *matrix, qn_error *err);
+/* n_features dense columns of zeros and the intercept: the caller writes feature f of row i to
+ * dense[i * width + f] before anything else is asked of it. */
+QN_MUST_CHECK
+qn_status qn_design_init_dense(qn_design *design, int64_t n_rows, int64_t n_features,
+                               qn_error *err);
 void qn_design_release(qn_design *design);
 
 /* out[i] = x_i . point, intercept included. `out`: n_rows. */

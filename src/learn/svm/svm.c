@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Support vector machines: C-SVC with a machine for each pair of classes, and epsilon-SVR. Each
- * machine, and each of the fits on part of its rows that its sigmoid is fitted to, is one task of
- * the pool. */
+ * machine, and each of the fits on part of its rows that its sigmoid is fitted to, is one task: of
+ * the pool where all rows may be vectors, one after the other, for their memory, where only
+ * landmarks may. */
 #include "learn/svm/kernel_svm.h"
 
 #include "base/alloc.h"
 #include "learn/platt.h"
 #include "learn/row_sample.h"
+#include "learn/svm/nystroem.h"
 #include "learn/svm/smo.h"
 #include "model/svm_model.h"
 
@@ -16,7 +18,7 @@
 struct svm_params {
     double C, gamma, coef0, epsilon, tol, cache_mb;
     int32_t kernel;
-    int64_t degree, platt_folds, max_rows;
+    int64_t degree, platt_folds, max_rows, n_components;
     bool balanced;
 };
 
@@ -45,7 +47,12 @@ static const qn_param params_table[] = {
     {"cache_mb", QN_PARAM_FLOAT, AT(cache_mb), 1, 1e6, 0, 0, false, 200, NULL,
      "memory for kernels already computed; changes nothing but the time"},
     {"max_rows", QN_PARAM_INT, AT(max_rows), 2, 1e6, 0, 0, false, 20000, NULL,
-     "rows learnt from; of more, a random sample: time grows with their square or faster"},
+     "rows that may all be vectors: time grows with their square or faster; more are learnt from "
+     "by "
+     "landmarks, or sampled"},
+    {"n_components", QN_PARAM_INT, AT(n_components), 0, 10000, 0, 0, false, 1000, NULL,
+     "landmarks, which alone may be vectors, where there are more than max_rows rows (Nystroem's "
+     "method); 0: a random sample of max_rows rows instead"},
     {0}};
 
 /* Everything the machines share. */
@@ -60,6 +67,7 @@ struct shared {
     double offset, scale; /* of the target: regression */
     qn_kernel kernel;
     double cache_bytes;
+    double share; /* of the rows that are landmarks; 0: all may be vectors */
 };
 
 /* One machine: rows of two classes (or all), and what was found for it. */
@@ -154,6 +162,19 @@ static void set_variables(const struct shared *s, const struct machine *m, int64
     high[v] = positive ? cost : 0;
 }
 
+enum { LANDMARKS_MIN = 20, FEATURES_MAX = 50000000 }; /* 400 MB */
+
+static qn_status solve(const struct shared *s, const qn_smo_request *request, qn_smo_result *result)
+{
+    const qn_nystroem_request landmarks = {.problem = request,
+                                           .share = s->share,
+                                           .least = LANDMARKS_MIN,
+                                           .seed = s->request->seed,
+                                           .pool = s->request->pool};
+    return s->share > 0 ? qn_nystroem_solve(&landmarks, result, NULL)
+                        : qn_smo_solve(request, result, NULL);
+}
+
 static void run_task(void *context, int64_t index)
 {
     struct task *task = (struct task *)context + index;
@@ -187,7 +208,7 @@ static void run_task(void *context, int64_t index)
                                         .tolerance = s->params->tol,
                                         .cache_bytes = s->cache_bytes,
                                         .stop = s->request->stop};
-        task->status = qn_smo_solve(&request, &result, NULL);
+        task->status = solve(s, &request, &result);
         task->stopped = result.stopped;
         if (task->status == QN_OK && task->fold < 0) {
             m->bias = result.bias;
@@ -310,12 +331,17 @@ static qn_status run_machines(const struct shared *s, struct machine *machines, 
         tasks[t] = (struct task){
             .shared = s, .machine = machines + t / (n_folds + 1), .fold = t % (n_folds + 1) - 1};
     }
-    qn_pool_run(s->request->pool, n_tasks, run_task, tasks);
+    qn_pool_run(s->share > 0 ? NULL : s->request->pool, n_tasks, run_task, tasks);
     for (int64_t t = 0; t < n_tasks; t++) {
         if (tasks[t].status != QN_OK) status = tasks[t].status;
         *stopped |= tasks[t].stopped;
     }
     qn_free(tasks);
+    if (status == QN_ERR_DATA) {
+        return qn_fail(err, status,
+                       "svm: the kernel is not positive definite on these rows; take "
+                       "rbf, or another gamma or coef0");
+    }
     if (status != QN_OK) {
         return qn_fail(err, status, "no memory for support vector machines; make cache_mb less");
     }
@@ -353,9 +379,15 @@ static qn_status fit_machines(const struct shared *s, qn_learn_result *result, q
 static qn_status choose_rows(struct shared *s, qn_error *err)
 {
     const qn_dataset *data = s->request->data;
+    const int64_t n_rows = data->train.n_rows, n_landmarks = s->params->n_components;
+    const bool by_landmarks = n_rows > s->params->max_rows && n_landmarks > 0;
+    int64_t max_rows = s->params->max_rows;
     int32_t *sample;
-    QN_TRY(qn_row_sample(data->train.n_rows, s->params->max_rows, s->request->seed, 0x73766d,
-                         &sample, &s->n, err));
+    if (by_landmarks && max_rows < FEATURES_MAX / n_landmarks) {
+        max_rows = FEATURES_MAX / n_landmarks;
+    }
+    QN_TRY(qn_row_sample(n_rows, max_rows, s->request->seed, 0x73766d, &sample, &s->n, err));
+    s->share = by_landmarks ? (double)n_landmarks / (double)s->n : 0;
     s->rows = qn_alloc_array(s->n, sizeof *s->rows);
     s->class_ends = qn_alloc_array(s->n_classes, sizeof *s->class_ends);
     if (!s->rows || !s->class_ends) {
@@ -450,7 +482,9 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
 const qn_learner qn_learner_svm = {
     .name = "svm",
     .help = "support vector machines with kernels, for classes and for regression",
-    .source = "Cortes & Vapnik 1995, Fan, Chen & Lin 2005 (SMO), Platt 1999, Wu, Lin & Weng 2004",
+    .source =
+        "Cortes & Vapnik 1995, Fan, Chen & Lin 2005 (SMO), Williams & Seeger 2001, Platt 1999, "
+        "Wu, Lin & Weng 2004",
     .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION,
     .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,
     .view = QN_VIEW_DENSE,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Support vector machines against scikit-learn's objective and decisions on real tables
- * (tests/golden/svm), and their solver and kernels against what is known. */
+ * (tests/golden/svm, and nystroem for landmarks), and their solver and kernels against what is
+ * known. */
 #include "learn/learner.h"
+#include "learn/svm/nystroem.h"
 #include "learn/svm/smo.h"
 #include "model/svm_model.h"
 
@@ -64,7 +66,7 @@ static void check_objective(const real_table *t, qn_json_value golden, double ca
     qn_free(rows);
 }
 
-static void check_decisions(const real_table *t, qn_json_value golden)
+static qn_estimator *fit(const real_table *t, qn_json_value golden, const char *more, qn_pool *pool)
 {
     qn_error err = {0};
     qn_learn_result result = {0};
@@ -72,37 +74,104 @@ static void check_decisions(const real_table *t, qn_json_value golden)
     void *params = qn_alloc_array(1, learner->params_bytes);
     qn_params_init(learner, params);
     CHECK_OK(qn_params_set(learner, params, case_text(golden, "params"), &err));
-    CHECK_OK(qn_params_set(learner, params, "tol=1e-7", &err));
-    const qn_learn_request request = {.data = &t->data, .params = params, .seed = 1};
+    CHECK_OK(qn_params_set(learner, params, more, &err));
+    const qn_learn_request request = {.data = &t->data, .params = params, .seed = 1, .pool = pool};
     CHECK_OK(learner->fit(&request, &result, &err));
+    qn_free(params);
+    return result.estimator;
+}
+
+static void check_decisions(const real_table *t, qn_json_value golden, const char *more,
+                            double tolerance)
+{
+    qn_estimator *estimator = fit(t, golden, more, NULL);
     const qn_json_value expected = qn_json_get(golden, "decisions");
-    const int64_t k = t->data.n_classes, n_machines = qn_svm_n_machines((int32_t)k);
+    const bool is_number = t->data.task == QN_TASK_REGRESSION;
+    const int64_t k = t->data.n_classes;
+    const int64_t n_machines = is_number ? 1 : qn_svm_n_machines((int32_t)k);
     double *out = qn_alloc_array(t->test.n_rows * n_machines, sizeof *out);
     void *scratch =
-        qn_alloc_aligned((int64_t)qn_estimator_scratch_bytes(result.estimator, t->test.n_rows), 1);
-    qn_svm_decide(result.estimator, &t->test, out, scratch);
+        qn_alloc_aligned((int64_t)qn_estimator_scratch_bytes(estimator, t->test.n_rows), 1);
+    qn_svm_decide(estimator, &t->test, out, scratch);
     CHECK_INT(qn_json_size(expected), (t->test.n_rows + EVERY - 1) / EVERY * n_machines);
     for (int64_t i = 0; i < qn_json_size(expected); i++) {
         CHECK_NEAR(out[i / n_machines * EVERY * n_machines + i % n_machines],
-                   qn_json_as_double(qn_json_at(expected, i), QN_NA), 1e-3);
+                   qn_json_as_double(qn_json_at(expected, i), QN_NA), tolerance);
     }
     qn_free(scratch);
     qn_free(out);
-    qn_free(params);
-    qn_estimator_free(result.estimator);
+    qn_estimator_free(estimator);
 }
 
 static void check_machines(const real_table *table, qn_json_value golden)
 {
     check_objective(table, golden, 1e8);
     check_objective(table, golden, 0);
-    check_decisions(table, golden);
+    check_decisions(table, golden, "tol=1e-7", 1e-3);
 }
 
 static void objectives_and_decisions_equal_scikit_learn(void **state)
 {
     (void)state;
     check_real_tables("svm", check_machines);
+}
+
+static void check_landmarks(const real_table *table, qn_json_value golden)
+{
+    static const char *const more = "max_rows=1000,n_components=150";
+    check_decisions(table, golden, "max_rows=1000,n_components=150,tol=1e-7,platt_folds=2", 5e-3);
+    qn_writer first = {0}, second = {0};
+    qn_pool *pool = qn_pool_create(3);
+    qn_estimator *alone = fit(table, golden, more, NULL),
+                 *together = fit(table, golden, more, pool);
+    qn_estimator_write(alone, &first);
+    qn_estimator_write(together, &second);
+    CHECK_INT(first.bytes, second.bytes);
+    assert_memory_equal(first.data, second.data, first.bytes);
+    qn_estimator_free(alone);
+    qn_estimator_free(together);
+    qn_writer_release(&first);
+    qn_writer_release(&second);
+    qn_pool_free(pool);
+}
+
+static void machines_of_landmarks_decide_as_scikit_learn(void **state)
+{
+    (void)state;
+    check_real_tables("nystroem", check_landmarks);
+}
+
+/* 40 points of a line, labelled by the sign of a wave; half of them are landmarks. */
+static void landmarks_survive_running_out_of_memory(void **state)
+{
+    (void)state;
+    double values[40], beta[40], linear[40], low[40], high[40];
+    int32_t rows[40];
+    for (int i = 0; i < 40; i++) {
+        rows[i] = i;
+        values[i] = (i % 20) * 0.3 + (i < 20 ? 0 : 0.9);
+        linear[i] = i < 20 ? 1 : -1;
+        low[i] = i < 20 ? 0 : -2;
+        high[i] = i < 20 ? 2 : 0;
+    }
+    const qn_matrix x = {.n_rows = 40, .n_dense = 1, .stride = 40, .dense = values};
+    const qn_smo_request problem = {.x = &x,
+                                    .rows = rows,
+                                    .n = 40,
+                                    .copies = 1,
+                                    .kernel = {.kind = QN_KERNEL_RBF, .degree = 1, .gamma = 1},
+                                    .linear = linear,
+                                    .low = low,
+                                    .high = high,
+                                    .tolerance = 1e-6};
+    const qn_nystroem_request request = {.problem = &problem, .share = 0.25, .least = 10};
+    qn_smo_result result = {.beta = beta};
+    CHECK_SURVIVES_NO_MEMORY(qn_nystroem_solve(&request, &result, NULL));
+    int n_landmarks = 0;
+    for (int i = 0; i < 40; i++) {
+        n_landmarks += beta[i] != 0;
+    }
+    CHECK_INT(n_landmarks, 20);
 }
 
 /* Two points of either class: the margin stands between them, with vectors of 2 / distance². */
@@ -172,5 +241,7 @@ static void kernels_are_those_of_their_definitions(void **state)
 }
 
 RUN_TESTS(TEST(objectives_and_decisions_equal_scikit_learn),
+          TEST(machines_of_landmarks_decide_as_scikit_learn),
+          TEST(landmarks_survive_running_out_of_memory),
           TEST(two_points_have_the_margin_between_them),
           TEST(kernels_are_those_of_their_definitions))
