@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "learn/linear/conjugate.h"
 #include "learn/linear/dual.h"
 #include "learn/linear/interior.h"
 #include "linalg/kernels.h"
@@ -314,6 +315,9 @@ qn_status qn_glm_minimise(qn_glm *glm, double *point, int64_t *n_iterations, qn_
 {
     *n_iterations = 0;
     if (takes_dual(glm)) return qn_dual_minimise(glm, point, n_iterations, err);
+    if (glm->loss == QN_GLM_SQUARED && glm->design->n_cols > NEWTON_COLS_MAX) {
+        return qn_conjugate_minimise(glm, point, n_iterations, err);
+    }
     if (glm->loss < QN_GLM_QUANTILE) return minimise_smooth(glm, point, n_iterations, err);
     if (glm->design->n_cols <= QN_INTERIOR_COLS_MAX) {
         return qn_interior_minimise(glm, point, n_iterations, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Generalised linear problems: derivatives of the losses, targets that are refused, wide tables,
  * running out of memory, stopping. */
+#include "learn/linear/conjugate.h"
 #include "learn/linear/glm.h"
 
 #include "learn/learner.h"
@@ -215,7 +216,50 @@ static void every_loss_stops_when_told(void **state)
     release_world(&w);
 }
 
-RUN_TESTS(TEST(derivatives_of_every_loss_are_those_of_its_value),
+/* The gradient vanishes: x_c . w (x point - y) / sum(w) + penalty point_c = 0 for every column. */
+static void squares_on_many_columns_are_at_their_least(void **state)
+{
+    (void)state;
+    enum { ROWS = 300, COLS = 700 };
+    qn_error err = {0};
+    struct world w;
+    qn_design design;
+    double weights[ROWS], residuals[ROWS], *point = qn_alloc_array(COLS + 4, sizeof *point);
+    make_world(&w, ROWS, COLS, 3);
+    CHECK_OK(qn_design_init(&design, &w.data.train.views[QN_VIEW_DENSE], &err));
+    qn_glm glm = {.design = &design,
+                  .target = w.data.train.target,
+                  .weights = weights,
+                  .loss = QN_GLM_SQUARED,
+                  .n_outputs = 1,
+                  .penalty = 1e-4,
+                  .max_iter = 1000,
+                  .tol = 1e-14};
+    for (int i = 0; i < ROWS; i++) {
+        weights[i] = i % 3;
+        glm.total += weights[i];
+    }
+    int64_t n_iterations;
+    CHECK_OK(qn_glm_minimise(&glm, point, &n_iterations, &err));
+    CHECK(n_iterations > 5 && n_iterations < 400);
+    for (int i = 0; i < ROWS; i++) {
+        residuals[i] = weights[i] * (qn_design_row_dot(&design, i, point) - glm.target[i]);
+    }
+    for (int64_t c = 0; c < design.width; c++) {
+        double slope = 0;
+        for (int i = 0; i < ROWS; i++) {
+            slope += residuals[i] * design.dense[i * design.width + c] / glm.total;
+        }
+        CHECK_NEAR(slope + (c == design.intercept ? 0 : glm.penalty * point[c]), 0, 1e-8);
+    }
+    CHECK_SURVIVES_NO_MEMORY(qn_conjugate_minimise(&glm, point, &n_iterations, NULL));
+    qn_free(point);
+    qn_design_release(&design);
+    release_world(&w);
+}
+
+RUN_TESTS(TEST(squares_on_many_columns_are_at_their_least),
+          TEST(derivatives_of_every_loss_are_those_of_its_value),
           TEST(targets_outside_a_loss_are_refused_with_a_way_out),
           TEST(many_columns_give_what_few_give), TEST(quantiles_of_too_many_columns_are_refused),
           TEST(perfect_and_constant_targets_end), TEST(every_loss_survives_running_out_of_memory),
