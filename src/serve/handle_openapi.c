@@ -27,6 +27,8 @@ static const struct content contents[] = {
     {"invocations", "Rows", "Predictions", 200, true},
     {"infer", "InferRequest", "InferResponse", 200, false},
     {"outcomes", "Outcomes", NULL, 202, false},
+    {"feedback", "Feedback", NULL, 202, false},
+    {"routes", "Routes", "Routes", 200, false},
     {"alias", "Alias", NULL, 200, false},
     {"repository_index", NULL, "RepositoryIndex", 200, false},
 };
@@ -194,7 +196,8 @@ static void write_operation(const qn_route *route, const char *path, const char 
     qn_json_put_text(json, "operationId", id);
     qn_json_put_text(json, "summary", route->summary);
     if (!schema) write_parameters(route->pattern, json);
-    if (content->request && route->method != QN_HTTP_DELETE) {
+    const bool has_body = route->method == QN_HTTP_POST || route->method == QN_HTTP_PUT;
+    if (content->request && has_body) {
         write_request(content, schema ? schema : content->request, json);
     }
     write_responses(content, media_of(route), json);

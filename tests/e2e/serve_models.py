@@ -4,12 +4,14 @@
 routes file that administrators' requests change, in the sandbox; Triton's own client; memory.
 usage: serve_models.py QUERN SOURCE"""
 import contextlib
+import http.client
 import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import threading
 import urllib.error
 import urllib.request
 
@@ -148,10 +150,60 @@ def memory_comes_back(folder):
               f"{after_one} without, {resident_kb(process)} after 8 more")
 
 
+@test
+def swaps_under_load_fail_nothing_and_leave_no_memory_behind(folder):
+    """Files are renamed over the served one and loaded, while 64 clients ask: no failed request, no
+    reply that mixes models, memory as before. The two differ in their probabilities."""
+    models = folder / "swapped"
+    key = make_key(folder, "admin,predict,read")
+    row = (folder / "row.json").read_text()
+    put(folder / "one.quern", models / "m" / "1.quern")
+    stop, wrong, n_replies, seen = threading.Event(), [], [], {}
+
+    def keep_asking(address):
+        connection = http.client.HTTPConnection(address, timeout=30)
+        n = 0
+        try:
+            while not stop.wait(0.2):
+                connection.request("POST", "/v1/models/m", row,
+                                   {"Content-Type": "application/json", "Authorization": f"Bearer {key}"})
+                reply = connection.getresponse()
+                text, header = reply.read(), reply.headers.get("quern-model")
+                if reply.status != 200 or seen.setdefault(header, text) != text:
+                    wrong.append((reply.status, header, text))
+                n += 1
+        except OSError as error:
+            wrong.append(error)
+        n_replies.append(n)
+
+    with asked("--model-dir", models, "--keys", folder / "keys.json") as (process, ask, _):
+        clients = [threading.Thread(target=keep_asking, args=(ask.address,)) for _ in range(64)]
+        for client in clients:
+            client.start()
+        for swap in range(1100):
+            os.link(folder / ("one.quern" if swap % 2 else "two.quern"), models / "m" / ".next")
+            os.replace(models / "m" / ".next", models / "m" / "1.quern")
+            status, text = ask("POST", "/v1/models/m:load", {}, key)
+            assert status == 200, text
+            if swap == 100:
+                before = resident_kb(process)
+        stop.set()
+        for client in clients:
+            client.join()
+        assert not wrong, wrong[:3]
+        assert len(seen) == 2 and min(n_replies) > 0
+        wait_for(lambda: resident_kb(process) < before * 1.02)
+        print(f"             {sum(n_replies)} replies; RSS in KB: {before} after 100 swaps, "
+              f"{resident_kb(process)} after 1100")
+
+
 def prepare(folder):
-    done = quern("fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class", "--trials", 1,
-                 "--learners", "random_forest", "--report", "", "-o", folder / "large.quern")
-    assert done.returncode == 0, done.stderr
+    for name, learner, seed in (("large", "random_forest", 1), ("one", "logistic", 1),
+                                ("two", "logistic", 2)):
+        done = quern("fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class", "--trials", 1,
+                     "--learners", learner, "--seed", seed, "--report", "", "-o",
+                     folder / f"{name}.quern")
+        assert done.returncode == 0, done.stderr
     row = {k: value_of(v) for k, v in rows_of(folder / "holdout.csv")[0].items()}
     (folder / "row.json").write_text(json.dumps(row))
 

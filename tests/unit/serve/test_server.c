@@ -464,7 +464,7 @@ static void *keep_asking(void *argument)
 static void models_are_swapped_without_a_failed_request(void **state)
 {
     (void)state;
-    enum { CLIENTS = 4, SWAPS = 1000 };
+    enum { CLIENTS = 64, SWAPS = 1000 };
     running r = {0};
     pthread_t threads[CLIENTS];
     struct load loads[CLIENTS] = {0};
