@@ -90,7 +90,9 @@ static qn_status find_least(qn_surrogate *surrogate, const struct choice *choice
                                               .rng = &rng},
                           values, &promise, err);
     }
-    if (status == QN_OK) *least = qn_surrogate_loss(surrogate, -promise);
+    /* Where constraints or limits leave no configuration to be found, nothing is said. */
+    if (status == QN_OK)
+        *least = promise > -QN_INF ? qn_surrogate_loss(surrogate, -promise) : -QN_INF;
     qn_free(values);
     return status;
 }
@@ -118,6 +120,7 @@ qn_status qn_gain_bound(const qn_history *history, int64_t n, uint64_t seed, dou
     double least = 0;
     qn_status status = QN_OK;
     *bound = QN_INF;
+    if (history->space->n == 0) n = 0; /* nothing to model yet: define-by-run */
     if (!choice.ranked || !choice.told) {
         status = qn_fail(err, QN_ERR_NOMEM, "no memory to bound the gain");
     } else {

@@ -43,7 +43,8 @@ qn_status qn_gain_rule_look(qn_gain_rule *rule, const qn_history *history, bool 
 int64_t qn_gain_scheduled(int64_t n);
 
 /* The bound from the first n trials told, n >= 2; QN_INF where none of this study's is complete and
- * feasible. One objective. Fails with QN_ERR_ARG (too many coordinates for a process), QN_ERR_DATA
+ * feasible, where the space has no parameter, or no configuration is found that may be had. One
+ * objective. Fails with QN_ERR_ARG (too many coordinates for a process), QN_ERR_DATA
  * or QN_ERR_NOMEM. */
 QN_MUST_CHECK
 qn_status qn_gain_bound(const qn_history *history, int64_t n, uint64_t seed, double *bound,

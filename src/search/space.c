@@ -185,6 +185,10 @@ qn_status qn_space_add(qn_space *space, const qn_parameter *parameter, qn_error 
 {
     qn_parameter p = *parameter;
     if (!p.name || !*p.name) return qn_fail(err, QN_ERR_ARG, "a parameter has no name");
+    if (strlen(p.name) > QN_PARAMETER_NAME_MAX) {
+        return qn_fail(err, QN_ERR_ARG, "parameter '%.32s…': a name has at most %d bytes", p.name,
+                       QN_PARAMETER_NAME_MAX);
+    }
     if (qn_space_find(space, p.name) >= 0) return refuse(&p, err, "the name is taken");
     if (space->n == QN_PARAMETERS_MAX) return refuse(&p, err, "there are too many parameters");
     if (has_choices(&p)) {

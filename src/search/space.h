@@ -82,7 +82,8 @@ typedef struct qn_space {
     qn_arena arena;
 } qn_space; /* initialise with qn_space_init() */
 
-enum { QN_PARAMETERS_MAX = 4096, QN_CHOICES_MAX = 65536 };
+/* A name of so many bytes is a key that YAML reads, however its characters are written in JSON. */
+enum { QN_PARAMETERS_MAX = 4096, QN_CHOICES_MAX = 65536, QN_PARAMETER_NAME_MAX = 160 };
 
 QN_MUST_CHECK
 qn_status qn_space_init(qn_space *space, qn_error *err);

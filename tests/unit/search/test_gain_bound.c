@@ -149,6 +149,36 @@ static void a_bound_takes_what_it_can(void **state)
     qn_study_close(study);
 }
 
+/* A space without parameters yet, and one whose constraint only enqueued trials are known to keep.
+ */
+static void spaces_that_cannot_be_modelled_say_nothing(void **state)
+{
+    (void)state;
+    static const char narrow[] = "{parameters: {x: {type: float, low: 0, high: 1},"
+                                 " y: {type: float, low: 0, high: 1}},"
+                                 " constraints: ['(x - 0.5) ** 2 + (y - 0.5) ** 2 <= 1e-24']}";
+    qn_error err = {0};
+    qn_study *study = open_study(&(qn_study_request){.stop_gain = 1});
+    for (int i = 0; i < 60; i++) {
+        qn_trial *trial;
+        CHECK_OK(qn_study_ask(study, &trial, &err));
+        CHECK(trial != NULL);
+        CHECK_OK(qn_trial_tell(trial, &(double){1}, 1, &err));
+    }
+    qn_study_close(study);
+    study = open_study(&(qn_study_request){.space = narrow, .sampler = "random"});
+    for (int i = 0; i < 21; i++) {
+        qn_trial *trial;
+        CHECK_OK(qn_study_enqueue(study, "{\"x\": 0.5, \"y\": 0.5}", &err));
+        CHECK_OK(qn_study_ask(study, &trial, &err));
+        CHECK_OK(qn_trial_tell(trial, &(double){i}, 1, &err));
+    }
+    double bound;
+    CHECK_OK(qn_gain_bound(qn_study_history(study), 21, 1, &bound, &err));
+    CHECK(bound == QN_INF);
+    qn_study_close(study);
+}
+
 static void rules_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
@@ -182,5 +212,5 @@ static void a_look_survives_running_out_of_memory(void **state)
 RUN_TESTS(TEST(the_schedule_grows_by_twentieths),
           TEST(studies_are_stopped_in_time_and_not_too_early),
           TEST(what_still_improves_is_not_stopped), TEST(a_look_depends_on_the_trials_alone),
-          TEST(a_bound_takes_what_it_can), TEST(rules_that_make_no_sense_are_refused),
-          TEST(a_look_survives_running_out_of_memory))
+          TEST(spaces_that_cannot_be_modelled_say_nothing), TEST(a_bound_takes_what_it_can),
+          TEST(rules_that_make_no_sense_are_refused), TEST(a_look_survives_running_out_of_memory))

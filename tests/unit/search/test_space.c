@@ -136,6 +136,31 @@ static qn_space two_numbers(void)
     return space;
 }
 
+/* Such a name, of characters that JSON writes as six, is still read back. */
+static void the_longest_names_are_read_back(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_space space, again;
+    qn_objectives objectives;
+    char name[QN_PARAMETER_NAME_MAX + 2];
+    memset(name, 1, sizeof name);
+    name[QN_PARAMETER_NAME_MAX] = '\0';
+    CHECK_OK(qn_space_init(&space, &err));
+    CHECK_OK(qn_space_add(&space, &(qn_parameter){.name = name, .kind = QN_PARAMETER_BOOL}, &err));
+    qn_str text = {0};
+    qn_space_write(&space, NULL, &(qn_json_writer){.out = &text});
+    CHECK_OK(read_text(text.text, &again, &objectives, &err));
+    CHECK_TEXT(again.parameters[0].name, name);
+    name[QN_PARAMETER_NAME_MAX] = 'x';
+    name[QN_PARAMETER_NAME_MAX + 1] = '\0';
+    CHECK_FAILS(QN_ERR_ARG, qn_space_add(&space, &(qn_parameter){.name = name}, &err));
+    CHECK_CONTAINS(err.message, "a name has at most 160 bytes");
+    qn_str_release(&text);
+    qn_space_release(&again);
+    qn_space_release(&space);
+}
+
 static void expressions_have_the_precedence_of_python(void **state)
 {
     (void)state;
@@ -312,7 +337,7 @@ static void reading_survives_running_out_of_memory(void **state)
     CHECK_SURVIVES_NO_MEMORY(read_and_release());
 }
 
-RUN_TESTS(TEST(every_kind_is_read_and_written_back),
+RUN_TESTS(TEST(every_kind_is_read_and_written_back), TEST(the_longest_names_are_read_back),
           TEST(what_is_wrong_is_told_with_line_and_column),
           TEST(expressions_have_the_precedence_of_python),
           TEST(an_expression_that_makes_no_sense_is_refused),
