@@ -109,6 +109,25 @@ qn_span qn_exchange_body(const qn_exchange *x)
     return (qn_span){x->recoded.text ? x->recoded.text : "", x->recoded.bytes};
 }
 
+bool qn_exchange_asks_for(const qn_exchange *x, const char *name)
+{
+    static const char *const endings[] = {"", "=", "=1", "=true"};
+    const size_t name_bytes = strlen(name);
+    const char *at = x->query.text, *end = at + x->query.bytes;
+    while (at && at < end) {
+        const char *mark = memchr(at, '&', (size_t)(end - at));
+        const size_t bytes = (size_t)((mark ? mark : end) - at);
+        for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+            if (bytes == name_bytes + strlen(endings[i]) && memcmp(at, name, name_bytes) == 0 &&
+                memcmp(at + name_bytes, endings[i], bytes - name_bytes) == 0) {
+                return true;
+            }
+        }
+        at = mark ? mark + 1 : end;
+    }
+    return false;
+}
+
 void qn_exchange_clear(qn_exchange *x)
 {
     if (x->job && x->release) x->release(x->job);

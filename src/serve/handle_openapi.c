@@ -73,11 +73,16 @@ static void write_path(const char *pattern, char *out)
     out[n] = '\0';
 }
 
-static void write_parameters(const char *pattern, qn_json_writer *json)
+/* Of the path, unless a model's own path has them filled in; and of the query. */
+static void write_parameters(const char *pattern, bool in_path, bool explains, qn_json_writer *json)
 {
+    static const char explain[] =
+        "{\"name\": \"explain\", \"in\": \"query\", \"schema\": {\"type\": \"boolean\"}, "
+        "\"description\": \"with the part of each column, where rows are objects or lists\"}";
     qn_json_key(json, "parameters");
     qn_json_begin_array(json);
-    for (const char *at = strchr(pattern, '{'); at; at = strchr(at + 1, '{')) {
+    if (explains) qn_json_raw(json, explain);
+    for (const char *at = strchr(pattern, '{'); in_path && at; at = strchr(at + 1, '{')) {
         qn_json_begin_object(json);
         qn_json_put_text(json, "name", parameter_name(pattern, at + 2));
         qn_json_put_text(json, "in", "path");
@@ -195,7 +200,7 @@ static void write_operation(const qn_route *route, const char *path, const char 
     qn_json_begin_object(json);
     qn_json_put_text(json, "operationId", id);
     qn_json_put_text(json, "summary", route->summary);
-    if (!schema) write_parameters(route->pattern, json);
+    write_parameters(route->pattern, !schema, content->tables, json);
     const bool has_body = route->method == QN_HTTP_POST || route->method == QN_HTTP_PUT;
     if (content->request && has_body) {
         write_request(content, schema ? schema : content->request, json);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/number.h"
 #include "serve/choose_model.h"
+#include "serve/explained_block.h"
 #include "serve/gate.h"
 #include "serve/handlers.h"
 #include "serve/predict_format.h"
@@ -22,6 +23,7 @@ typedef struct protocol {
     const qn_catalog_entry *(*find)(qn_exchange *x, qn_routed *routed); /* answers when there is
                                                                            none */
     qn_rows_opener (*opener_of)(const qn_exchange *x); /* NULL: the content type is no good */
+    bool explains;                                     /* ?explain=true is looked at */
     bool rows_are_requests; /* a row that cannot be predicted is a bad request: 400, not 422 */
 } protocol;
 
@@ -37,6 +39,7 @@ struct job {
     int64_t n_kept_max;
     bool logged; /* by the prediction log, in `lines` */
     qn_prediction_lines lines;
+    qn_explained_block *explained; /* NULL: parts are not asked for */
 };
 
 /* Opening. */
@@ -81,6 +84,7 @@ static void release_job(void *job_of_exchange)
 {
     job *j = job_of_exchange;
     qn_rows_release(&j->rows);
+    qn_explained_block_release(j->explained);
     qn_free(j->kept);
     qn_prediction_lines_release(&j->lines);
     qn_served_model_unref(j->model);
@@ -171,6 +175,11 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
                 qn_prediction_log_takes(x->trace.id, x->worker->options->prediction_share);
     qn_error err = {0};
     const qn_span body = qn_exchange_body(x);
+    if (spoken->explains && qn_exchange_asks_for(x, "explain") &&
+        qn_explained_block_create(j->model, &x->memory, &j->explained, &err) != QN_OK) {
+        fail(x, &err);
+        return NULL;
+    }
     if ((open != qn_rows_open_tensors || read_json_length(x, &j->rows.json_bytes, &err) == QN_OK) &&
         open(&j->rows, body.text, body.bytes, &err) == QN_OK) {
         give_to_shadow(x, j, open);
@@ -197,33 +206,68 @@ static qn_status keep(job *j, const double *outputs, int64_t n, qn_error *err)
     return QN_OK;
 }
 
+/* The first block tells the form of the answer. */
+static qn_status begin_reply(qn_exchange *x, job *j, qn_error *err)
+{
+    const qn_predictions predictions = {.model = j->model, .rows = &j->rows};
+    j->format = qn_format_of(j->rows.form);
+    if (j->explained && !j->format->explains) {
+        return qn_fail(err, QN_ERR_ARG,
+                       "explain: send rows as objects or lists, or by application/x-ndjson");
+    }
+    x->reply.in_parts = j->format->append != NULL;
+    qn_reply_begin(&x->reply, 200, j->format->content_type, j->model->header);
+    j->format->begin(&predictions, &x->out);
+    return QN_OK;
+}
+
+static qn_status read_block(qn_exchange *x, job *j, qn_rows_block *block, qn_error *err)
+{
+    QN_TRY(qn_rows_next(&j->rows, block, err));
+    return j->format ? QN_OK : begin_reply(x, j, err);
+}
+
+static qn_status write_block(qn_exchange *x, job *j, const qn_rows_block *block,
+                             const double *outputs, qn_error *err)
+{
+    const int64_t first = j->rows.n_rows - block->n_rows;
+    const qn_predictions predictions = {
+        .model = j->model, .rows = &j->rows, .parts = j->explained ? &j->explained->parts : NULL};
+    if (j->format->keeps) QN_TRY(keep(j, outputs, block->n_rows, err));
+    j->format->rows(&predictions, outputs, first, block->n_rows, &x->out);
+    if (j->logged) qn_prediction_lines_add(&j->lines, &x->trace, j->model, block, outputs, first);
+    qn_routed_remember(&j->routed, x, j->model, outputs, first, block->n_rows);
+    qn_count_add(&j->counters->rows, (uint64_t)block->n_rows);
+    return x->out.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the reply") : QN_OK;
+}
+
 /* Reads, predicts and writes one block; *last when there is no other. */
 static qn_status predict_block(qn_exchange *x, job *j, bool *last, qn_error *err)
 {
     const qn_workspace *workspace = &x->worker->workspace;
-    const qn_predictions predictions = {j->model, &j->rows, j->kept};
     qn_rows_block block = {.cells = workspace->cells};
-    QN_TRY(qn_rows_next(&j->rows, &block, err));
+    QN_TRY(read_block(x, j, &block, err));
     *last = block.n_rows < QN_BLOCK_ROWS;
-    if (!j->format) {
-        j->format = qn_format_of(j->rows.form);
-        x->reply.in_parts = j->format->append != NULL;
-        qn_reply_begin(&x->reply, 200, j->format->content_type, j->model->header);
-        j->format->begin(&predictions, &x->out);
-    }
     if (block.n_rows == 0) return QN_OK;
     qn_rows_predict(&j->rows, &block, workspace->turned, workspace->outputs, workspace->scratch);
-    if (j->format->keeps) QN_TRY(keep(j, workspace->outputs, block.n_rows, err));
-    j->format->rows(&predictions, workspace->outputs, j->rows.n_rows - block.n_rows, block.n_rows,
-                    &x->out);
-    if (j->logged) {
-        qn_prediction_lines_add(&j->lines, &x->trace, j->model, &block, workspace->outputs,
-                                j->rows.n_rows - block.n_rows);
+    return write_block(x, j, &block, workspace->outputs, err);
+}
+
+/* The same, with parts: a block may take several calls. */
+static qn_status explain_block(qn_exchange *x, job *j, double until_s, bool *last, qn_error *err)
+{
+    qn_explained_block *explained = j->explained;
+    if (!qn_explained_block_goes_on(explained)) {
+        explained->n_explained = 0;
+        QN_TRY(read_block(x, j, &explained->block, err));
     }
-    qn_routed_remember(&j->routed, x, j->model, workspace->outputs, j->rows.n_rows - block.n_rows,
-                       block.n_rows);
-    qn_count_add(&j->counters->rows, (uint64_t)block.n_rows);
-    return x->out.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the reply") : QN_OK;
+    if (explained->block.n_rows > 0) {
+        QN_TRY(qn_explained_block_step(explained, until_s, err));
+        if (qn_explained_block_goes_on(explained)) return QN_OK;
+        QN_TRY(write_block(x, j, &explained->block, explained->parts.outputs, err));
+    }
+    *last = explained->block.n_rows < QN_BLOCK_ROWS;
+    return QN_OK;
 }
 
 static void log_lines(const qn_exchange *x, const qn_prediction_lines *lines)
@@ -238,7 +282,7 @@ static void log_lines(const qn_exchange *x, const qn_prediction_lines *lines)
 
 static qn_step finish(qn_exchange *x, const job *j)
 {
-    const qn_predictions predictions = {j->model, &j->rows, j->kept};
+    const qn_predictions predictions = {.model = j->model, .rows = &j->rows, .kept = j->kept};
     j->format->end(&predictions, &x->out);
     if (j->format->append) {
         qn_reply_end_json(&x->reply);
@@ -268,7 +312,9 @@ static qn_step predict(qn_exchange *x, const protocol *spoken)
                     "the request took too long; send fewer rows at a time");
             return fail(x, &err);
         }
-        if (predict_block(x, j, &last, &err) != QN_OK) return fail(x, &err);
+        const qn_status status = j->explained ? explain_block(x, j, begun_s + slice_s, &last, &err)
+                                              : predict_block(x, j, &last, &err);
+        if (status != QN_OK) return fail(x, &err);
         if (last) return finish(x, j);
     }
     return QN_STEP_MORE;
@@ -278,7 +324,7 @@ static qn_step predict(qn_exchange *x, const protocol *spoken)
 
 qn_step qn_handle_predict(qn_exchange *x)
 {
-    static const protocol native = {qn_exchange_choose_model, opener_by_type, false};
+    static const protocol native = {qn_exchange_choose_model, opener_by_type, true, false};
     return predict(x, &native);
 }
 
@@ -303,7 +349,7 @@ static const qn_catalog_entry *find_only_model(qn_exchange *x, qn_routed *routed
 
 qn_step qn_handle_invocations(qn_exchange *x)
 {
-    static const protocol mlflow = {find_only_model, opener_by_type, true};
+    static const protocol mlflow = {find_only_model, opener_by_type, true, true};
     return predict(x, &mlflow);
 }
 
@@ -321,6 +367,7 @@ static qn_rows_opener opener_of_tensors(const qn_exchange *x)
 
 qn_step qn_handle_infer(qn_exchange *x)
 {
-    static const protocol open_inference = {qn_exchange_choose_model, opener_of_tensors, true};
+    static const protocol open_inference = {qn_exchange_choose_model, opener_of_tensors, false,
+                                            true};
     return predict(x, &open_inference);
 }

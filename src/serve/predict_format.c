@@ -21,11 +21,29 @@ static void begin_object(const qn_predictions *p, qn_str *out)
     qn_str_add(out, "\",");
 }
 
+/* The members of row k of the block, with its parts where they are asked for. */
+static void add_members(const qn_predictions *p, const double *outputs, int64_t k, qn_str *out)
+{
+    qn_prediction_add_json(p->model->text, outputs + k * p->model->n_outputs, out);
+    if (!p->parts) return;
+    qn_json_writer json = {.out = out};
+    qn_str_add(out, ",\"explain_expected\":");
+    qn_json_double(&json, p->parts->expected[k]);
+    qn_str_add(out, ",\"explain\":");
+    json = (qn_json_writer){.out = out};
+    qn_json_begin_object(&json);
+    for (int64_t i = 0; i < p->model->n_inputs; i++) {
+        qn_json_put_double(&json, p->model->columns[i]->name,
+                           p->parts->columns[k * p->model->n_inputs + i]);
+    }
+    qn_json_end_object(&json);
+}
+
 static void one_row(const qn_predictions *p, const double *outputs, int64_t first, int64_t n,
                     qn_str *out)
 {
     (void)first;
-    if (n == 1) qn_prediction_add_json(p->model->text, outputs, out);
+    if (n == 1) add_members(p, outputs, 0, out);
 }
 
 static void end_object(const qn_predictions *p, qn_str *out)
@@ -45,7 +63,7 @@ static void list_rows(const qn_predictions *p, const double *outputs, int64_t fi
 {
     for (int64_t row = 0; row < n; row++) {
         qn_str_add(out, first + row > 0 ? ",{" : "{");
-        qn_prediction_add_json(p->model->text, outputs + row * p->model->n_outputs, out);
+        add_members(p, outputs, row, out);
         qn_str_add_char(out, '}');
     }
 }
@@ -84,7 +102,7 @@ static void line_rows(const qn_predictions *p, const double *outputs, int64_t fi
     (void)first;
     for (int64_t row = 0; row < n; row++) {
         qn_str_add_char(out, '{');
-        qn_prediction_add_json(p->model->text, outputs + row * p->model->n_outputs, out);
+        add_members(p, outputs, row, out);
         qn_str_add(out, "}\n");
     }
 }
@@ -235,20 +253,20 @@ static void append_tensors(const qn_predictions *p, qn_str *out)
     }
 }
 
-static const qn_format format_row = {"application/json", false, begin_object, one_row,
+static const qn_format format_row = {"application/json", false, true, begin_object, one_row,
                                      end_object,         NULL};
-static const qn_format format_list = {"application/json", false,    begin_list,
+static const qn_format format_list = {"application/json", false,    true, begin_list,
                                       list_rows,          end_list, NULL};
-static const qn_format format_columns = {"application/json", true, begin_columns, no_rows,
+static const qn_format format_columns = {"application/json", true, false, begin_columns, no_rows,
                                          end_columns,        NULL};
-static const qn_format format_tensors = {"application/json", true, begin_tensors, no_rows,
+static const qn_format format_tensors = {"application/json", true, false, begin_tensors, no_rows,
                                          end_tensors,        NULL};
 static const qn_format format_binary_tensors = {
-    "application/octet-stream", true, begin_tensors, no_rows, end_tensors, append_tensors};
-static const qn_format format_lines = {"application/x-ndjson", false, begin_nothing, line_rows,
-                                       begin_nothing,          NULL};
+    "application/octet-stream", true, false, begin_tensors, no_rows, end_tensors, append_tensors};
+static const qn_format format_lines = {
+    "application/x-ndjson", false, true, begin_nothing, line_rows, begin_nothing, NULL};
 static const qn_format format_csv = {
-    "text/csv; charset=utf-8", false, begin_csv, csv_rows, begin_nothing, NULL};
+    "text/csv; charset=utf-8", false, false, begin_csv, csv_rows, begin_nothing, NULL};
 
 const qn_format *qn_format_of(qn_rows_form form)
 {

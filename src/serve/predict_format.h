@@ -5,19 +5,22 @@
 #ifndef QN_SERVE_PREDICT_FORMAT_H
 #define QN_SERVE_PREDICT_FORMAT_H
 
+#include "quern/explain.h"
 #include "serve/rows.h"
 
 typedef struct qn_predictions {
     const qn_served_model *model;
     const qn_rows *rows;
     const double *kept; /* all outputs so far, rows->n_rows × n_outputs, if the format keeps them */
+    const qn_parts *parts; /* of the block's rows; NULL: are not asked for */
 } qn_predictions;
 
 /* `begin` is called once, `rows` for each block (of n rows, the first being row `first` from 0),
  * `end` once, and then `append` what follows the JSON (its length is told in a header). */
 typedef struct qn_format {
     const char *content_type;
-    bool keeps; /* `end` needs all outputs */
+    bool keeps;    /* `end` needs all outputs */
+    bool explains; /* has room for parts */
     void (*begin)(const qn_predictions *p, qn_str *out);
     void (*rows)(const qn_predictions *p, const double *outputs, int64_t first, int64_t n,
                  qn_str *out);

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "quern/explain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@ bool qn_served_name_is_valid(const char *name)
 
 static void close_served(qn_served_model *served)
 {
+    qn_explainer_free(atomic_load(&served->explainer));
     qn_prediction_text_free(served->text);
     qn_map_free(served->inputs);
     qn_free(served->columns);
@@ -26,6 +28,23 @@ static void close_served(qn_served_model *served)
     qn_free(served->version);
     qn_model_close(served->model);
     qn_free(served);
+}
+
+qn_status qn_served_model_explainer(qn_served_model *served, const qn_explainer **out,
+                                    qn_error *err)
+{
+    qn_explainer *there = atomic_load_explicit(&served->explainer, memory_order_acquire);
+    if (!there) {
+        qn_explainer *made = NULL;
+        QN_TRY(qn_explainer_create(served->model, &made, err));
+        if (atomic_compare_exchange_strong(&served->explainer, &there, made)) {
+            there = made;
+        } else {
+            qn_explainer_free(made);
+        }
+    }
+    *out = there;
+    return QN_OK;
 }
 
 qn_served_model *qn_served_model_ref(qn_served_model *served)

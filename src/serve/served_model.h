@@ -3,7 +3,8 @@
  * can be made once. The bundle is read into memory, not mapped, so that whatever happens to its
  * file later cannot reach requests.
  *
- * Threads: immutable but for its count of references, which is atomic; share freely. */
+ * Threads: immutable but for its count of references and its explainer, which are atomic; share
+ * freely. */
 #ifndef QN_SERVE_SERVED_MODEL_H
 #define QN_SERVE_SERVED_MODEL_H
 
@@ -29,8 +30,9 @@ typedef struct qn_served_model {
     int32_t n_outputs;
     size_t scratch_bytes; /* to predict QN_BLOCK_ROWS rows */
     qn_prediction_text *text;
-    double loaded_s; /* how long loading took */
-} qn_served_model;   /* let go with qn_served_model_unref() */
+    double loaded_s;                          /* how long loading took */
+    _Atomic(struct qn_explainer *) explainer; /* made when it is first asked for */
+} qn_served_model;                            /* let go with qn_served_model_unref() */
 
 /* Whether `name` can stand in a path and a header: letters, digits, '.', '_' and '-', at most
  * QN_MODEL_NAME_BYTES_MAX, not beginning with a dot. Versions are named by the same rule. */
@@ -41,6 +43,11 @@ bool qn_served_name_is_valid(const char *name);
 QN_MUST_CHECK
 qn_status qn_served_model_open(const char *name, const char *version, const char *path,
                                qn_served_model **out, qn_error *err);
+/* The explainer of the model, which lives as long as it. The first call makes it; of two at a time
+ * one is thrown away, so that nobody waits. Fails with QN_ERR_NOMEM or QN_ERR_DATA. */
+QN_MUST_CHECK
+qn_status qn_served_model_explainer(qn_served_model *served, const struct qn_explainer **out,
+                                    qn_error *err);
 qn_served_model *qn_served_model_ref(qn_served_model *served);
 void qn_served_model_unref(qn_served_model *served); /* accepts NULL */
 

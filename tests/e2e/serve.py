@@ -20,7 +20,7 @@ import urllib.error
 import urllib.request
 import zlib
 
-from serving import QUERN, main, post, quern, rows_of, server, test, value_of, wait_for
+from serving import QUERN, SOURCE, main, post, quern, rows_of, server, test, value_of, wait_for
 
 
 @test
@@ -49,6 +49,36 @@ def replies_are_what_predict_writes(folder):
         for row, one in zip(rows, expected):
             reply = json.loads(post(port, path, json.dumps(row), "application/json")[0])
             assert reply == {"model": "credit", "version": "1", **one}
+
+
+@test
+def replies_are_explained_as_predict_explains(folder):
+    quern("fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class", "--learners", "gbdt",
+          "--trials", 1, "--report", "", "-o", folder / "trees.quern")
+    lines = quern("predict", folder / "trees.quern", folder / "holdout.csv", "--json",
+                  "--explain").stdout.splitlines()
+    expected = [json.loads(line) for line in lines]
+    rows = [{k: value_of(v) for k, v in row.items() if k != "class"}
+            for row in rows_of(folder / "holdout.csv")]
+    with server(f"credit={folder / 'trees.quern'}") as (_, port, _):
+        path = "/v1/models/credit"
+        for query in ("?explain=true", "?x=1&explain", "?explain=1&y"):
+            reply = json.loads(post(port, path + query, json.dumps(rows), "application/json")[0])
+            assert reply["predictions"] == expected
+        many = post(port, path + "?explain=true", "\n".join(map(json.dumps, rows * 3)),
+                    "application/x-ndjson")[0]
+        assert [json.loads(line) for line in many.splitlines()] == expected * 3
+        one = json.loads(post(port, "/invocations?explain=true", json.dumps(rows[0]),
+                              "application/json")[0])
+        assert one == {"model": "credit", "version": "1", **expected[0]}
+        for query in ("?explain=false", "?explained", "?explain=0", ""):
+            reply = json.loads(post(port, path + query, json.dumps(rows[0]), "application/json")[0])
+            assert "explain" not in reply
+        try:
+            post(port, path + "?explain=true", (folder / "holdout.csv").read_text(), "text/csv")
+            raise AssertionError("CSV has no room for parts")
+        except urllib.error.HTTPError as error:
+            assert error.code == 400 and b"send rows as objects" in error.read()
 
 
 def exchange(port, body, **headers):
