@@ -19,6 +19,8 @@
 static void *read_copy(int fd, size_t bytes)
 {
     uint8_t *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    /* Where the kernel has large pages, a large file costs a few faults rather than thousands. */
+    if (data != MAP_FAILED) (void)madvise(data, bytes, MADV_HUGEPAGE);
     for (size_t at = 0; data != MAP_FAILED && at < bytes;) {
         const ssize_t n = read(fd, data + at, bytes - at);
         if (n > 0) {

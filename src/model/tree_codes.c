@@ -327,12 +327,18 @@ void qn_tree_put_table(const qn_tree_model *model, const qn_tree_node *node, uin
     const qn_code_set *set = &model->sets[(int64_t)node->threshold];
     const bool by_default = node->flags & QN_NODE_DEFAULT_LEFT;
     const bool beyond = !(node->flags & QN_NODE_OTHER_RIGHT) && by_default;
-    for (int64_t code = 0; code <= QN_TREE_CODE_MISSING; code++) {
-        const bool left = code < set->n_codes
-                              ? model->words[set->first_word + code / 64] >> (code & 63) & 1
-                              : (code == QN_TREE_CODE_MISSING ? by_default : beyond);
-        table[code / 8] |= (uint8_t)((unsigned)left << (code & 7));
+    for (int64_t w = 0; w < QN_TREE_TABLE_BYTES / 8; w++) {
+        const int64_t n = set->n_codes - 64 * w; /* codes of the set from this word on */
+        const uint64_t known = n >= 64 ? UINT64_MAX : n > 0 ? (UINT64_C(1) << n) - 1 : 0;
+        uint64_t bits = beyond ? ~known : 0;
+        if (n > 0) bits |= model->words[set->first_word + w] & known;
+        for (int64_t byte = 0; byte < 8; byte++) {
+            table[8 * w + byte] = (uint8_t)(bits >> (8 * byte));
+        }
     }
+    const uint8_t missing = 1 << (QN_TREE_CODE_MISSING & 7);
+    table[QN_TREE_CODE_MISSING / 8] &= (uint8_t)~missing;
+    if (by_default) table[QN_TREE_CODE_MISSING / 8] |= missing;
 }
 
 static bool put_tests(struct making *m)

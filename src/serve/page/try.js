@@ -74,6 +74,13 @@ function rowOfForm() {
   return row;
 }
 
+// The number stands beside it as text.
+function trackOf(share) {
+  const filled = element('i');
+  filled.style.width = `${100 * share}%`;
+  return element('div', {ariaHidden: 'true'}, filled);
+}
+
 function show(prediction) {
   const shares = Object.entries(prediction).filter(([name, value]) => name.startsWith('p_') && typeof value === 'number');
   const others = Object.entries(prediction).filter(([name]) => !name.startsWith('p_') && !['model', 'version', 'prediction'].includes(name));
@@ -83,7 +90,7 @@ function show(prediction) {
   shares.sort((a, b) => b[1] - a[1]);
   at('bars').replaceChildren(...shares.slice(0, BARS_MAX).map(([name, value]) =>
     element('div', {className: 'bar'}, element('span', {textContent: name.slice(2)}), element('span', {textContent: `${(100 * value).toFixed(1)} %`}),
-      element('meter', {min: 0, max: 1, value, textContent: String(value)}))),
+      trackOf(value))),
   ...others.slice(0, 100).map(([name, value]) =>
     element('div', {className: 'bar'}, element('span', {textContent: name}), element('span', {textContent: String(value)}))));
 }
