@@ -81,7 +81,7 @@ static int answer(const qn_matrix *x, const char *what, int32_t k, qn_pool *pool
     char line[16];
     for (uint64_t seed = 0; fgets(line, sizeof line, stdin); seed++) {
         qn_error err = {0};
-        double out;
+        double out = 0;
         const double begun = qn_clock_s();
         const qn_status status = clusters ? cluster(x, what, k, seed, pool, &out, &err)
                                           : reduce(x, what, k, seed, pool, &out, &err);

@@ -230,7 +230,7 @@ static qn_status read_type(const struct reading *r, const qn_yaml_node *map,
 
 static qn_status read_parameter(struct reading *r, const qn_yaml_node *map)
 {
-    const struct type_form *form;
+    const struct type_form *form = NULL;
     if (map->kind != QN_YAML_MAP) {
         return fail_at(r, map->line, map->column,
                        "expected '%s: {type: …}', such as {type: float, low: 0, high: 1}",
