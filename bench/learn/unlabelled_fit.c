@@ -11,8 +11,8 @@
  * inertia or explained variance. */
 #include "automl/unlabelled.h"
 #include "base/clock.h"
-#include "learn/cluster/kmeans.h"
-#include "learn/reduce/decompose.h"
+#include "recipe/cluster/kmeans.h"
+#include "recipe/reduce/decompose.h"
 
 #include <stdio.h>
 #include <stdlib.h>

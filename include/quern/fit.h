@@ -40,6 +40,8 @@ typedef struct qn_fit_request {
     const char *metric;   /* a metric's name; NULL: roc_auc, log_loss, rmse or ndcg@10 by task */
     const char *learners; /* names, comma-separated; NULL: all that fit the task */
     const char *params;   /* "gbdt.objective=poisson,ridge.alpha=2": fixed for all candidates */
+    const char *steps; /* features made of several columns, fitted inside each fold: "pca=10,svd=50,
+                          kmeans=8", sizes as in `quern fit --help`; NULL: none */
     /* Constraints; only learners that can keep them are then tried. */
     const char *monotone;     /* "age=increasing,price=decreasing": numeric columns */
     const char *interactions; /* "age,sex;price,rooms": columns that may act together */

@@ -8,8 +8,8 @@
 #include "automl/unlabelled.h"
 #include "base/alloc.h"
 #include "evaluate/silhouette.h"
-#include "learn/cluster/kmeans.h"
 #include "model/kmeans_model.h"
+#include "recipe/cluster/kmeans.h"
 
 #include <math.h>
 #include <string.h>

@@ -10,6 +10,7 @@
 #include "bundle/bundle.h"
 #include "evaluate/calibrate.h"
 #include "explain/importance.h"
+#include "recipe/derive.h"
 #include "report/report.h"
 
 #include <math.h>
@@ -30,6 +31,8 @@ struct fit {
     double begun_s, deadline_s; /* the latter 0 when trials are counted */
     qn_stop stop;
     qn_preset preset;
+    qn_derive_step steps[QN_DERIVED_MAX];
+    int32_t n_steps;
     qn_pool *pool;
     qn_fit_inputs inputs;
     const qn_metric *metric;
@@ -150,6 +153,12 @@ static qn_status check_request(struct fit *fit, qn_error *err)
         fit->preset = QN_PRESET_BEST;
     } else if (strcmp(preset, "balanced") != 0) {
         return qn_fail(err, QN_ERR_ARG, "--preset %s: expected fast, balanced or best", preset);
+    }
+    QN_TRY(qn_derive_parse(request->steps, fit->steps, &fit->n_steps, err));
+    if (fit->n_steps > 0 && (request->monotone || request->interactions)) {
+        return qn_fail(err, QN_ERR_ARG,
+                       "--steps makes features of several columns, which --monotone and "
+                       "--interactions cannot hold: leave out one of them");
     }
     const qn_metric *metric;
     return request->metric ? qn_metric_require(request->metric, &metric, err) : QN_OK;
@@ -295,6 +304,16 @@ static double memory_allowed(const struct fit *fit)
     return 0.8 * free_bytes;
 }
 
+/* Features that the steps make, at most; they read the dense view. */
+static int64_t n_derived_max(const struct fit *fit, int64_t n_features)
+{
+    double n = 0;
+    for (int32_t s = 0; s < fit->n_steps; s++) {
+        n += fit->steps[s].size < 1 ? (double)n_features : fit->steps[s].size;
+    }
+    return (int64_t)n;
+}
+
 static qn_status prepare_folds(struct fit *fit, qn_error *err)
 {
     const int64_t n_features = qn_schema_n_features(fit->inputs.schema);
@@ -303,13 +322,14 @@ static qn_status prepare_folds(struct fit *fit, qn_error *err)
     for (int64_t i = 1; i < fit->candidates.n; i++) {
         with_dense |= fit->candidates.items[i].learner->view == QN_VIEW_DENSE;
     }
-    with_dense = with_dense && affords_linear(fit, n_features);
+    with_dense = (with_dense && affords_linear(fit, n_features)) || fit->n_steps > 0;
+    const int64_t n_made = n_features + n_derived_max(fit, n_features);
     const double allowed = memory_allowed(fit);
-    if (fold_bytes(fit, n_features, n_folds ? n_folds : 8, with_dense) > allowed) n_folds = 1;
-    if (fold_bytes(fit, n_features, n_folds ? n_folds : 8, with_dense) > allowed) {
-        with_dense = false;
+    if (fold_bytes(fit, n_made, n_folds ? n_folds : 8, with_dense) > allowed) n_folds = 1;
+    if (fold_bytes(fit, n_made, n_folds ? n_folds : 8, with_dense) > allowed) {
+        with_dense = fit->n_steps > 0;
     }
-    const double needed = fold_bytes(fit, n_features, n_folds ? n_folds : 8, with_dense);
+    const double needed = fold_bytes(fit, n_made, n_folds ? n_folds : 8, with_dense);
     if (needed > allowed) {
         return qn_fail(err, QN_ERR_BUDGET,
                        "%lld rows × %lld columns need about %.1f MB and %.1f MB are allowed: raise "
@@ -327,6 +347,7 @@ static qn_status prepare_folds(struct fit *fit, qn_error *err)
                                       .kind = fit->inputs.split_kind,
                                       .n_folds = n_folds,
                                       .skip_dense = !with_dense,
+                                      .steps = fit->request.steps,
                                       .constraints = &fit->constraints,
                                       .seed = (uint64_t)fit->request.seed,
                                       .pool = fit->pool,

@@ -71,6 +71,7 @@ static qn_status fill_views(const qn_fold_request *request, qn_fold *fold, const
                                       .target = request->target,
                                       .seed = seed,
                                       .skip_dense = request->skip_dense,
+                                      .steps = request->steps,
                                       .pool = request->pool,
                                       .stop = request->stop};
     QN_TRY(qn_recipe_fit(&recipe, &fold->recipe, data->train.views, err));

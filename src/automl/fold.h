@@ -37,6 +37,7 @@ typedef struct qn_fold_request {
     int64_t n_folds;  /* 0: chosen */
     int64_t n_rounds; /* 0: chosen */
     bool skip_dense;
+    const char *steps;                 /* see qn_recipe_request */
     const qn_constraints *constraints; /* NULL: none */
     uint64_t seed;
     qn_pool *pool;

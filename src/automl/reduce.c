@@ -5,8 +5,8 @@
 
 #include "automl/unlabelled.h"
 #include "base/alloc.h"
-#include "learn/reduce/decompose.h"
 #include "model/projection_model.h"
+#include "recipe/reduce/decompose.h"
 
 #include <math.h>
 #include <string.h>

@@ -43,6 +43,8 @@ static const cli_option options[] = {
      false},
     {"params", CLI_TEXT, AT(params), "L.NAME=V",
      "parameters to fix: gbdt.objective=poisson,ridge.alpha=2", NULL, false},
+    {"steps", CLI_TEXT, AT(steps), "A=N,B=N",
+     "features of many columns: pca=10 (or 0.95), svd=50 of words, kmeans=8", NULL, false},
     {"monotone", CLI_TEXT, AT(monotone), "COL=WAY",
      "age=increasing,price=decreasing: the prediction may only move so", NULL, false},
     {"interactions", CLI_TEXT, AT(interactions), "A,B;C,D",

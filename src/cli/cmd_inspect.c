@@ -4,6 +4,7 @@
 #include "bundle/bundle.h"
 #include "cli/commands.h"
 #include "explain/importance.h"
+#include "recipe/derive.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -62,6 +63,18 @@ static qn_status print_split_importance(const qn_model *model, qn_error *err)
     return status;
 }
 
+/* Each fold has its own; the first is shown. */
+static void print_derived(const qn_recipe *recipe)
+{
+    int32_t n;
+    const qn_derived *derived = qn_recipe_derived(recipe, &n);
+    for (int32_t d = 0; d < n; d++) {
+        printf("%s%-10s%d features, %.1f %% of the variance of what they are made of\n",
+               d ? "          " : "steps     ", qn_derived_name(&derived[d]), derived[d].n,
+               100 * derived[d].explained);
+    }
+}
+
 static void print_model(const qn_model *model)
 {
     const qn_record *r = qn_model_record(model);
@@ -97,6 +110,7 @@ static void print_model(const qn_model *model)
     printf("\n%d estimators on %d recipes, temperature %.4g, threshold %.4g\n",
            predictor->n_members, predictor->n_recipes, predictor->temperature,
            predictor->threshold);
+    print_derived(predictor->recipes[0]);
     if (r->test) {
         printf("\n%-20s%14s\n", "on test rows", "value");
         for (int32_t i = 0; i < r->test->n_values; i++) {

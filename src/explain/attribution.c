@@ -69,7 +69,12 @@ static qn_status make_divider(const qn_attribution *attribution, const qn_member
     const qn_estimator *estimator = member->estimator;
     const qn_tree_model *trees = qn_tree_model_of(estimator);
     const size_t bytes = (size_t)estimator->n_outputs * sizeof *out->expected;
-    if (trees && trees->line_starts) return sample(attribution, member, out, err);
+    const bool is_constant = estimator->family == &qn_family_constant;
+    const bool is_derived =
+        qn_recipe_is_derived(attribution->predictor->recipes[member->recipe], estimator->view);
+    if ((trees && trees->line_starts) || (is_derived && !is_constant)) {
+        return sample(attribution, member, out, err);
+    }
     if (trees) {
         const qn_status status = qn_tree_shap_create(trees, &out->shap, err);
         if (status != QN_OK) return qn_fail_context(err, status, "%s", member->name);
@@ -85,7 +90,7 @@ static qn_status make_divider(const qn_attribution *attribution, const qn_member
         return QN_OK;
     }
     out->is_linear = qn_linear_terms_of(estimator, &out->linear);
-    out->is_constant = estimator->family == &qn_family_constant;
+    out->is_constant = is_constant;
     if (out->is_linear) memcpy(out->expected, out->linear.intercepts, bytes);
     if (out->is_constant)
         estimator->family->scores(estimator, &(qn_matrix){.n_rows = 1}, out->expected, NULL);

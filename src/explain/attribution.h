@@ -9,7 +9,8 @@
  * Each member first divides up its own scores: trees by their SHAP values (tree_shap.h), against
  * what they expect of a training row; linear models by coefficient times feature, against a row of
  * average numbers with no category or word; additive models by their terms, which average 0, half
- * of a pair's for each column; any other by sampled Shapley values, against a row of which
+ * of a pair's for each column; any other, and any on features made of several columns
+ * (recipe/derive.h), by sampled Shapley values, against a row of which
  * everything is missing (sampled_shapley.h). Scores then pass through links, are averaged and
  * calibrated; the straight way from the expected scores to the row's is walked, and each score's
  * parts are weighted with the mean slope along it (Aumann and Shapley 1974; Sundararajan, Taly and

@@ -10,15 +10,17 @@ static void add_member(const qn_predictor *predictor, const qn_member *member,
 {
     const qn_tree_model *model = qn_tree_model_of(member->estimator);
     int64_t n, n_dense;
-    const qn_feature *features =
-        qn_recipe_features(predictor->recipes[member->recipe], QN_VIEW_TREE, &n, &n_dense);
+    const qn_recipe *recipe = predictor->recipes[member->recipe];
+    const qn_feature *features = qn_recipe_features(recipe, QN_VIEW_TREE, &n, &n_dense);
     double sum = 0;
     for (int64_t f = 0; f < model->n_features; f++) {
         sum += own_gains[f];
     }
     for (int64_t f = 0; f < model->n_features; f++) {
-        n_splits[features[f].input] += own_splits[f];
-        if (sum > 0) gains[features[f].input] += member->weight * own_gains[f] / sum;
+        if (features[f].input != QN_INPUT_DERIVED) n_splits[features[f].input] += own_splits[f];
+        if (sum > 0) {
+            qn_recipe_spread(recipe, QN_VIEW_TREE, f, member->weight * own_gains[f] / sum, gains);
+        }
     }
 }
 

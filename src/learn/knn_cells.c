@@ -3,8 +3,8 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "learn/cluster/kmeans.h"
 #include "model/knn_model.h"
+#include "recipe/cluster/kmeans.h"
 
 #include <math.h>
 #include <string.h>

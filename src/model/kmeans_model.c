@@ -2,6 +2,7 @@
 #include "model/kmeans_model.h"
 
 #include "base/alloc.h"
+#include "recipe/project.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,27 +33,12 @@ qn_status qn_kmeans_create(const double *centres, int32_t k, int64_t n_dense, qn
     return QN_OK;
 }
 
-/* Centre after centre, feature after feature: each row's sum grows in the same order. */
 static void predict(const qn_estimator *estimator, const qn_matrix *features, double *out,
                     void *scratch)
 {
     const struct kmeans *model = (const struct kmeans *)estimator;
-    const int64_t n = features->n_rows, k = estimator->n_outputs, d = model->n_dense;
-    double *sums = scratch; /* n_rows */
-    for (int64_t c = 0; c < k; c++) {
-        const double *centre = model->centres + c * model->n_dense;
-        memset(sums, 0, (size_t)n * sizeof *sums);
-        for (int64_t f = 0; f < d; f++) {
-            const double *values = features->dense + f * features->stride;
-            for (int64_t i = 0; i < n; i++) {
-                const double step = values[i] - centre[f];
-                sums[i] += step * step;
-            }
-        }
-        for (int64_t i = 0; i < n; i++) {
-            out[i * k + c] = sqrt(sums[i]);
-        }
-    }
+    qn_centre_distances(model->centres, estimator->n_outputs, model->n_dense, features, out,
+                        scratch);
 }
 
 static size_t scratch_bytes(const qn_estimator *estimator, int64_t n_rows)

@@ -330,7 +330,7 @@ void qn_predictor_describe(const qn_predictor *predictor, qn_json_writer *json)
     qn_json_key(json, "recipes");
     qn_json_begin_array(json);
     for (int32_t r = 0; r < predictor->n_recipes; r++) {
-        qn_recipe_describe(predictor->recipes[r], json);
+        qn_recipe_describe(predictor->recipes[r], predictor->schema, json);
     }
     qn_json_end_array(json);
     qn_json_key(json, "members");

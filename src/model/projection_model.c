@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "linalg/kernels.h"
+#include "recipe/project.h"
 
 #include <math.h>
 #include <string.h>
@@ -60,25 +61,7 @@ static void predict(const qn_estimator *estimator, const qn_matrix *features, do
 {
     (void)scratch;
     const struct projection *model = (const struct projection *)estimator;
-    const int64_t n = features->n_rows, k = estimator->n_outputs;
-    for (int64_t i = 0; i < n; i++) {
-        for (int64_t c = 0; c < k; c++) {
-            out[i * k + c] = -model->origin[c];
-        }
-    }
-    for (int64_t f = 0; f < features->n_dense; f++) {
-        for (int64_t i = 0; i < n; i++) {
-            qn_add_scaled(features->dense[f * features->stride + i], model->columns + f * k,
-                          out + i * k, k);
-        }
-    }
-    for (int64_t i = 0; i < n && features->n_sparse > 0; i++) {
-        for (int64_t at = features->sparse_starts[i]; at < features->sparse_starts[i + 1]; at++) {
-            qn_add_scaled((double)features->sparse_values[at],
-                          model->columns + (features->n_dense + features->sparse_cols[at]) * k,
-                          out + i * k, k);
-        }
-    }
+    qn_project_rows(model->columns, model->origin, estimator->n_outputs, features, out);
 }
 
 static void write_model(const qn_estimator *estimator, qn_writer *writer)

@@ -2,32 +2,12 @@
 #include "recipe/recipe.h"
 
 #include "base/alloc.h"
-#include "base/hash.h"
-#include "base/map.h"
-#include "base/rng.h"
-#include "recipe/transform.h"
+#include "recipe/recipe_internal.h"
 
 #include <string.h>
 
-/* Format 1 had no list of kept features. */
-enum { FORMAT = 2, FORMAT_OLDEST = 1, ROWS_A_TASK = 2048, STEPS_AN_INPUT = 2 };
-/* Share of a column's rows whose category stands there once, from which the pieces of its words
- * are looked at, too: tickets and cabins, streets, product codes. */
-static const double single_share = 0.25;
-
-struct qn_recipe {
-    int32_t n_steps;
-    qn_step *steps;
-    int32_t n_inputs;
-    bool skip_dense;
-    int64_t n_made[QN_N_VIEWS]; /* dense columns that the steps make */
-    int32_t *kept[QN_N_VIEWS];  /* which of them the view has, increasing; NULL: all */
-    int64_t n_kept[QN_N_VIEWS];
-    int64_t n_dense[QN_N_VIEWS], n_sparse[QN_N_VIEWS];
-    qn_feature *features[QN_N_VIEWS]; /* of all steps; names borrowed from them */
-    int64_t n_features[QN_N_VIEWS];
-    char *sparse_name;
-};
+/* Format 1 had no list of kept features, format 2 none of derived ones. */
+enum { FORMAT = 3, FORMAT_DERIVED = 3, FORMAT_KEPT = 2, FORMAT_OLDEST = 1, ROWS_A_TASK = 2048 };
 
 static qn_status no_memory(qn_error *err)
 {
@@ -55,6 +35,9 @@ void qn_recipe_free(qn_recipe *recipe)
         qn_free(recipe->features[view]);
         qn_free(recipe->kept[view]);
     }
+    for (int32_t d = 0; d < recipe->n_derived; d++) {
+        qn_derived_release(&recipe->derived[d]);
+    }
     qn_free(recipe->steps);
     qn_free(recipe->sparse_name);
     qn_free(recipe);
@@ -80,36 +63,126 @@ qn_status qn_step_add_feature(qn_step *step, qn_view view, const char *column, c
     return QN_OK;
 }
 
-/* Gathers the features of all steps; called once they are complete, and again once it is known
- * which of them are kept. */
-static qn_status index_features(qn_recipe *recipe, qn_error *err)
+/* Derivations. */
+
+static int32_t count_derived(const qn_recipe *recipe)
+{
+    int32_t n = 0;
+    for (int32_t d = 0; d < recipe->n_derived; d++) {
+        n += recipe->derived[d].n;
+    }
+    return n;
+}
+
+/* How many columns of single inputs the finished view has. */
+static int64_t n_base_shown(const qn_recipe *recipe, qn_view view)
+{
+    for (int32_t d = 0; view == QN_VIEW_DENSE && d < recipe->n_derived; d++) {
+        if (qn_derived_replaces(&recipe->derived[d])) return 0;
+    }
+    return recipe->n_base[view];
+}
+
+size_t qn_recipe_derive_scratch_bytes(const qn_recipe *recipe, int64_t n_rows)
+{
+    size_t most = 0;
+    for (int32_t d = 0; d < recipe->n_derived; d++) {
+        const size_t bytes = qn_derived_scratch_bytes(&recipe->derived[d], n_rows);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+void qn_recipe_derive(const qn_recipe *recipe, const qn_matrix *rows, double *out, int64_t stride,
+                      void *scratch)
+{
+    for (int32_t d = 0; d < recipe->n_derived; d++) {
+        qn_derived_apply(&recipe->derived[d], rows, out, stride, scratch);
+        out += recipe->derived[d].n * stride;
+    }
+}
+
+const qn_derived *qn_recipe_derived(const qn_recipe *recipe, int32_t *n)
+{
+    *n = recipe->n_derived;
+    return recipe->derived;
+}
+
+bool qn_recipe_is_derived(const qn_recipe *recipe, qn_view view)
+{
+    return recipe->n_derived > 0 && !(view == QN_VIEW_DENSE && recipe->skip_dense);
+}
+
+void qn_recipe_spread(const qn_recipe *recipe, qn_view view, int64_t f, double amount,
+                      double *by_input)
+{
+    const int32_t input = recipe->features[view][f].input;
+    if (input != QN_INPUT_DERIVED) {
+        by_input[input] += amount;
+        return;
+    }
+    int64_t c = f - n_base_shown(recipe, view);
+    const qn_derived *derived = recipe->derived;
+    for (; c >= derived->n; derived++) {
+        c -= derived->n;
+    }
+    for (int32_t i = 0; i < recipe->n_inputs; i++) {
+        by_input[i] += amount * derived->shares[c * recipe->n_inputs + i];
+    }
+}
+
+/* The list of features. */
+
+static void count_features(qn_recipe *recipe, qn_view view)
+{
+    recipe->n_made[view] = recipe->n_sparse[view] = 0;
+    for (int32_t s = 0; s < recipe->n_steps; s++) {
+        recipe->n_made[view] += recipe->steps[s].n_dense[view];
+        if (view == QN_VIEW_DENSE) recipe->n_sparse[view] += recipe->steps[s].n_sparse;
+    }
+    recipe->n_base[view] = recipe->kept[view] ? recipe->n_kept[view] : recipe->n_made[view];
+    recipe->n_dense[view] = n_base_shown(recipe, view) + count_derived(recipe);
+    recipe->n_features[view] = recipe->n_dense[view] + recipe->n_sparse[view];
+}
+
+static qn_feature *list_base(const qn_recipe *recipe, qn_view view, qn_feature *out)
+{
+    const int32_t *kept = recipe->kept[view];
+    const int64_t n_shown = n_base_shown(recipe, view);
+    int64_t n = 0, n_made = 0;
+    for (int32_t s = 0; s < recipe->n_steps; s++) {
+        for (int32_t f = 0; f < recipe->steps[s].n_dense[view]; f++, n_made++) {
+            if (n == n_shown || (kept && kept[n] != n_made)) continue;
+            out[n++] = recipe->steps[s].features[view][f];
+        }
+    }
+    return out + n;
+}
+
+static void list_words(const qn_recipe *recipe, qn_feature *out)
+{
+    for (int32_t s = 0; s < recipe->n_steps; s++) {
+        for (int32_t f = 0; f < recipe->steps[s].n_sparse; f++) {
+            *out++ = (qn_feature){.name = recipe->sparse_name, .input = recipe->steps[s].input};
+        }
+    }
+}
+
+qn_status qn_recipe_index(qn_recipe *recipe, qn_error *err)
 {
     for (int view = 0; view < QN_N_VIEWS; view++) {
         if (view == QN_VIEW_DENSE && recipe->skip_dense) continue;
-        int64_t n = 0, n_made = 0;
-        recipe->n_made[view] = recipe->n_sparse[view] = 0;
-        for (int32_t s = 0; s < recipe->n_steps; s++) {
-            recipe->n_made[view] += recipe->steps[s].n_dense[view];
-            if (view == QN_VIEW_DENSE) recipe->n_sparse[view] += recipe->steps[s].n_sparse;
-        }
-        const int32_t *kept = recipe->kept[view];
-        recipe->n_dense[view] = kept ? recipe->n_kept[view] : recipe->n_made[view];
-        recipe->n_features[view] = recipe->n_dense[view] + recipe->n_sparse[view];
+        count_features(recipe, (qn_view)view);
         qn_free(recipe->features[view]);
         recipe->features[view] = qn_alloc_array(recipe->n_features[view], sizeof(qn_feature));
         if (!recipe->features[view]) return no_memory(err);
-        for (int32_t s = 0; s < recipe->n_steps; s++) {
-            for (int32_t f = 0; f < recipe->steps[s].n_dense[view]; f++, n_made++) {
-                if (kept && (n == recipe->n_dense[view] || kept[n] != n_made)) continue;
-                recipe->features[view][n++] = recipe->steps[s].features[view][f];
-            }
+        qn_feature *at = list_base(recipe, (qn_view)view, recipe->features[view]);
+        for (int32_t d = 0; d < recipe->n_derived; d++) {
+            const qn_derived *derived = &recipe->derived[d];
+            memcpy(at, derived->features, (size_t)derived->n * sizeof *at);
+            at += derived->n;
         }
-        for (int32_t s = 0; n < recipe->n_features[view] && s < recipe->n_steps; s++) {
-            for (int32_t f = 0; f < recipe->steps[s].n_sparse; f++) {
-                recipe->features[view][n++] =
-                    (qn_feature){.name = recipe->sparse_name, .input = recipe->steps[s].input};
-            }
-        }
+        if (view == QN_VIEW_DENSE) list_words(recipe, at);
     }
     return QN_OK;
 }
@@ -129,9 +202,10 @@ static size_t aligned(size_t bytes)
     return (bytes + 63) / 64 * 64;
 }
 
-/* Layout of the scratch: dense | starts | sparse cols | sparse values | a step's own. */
+/* Layout of the scratch for a view of single inputs: dense | starts | sparse cols | sparse values |
+ * a step's own. */
 struct layout {
-    size_t dense, starts, cols, values, own, total;
+    size_t starts, cols, values, own, total;
 };
 
 static struct layout layout_of(const qn_recipe *recipe, qn_view view, int64_t n_rows)
@@ -151,9 +225,27 @@ static struct layout layout_of(const qn_recipe *recipe, qn_view view, int64_t n_
     return l;
 }
 
+/* With derived features: the finished dense columns | the dense view of single inputs | the tree
+ * view of single inputs, if that is wanted | a derivation's own. */
+struct derived_layout {
+    size_t base, tree, own, total;
+};
+
+static struct derived_layout derived_layout_of(const qn_recipe *recipe, qn_view view,
+                                               int64_t n_rows)
+{
+    struct derived_layout l;
+    l.base = aligned((size_t)(n_rows * recipe->n_dense[view]) * sizeof(double));
+    l.tree = l.base + layout_of(recipe, QN_VIEW_DENSE, n_rows).total;
+    l.own = l.tree + (view == QN_VIEW_TREE ? layout_of(recipe, view, n_rows).total : 0);
+    l.total = l.own + aligned(qn_recipe_derive_scratch_bytes(recipe, n_rows));
+    return l;
+}
+
 size_t qn_recipe_scratch_bytes(const qn_recipe *recipe, qn_view view, int64_t n_rows)
 {
-    return layout_of(recipe, view, n_rows).total;
+    return qn_recipe_is_derived(recipe, view) ? derived_layout_of(recipe, view, n_rows).total
+                                              : layout_of(recipe, view, n_rows).total;
 }
 
 static void apply_sparse(const qn_recipe *recipe, const qn_cell *cells, int64_t n_rows, void *own,
@@ -179,8 +271,7 @@ static void apply_sparse(const qn_recipe *recipe, const qn_cell *cells, int64_t 
     }
 }
 
-/* Moves the columns that the view has to the front. */
-static void keep_columns(const qn_recipe *recipe, qn_view view, qn_matrix *matrix)
+void qn_recipe_keep_columns(const qn_recipe *recipe, qn_view view, qn_matrix *matrix)
 {
     const int32_t *kept = recipe->kept[view];
     for (int64_t f = 0; kept && f < recipe->n_kept[view]; f++) {
@@ -190,13 +281,13 @@ static void keep_columns(const qn_recipe *recipe, qn_view view, qn_matrix *matri
     }
 }
 
-void qn_recipe_apply(const qn_recipe *recipe, qn_view view, const qn_cell *cells, int64_t n_rows,
-                     void *scratch, qn_matrix *out)
+/* The view of single inputs. */
+static void apply_base(const qn_recipe *recipe, qn_view view, const qn_cell *cells, int64_t n_rows,
+                       char *memory, qn_matrix *out)
 {
     const struct layout l = layout_of(recipe, view, n_rows);
-    char *memory = scratch;
     *out = (qn_matrix){.n_rows = n_rows,
-                       .n_dense = recipe->n_dense[view],
+                       .n_dense = recipe->n_base[view],
                        .n_sparse = recipe->n_sparse[view],
                        .stride = n_rows,
                        .dense = (double *)(void *)memory};
@@ -209,12 +300,34 @@ void qn_recipe_apply(const qn_recipe *recipe, qn_view view, const qn_cell *cells
         }
         at += step->n_dense[view] * n_rows;
     }
-    keep_columns(recipe, view, out);
+    qn_recipe_keep_columns(recipe, view, out);
     if (out->n_sparse == 0) return;
     out->sparse_starts = (int64_t *)(void *)(memory + l.starts);
     out->sparse_cols = (int32_t *)(void *)(memory + l.cols);
     out->sparse_values = (float *)(void *)(memory + l.values);
     apply_sparse(recipe, cells, n_rows, memory + l.own, out);
+}
+
+void qn_recipe_apply(const qn_recipe *recipe, qn_view view, const qn_cell *cells, int64_t n_rows,
+                     void *scratch, qn_matrix *out)
+{
+    char *memory = scratch;
+    if (!qn_recipe_is_derived(recipe, view)) {
+        apply_base(recipe, view, cells, n_rows, memory, out);
+        return;
+    }
+    const struct derived_layout l = derived_layout_of(recipe, view, n_rows);
+    const int64_t n_before = n_base_shown(recipe, view);
+    double *dense = (double *)(void *)memory;
+    qn_matrix base, own;
+    apply_base(recipe, QN_VIEW_DENSE, cells, n_rows, memory + l.base, &base);
+    own = base;
+    if (view == QN_VIEW_TREE) apply_base(recipe, view, cells, n_rows, memory + l.tree, &own);
+    memcpy(dense, own.dense, (size_t)(n_before * n_rows) * sizeof *dense);
+    qn_recipe_derive(recipe, &base, dense + n_before * n_rows, n_rows, memory + l.own);
+    *out = own;
+    out->n_dense = recipe->n_dense[view];
+    out->dense = dense;
 }
 
 /* Many rows. */
@@ -346,281 +459,6 @@ qn_status qn_recipe_transform(const qn_recipe *recipe, qn_view view, const qn_bi
     return no_memory(err);
 }
 
-/* Fitting. */
-
-struct fitting {
-    const qn_recipe_request *request;
-    const qn_binding *binding;
-    qn_recipe *recipe;
-    int64_t n_rows;
-    double *target;
-    int32_t *inner_fold;
-    double prior_mean;
-    qn_matrix *views; /* NULL while steps are fitted */
-    qn_status *statuses;
-    qn_error *errors;
-};
-
-/* One input's cells of all training rows. Texts of numbers need scratch, hence one column at a
- * time. */
-static qn_status load_column(const struct fitting *fitting, int32_t input, qn_cell **cells,
-                             char **scratch)
-{
-    *cells = qn_alloc_array(fitting->n_rows, sizeof **cells);
-    *scratch = qn_alloc_array(fitting->n_rows, QN_VALUE_TEXT_BYTES);
-    if (!*cells || !*scratch) return QN_ERR_NOMEM;
-    qn_binding_load_feature(fitting->binding, input, fitting->request->rows, 0, fitting->n_rows,
-                            *cells, *scratch);
-    return QN_OK;
-}
-
-static int64_t column_of_input(const qn_schema *schema, int32_t input)
-{
-    return qn_schema_feature(schema, input);
-}
-
-static qn_status told_to_stop(qn_error *err)
-{
-    return qn_fail(err, QN_ERR_INTERRUPTED, "told to stop before the features were made");
-}
-
-static void fit_step(void *context, int64_t s)
-{
-    struct fitting *fitting = context;
-    qn_step *step = &fitting->recipe->steps[s];
-    const qn_schema *schema = fitting->request->schema;
-    qn_cell *cells = NULL;
-    char *scratch = NULL;
-    if (qn_stop_requested(fitting->request->stop)) {
-        fitting->statuses[s] = told_to_stop(&fitting->errors[s]);
-        return;
-    }
-    qn_status status = load_column(fitting, step->input, &cells, &scratch);
-    if (status == QN_OK) {
-        const qn_fit_column column = {.request = fitting->request,
-                                      .schema_column =
-                                          &schema->columns[column_of_input(schema, step->input)],
-                                      .input = step->input,
-                                      .n_rows = fitting->n_rows,
-                                      .cells = cells,
-                                      .target = fitting->target,
-                                      .inner_fold = fitting->inner_fold,
-                                      .prior_mean = fitting->prior_mean};
-        if (!fitting->views) {
-            status = step->transform->fit(&column, step, &fitting->errors[s]);
-        } else if (step->transform->refit_training) {
-            for (int view = 0; view < QN_N_VIEWS && status == QN_OK; view++) {
-                if (view == QN_VIEW_DENSE && fitting->recipe->skip_dense) continue;
-                int64_t first = 0;
-                for (int64_t before = 0; before < s; before++) {
-                    first += fitting->recipe->steps[before].n_dense[view];
-                }
-                qn_matrix *out = &fitting->views[view];
-                status = step->transform->refit_training(&column, step, (qn_view)view,
-                                                         out->dense + first * out->stride,
-                                                         out->stride, &fitting->errors[s]);
-            }
-        }
-    } else {
-        status = no_memory(&fitting->errors[s]);
-    }
-    fitting->statuses[s] = status;
-    qn_free(cells);
-    qn_free(scratch);
-}
-
-static qn_status run_steps(struct fitting *fitting, qn_error *err)
-{
-    qn_pool_run(fitting->request->pool, fitting->recipe->n_steps, fit_step, fitting);
-    for (int32_t s = 0; s < fitting->recipe->n_steps; s++) {
-        if (fitting->statuses[s] == QN_OK) continue;
-        if (err) *err = fitting->errors[s];
-        return fitting->statuses[s];
-    }
-    return QN_OK;
-}
-
-/* Whether many training rows of a column of categories have one that no other row has. */
-static qn_status has_many_singles(const qn_recipe_request *request, const char *name,
-                                  int64_t n_rows, bool *out, qn_error *err)
-{
-    const int64_t col = qn_frame_find(request->frame, name);
-    *out = false;
-    if (col < 0 || request->frame->columns[col].type != QN_TYPE_STRING) return QN_OK;
-    const qn_column *column = &request->frame->columns[col];
-    int32_t *counts = qn_alloc_array(column->dictionary.n, sizeof *counts);
-    if (!counts) return no_memory(err);
-    int64_t n_present = 0, n_single = 0;
-    for (int64_t i = 0; i < n_rows; i++) {
-        const int64_t row = request->rows ? request->rows[i] : i;
-        if (qn_column_is_missing(column, row)) continue;
-        counts[column->data.codes[row]]++;
-        n_present++;
-    }
-    for (int64_t code = 0; code < column->dictionary.n; code++) {
-        n_single += counts[code] == 1;
-    }
-    qn_free(counts);
-    *out = (double)n_single > single_share * (double)n_present;
-    return QN_OK;
-}
-
-static qn_status plan_steps(const qn_recipe_request *request, int64_t n_rows, qn_recipe *recipe,
-                            qn_error *err)
-{
-    const qn_schema *schema = request->schema;
-    recipe->n_inputs = (int32_t)qn_schema_n_features(schema);
-    recipe->steps =
-        qn_alloc_array((int64_t)STEPS_AN_INPUT * recipe->n_inputs, sizeof *recipe->steps);
-    recipe->sparse_name = qn_strdup("words");
-    if (!recipe->steps || !recipe->sparse_name) return no_memory(err);
-    int64_t col = -1;
-    for (int32_t input = 0; input < recipe->n_inputs; input++) {
-        col = qn_schema_next_feature(schema, col);
-        for (int t = 0; qn_transforms[t]; t++) {
-            if (!(qn_transforms[t]->kinds >> schema->columns[col].kind & 1)) continue;
-            recipe->steps[recipe->n_steps++] =
-                (qn_step){.transform = qn_transforms[t], .input = input};
-            break;
-        }
-        bool pieces = false;
-        if (schema->columns[col].kind == QN_KIND_CATEGORICAL) {
-            QN_TRY(has_many_singles(request, schema->columns[col].name, n_rows, &pieces, err));
-        }
-        if (pieces) {
-            recipe->steps[recipe->n_steps++] =
-                (qn_step){.transform = &qn_transform_text, .input = input};
-        }
-    }
-    return QN_OK;
-}
-
-/* Inner folds are dealt at random; the same for every column. */
-static qn_status prepare(struct fitting *fitting, qn_error *err)
-{
-    const qn_recipe_request *request = fitting->request;
-    const int64_t n = fitting->n_rows;
-    fitting->target = qn_alloc_array(n, sizeof *fitting->target);
-    fitting->inner_fold = qn_alloc_array(n, sizeof *fitting->inner_fold);
-    fitting->statuses = qn_alloc_array(fitting->recipe->n_steps, sizeof *fitting->statuses);
-    fitting->errors = qn_alloc_array(fitting->recipe->n_steps, sizeof *fitting->errors);
-    if (!fitting->target || !fitting->inner_fold || !fitting->statuses || !fitting->errors) {
-        return no_memory(err);
-    }
-    qn_rng rng;
-    qn_rng_init(&rng, request->seed, 0x696e6e6572);
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t row = request->rows ? request->rows[i] : i;
-        fitting->target[i] = request->target ? request->target[row] : 0;
-        fitting->prior_mean +=
-            request->schema->n_classes == 0 ? fitting->target[i] : fitting->target[i] == 1;
-        fitting->inner_fold[i] = (int32_t)qn_rng_below(&rng, QN_INNER_FOLDS);
-    }
-    fitting->prior_mean /= n > 0 ? (double)n : 1;
-    return QN_OK;
-}
-
-static bool is_constant(const double *values, int64_t n)
-{
-    for (int64_t i = 1; i < n; i++) {
-        if (memcmp(&values[i], values, sizeof *values) != 0) return false;
-    }
-    return true;
-}
-
-/* Leaves out of a view what is the same in every training row, or the same as a column before it:
- * indicators of columns that are missing together, parts of dates that do not vary or vary as
- * one. A view of nothing else keeps it. */
-static qn_status choose_kept(qn_recipe *recipe, qn_view view, qn_matrix *matrix, qn_error *err)
-{
-    const int64_t n_made = recipe->n_made[view], n_rows = matrix->n_rows;
-    qn_map *seen = qn_map_create(n_made);
-    int32_t *kept = qn_alloc_array(n_made, sizeof *kept);
-    bool complete = seen && kept;
-    int64_t n = 0;
-    for (int64_t f = 0; complete && f < n_made; f++) {
-        const double *values = matrix->dense + f * matrix->stride;
-        const size_t bytes = (size_t)n_rows * sizeof *values;
-        if (is_constant(values, n_rows)) continue;
-        const bool is_codes = recipe->features[view][f].categorical;
-        const uint64_t key[2] = {qn_hash64(values, bytes), is_codes};
-        const int64_t *first = qn_map_slot(seen, (const char *)key, sizeof key, f);
-        complete = first != NULL;
-        if (complete && *first < f &&
-            memcmp(values, matrix->dense + *first * matrix->stride, bytes) == 0) {
-            continue;
-        }
-        kept[n++] = (int32_t)f;
-    }
-    qn_map_free(seen);
-    if (!complete || n == 0 || n == n_made) {
-        qn_free(kept);
-        return complete ? QN_OK : no_memory(err);
-    }
-    recipe->kept[view] = kept;
-    recipe->n_kept[view] = n;
-    keep_columns(recipe, view, matrix);
-    matrix->n_dense = n;
-    return QN_OK;
-}
-
-static qn_status fit_all(struct fitting *fitting, qn_matrix *views, qn_error *err)
-{
-    const qn_recipe_request *request = fitting->request;
-    qn_recipe *recipe = fitting->recipe;
-    QN_TRY(plan_steps(request, fitting->n_rows, recipe, err));
-    QN_TRY(prepare(fitting, err));
-    QN_TRY(run_steps(fitting, err));
-    QN_TRY(index_features(recipe, err));
-    if (!views) return QN_OK;
-    for (int view = 0; view < QN_N_VIEWS; view++) {
-        if (view == QN_VIEW_DENSE && recipe->skip_dense) continue;
-        if (qn_stop_requested(request->stop)) return told_to_stop(err);
-        QN_TRY(qn_recipe_transform(recipe, (qn_view)view, fitting->binding, request->rows,
-                                   fitting->n_rows, request->pool, &views[view], err));
-    }
-    fitting->views = views;
-    QN_TRY(run_steps(fitting, err));
-    for (int view = 0; view < QN_N_VIEWS; view++) {
-        if (view == QN_VIEW_DENSE && recipe->skip_dense) continue;
-        QN_TRY(choose_kept(recipe, (qn_view)view, &views[view], err));
-    }
-    return index_features(recipe, err);
-}
-
-qn_status qn_recipe_fit(const qn_recipe_request *request, qn_recipe **out, qn_matrix *views,
-                        qn_error *err)
-{
-    *out = NULL;
-    qn_binding *binding = NULL;
-    qn_recipe *recipe = qn_alloc_array(1, sizeof *recipe);
-    if (!recipe) return no_memory(err);
-    recipe->skip_dense = request->skip_dense;
-    for (int view = 0; views && view < QN_N_VIEWS; view++) {
-        views[view] = (qn_matrix){0};
-    }
-    struct fitting fitting = {.request = request,
-                              .recipe = recipe,
-                              .n_rows = request->rows ? request->n_rows : request->frame->n_rows};
-    qn_status status = qn_binding_create(request->schema, request->frame, &binding, err);
-    fitting.binding = binding;
-    if (status == QN_OK) status = fit_all(&fitting, views, err);
-    qn_binding_free(binding);
-    qn_free(fitting.target);
-    qn_free(fitting.inner_fold);
-    qn_free(fitting.statuses);
-    qn_free(fitting.errors);
-    if (status != QN_OK) {
-        for (int view = 0; views && view < QN_N_VIEWS; view++) {
-            qn_matrix_release(&views[view]);
-        }
-        qn_recipe_free(recipe);
-        return status;
-    }
-    *out = recipe;
-    return QN_OK;
-}
-
 /* Bundle. */
 
 static void write_step(const qn_step *step, qn_writer *writer)
@@ -649,6 +487,10 @@ void qn_recipe_write(const qn_recipe *recipe, qn_writer *writer)
     }
     for (int view = 0; view < QN_N_VIEWS; view++) {
         qn_write_array(writer, recipe->kept[view], recipe->n_kept[view], sizeof(int32_t));
+    }
+    qn_write_i32(writer, recipe->n_derived);
+    for (int32_t d = 0; d < recipe->n_derived; d++) {
+        qn_derived_write(&recipe->derived[d], writer);
     }
 }
 
@@ -722,6 +564,37 @@ static qn_status read_kept(qn_reader *reader, qn_recipe *recipe, qn_error *err)
     return QN_OK;
 }
 
+/* The base must be indexed: derivations read it. */
+static qn_status read_derived(qn_reader *reader, qn_recipe *recipe, qn_error *err)
+{
+    const int32_t n = qn_read_i32(reader);
+    if (reader->failed || n < 0 || n > QN_DERIVED_MAX || (n > 0 && recipe->skip_dense)) {
+        return damaged(err);
+    }
+    for (int32_t d = 0; d < n; d++) {
+        QN_TRY(qn_derived_read(reader, recipe->n_base[QN_VIEW_DENSE],
+                               recipe->n_sparse[QN_VIEW_DENSE], recipe->n_inputs,
+                               &recipe->derived[d], err));
+        recipe->n_derived++;
+    }
+    return QN_OK;
+}
+
+static qn_status read_parts(qn_reader *reader, int32_t format, int32_t n_steps, qn_recipe *recipe,
+                            qn_error *err)
+{
+    for (int32_t s = 0; s < n_steps; s++) {
+        QN_TRY(read_step(reader, recipe, err));
+    }
+    QN_TRY(qn_recipe_index(recipe, err));
+    if (format < FORMAT_KEPT) return QN_OK;
+    QN_TRY(read_kept(reader, recipe, err));
+    QN_TRY(qn_recipe_index(recipe, err));
+    if (format < FORMAT_DERIVED) return QN_OK;
+    QN_TRY(read_derived(reader, recipe, err));
+    return recipe->n_derived > 0 ? qn_recipe_index(recipe, err) : QN_OK;
+}
+
 qn_status qn_recipe_read(qn_reader *reader, const qn_schema *schema, qn_recipe **out, qn_error *err)
 {
     *out = NULL;
@@ -729,7 +602,7 @@ qn_status qn_recipe_read(qn_reader *reader, const qn_schema *schema, qn_recipe *
     const uint8_t skip_dense = qn_read_u8(reader);
     const int32_t n_inputs = qn_read_i32(reader), n_steps = qn_read_i32(reader);
     if (reader->failed || format < FORMAT_OLDEST || format > FORMAT || skip_dense > 1 ||
-        n_steps < 0 || n_steps / STEPS_AN_INPUT > n_inputs ||
+        n_steps < 0 || n_steps / QN_STEPS_AN_INPUT > n_inputs ||
         n_inputs != qn_schema_n_features(schema)) {
         return damaged(err);
     }
@@ -741,14 +614,7 @@ qn_status qn_recipe_read(qn_reader *reader, const qn_schema *schema, qn_recipe *
         recipe->sparse_name = qn_strdup("words");
     }
     qn_status status = recipe && recipe->steps && recipe->sparse_name ? QN_OK : no_memory(err);
-    for (int32_t s = 0; s < n_steps && status == QN_OK; s++) {
-        status = read_step(reader, recipe, err);
-    }
-    if (status == QN_OK) status = index_features(recipe, err);
-    if (status == QN_OK && format > FORMAT_OLDEST) {
-        status = read_kept(reader, recipe, err);
-        if (status == QN_OK) status = index_features(recipe, err);
-    }
+    if (status == QN_OK) status = read_parts(reader, format, n_steps, recipe, err);
     if (status != QN_OK) {
         qn_recipe_free(recipe);
         return status;
@@ -757,7 +623,7 @@ qn_status qn_recipe_read(qn_reader *reader, const qn_schema *schema, qn_recipe *
     return QN_OK;
 }
 
-void qn_recipe_describe(const qn_recipe *recipe, qn_json_writer *json)
+void qn_recipe_describe(const qn_recipe *recipe, const qn_schema *schema, qn_json_writer *json)
 {
     qn_json_begin_array(json);
     for (int32_t s = 0; s < recipe->n_steps; s++) {
@@ -769,6 +635,9 @@ void qn_recipe_describe(const qn_recipe *recipe, qn_json_writer *json)
         qn_json_put_int(json, "dense_features", step->n_dense[QN_VIEW_DENSE]);
         qn_json_put_int(json, "sparse_features", step->n_sparse);
         qn_json_end_object(json);
+    }
+    for (int32_t d = 0; d < recipe->n_derived; d++) {
+        qn_derived_describe(&recipe->derived[d], schema, json);
     }
     qn_json_end_array(json);
 }

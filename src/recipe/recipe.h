@@ -4,8 +4,9 @@
  *          text counts – for trees;
  *   dense  imputed with indicators, scaled, one-hot and target encoded, TF-IDF as the sparse
  *          part – for linear models, and later neural networks, k-NN, SVM.
- * Fitted on training rows only; applied to a block of cells without allocating. Features that do
- * not vary in the training rows, or repeat another there, are left out of a view.
+ * Features made of several columns (derive.h) stand in both. Fitted on training rows only; applied
+ * to a block of cells without allocating. Features that do not vary in the training rows, or repeat
+ * another there, are left out of a view.
  *
  * Threads: immutable once fitted; share freely. */
 #ifndef QN_RECIPE_RECIPE_H
@@ -20,10 +21,12 @@
 
 typedef enum qn_view { QN_VIEW_TREE, QN_VIEW_DENSE, QN_N_VIEWS } qn_view;
 
+enum { QN_INPUT_DERIVED = -1 };
+
 /* One column of a view. Sparse columns have one entry each, after the dense ones. */
 typedef struct qn_feature {
     char *name;       /* "age", "city=Rome", "when.hour", "text~free" … */
-    int32_t input;    /* which feature of the schema it comes from */
+    int32_t input;    /* which feature of the schema it comes from; QN_INPUT_DERIVED: several */
     bool categorical; /* values are codes 0 … n_levels-1; QN_NA = missing or never seen */
     int32_t n_levels;
 } qn_feature;
@@ -41,6 +44,8 @@ typedef struct qn_recipe_request {
     bool linear;          /* numbers are scaled as they are, however skewed: distances and variances
                              of the dense view are then those of the columns */
     bool skip_dense;      /* only the tree view is wanted: the dense view has no columns */
+    const char *steps; /* features made of several columns, "pca=10,svd": see derive.h; NULL: none.
+                          They need the dense view, and `views` of qn_recipe_fit() */
     qn_pool *pool;
     const qn_stop *stop; /* asked between columns: QN_ERR_INTERRUPTED */
 } qn_recipe_request;
@@ -57,6 +62,13 @@ void qn_recipe_free(qn_recipe *recipe);
 /* Dense columns, then sparse ones; *n counts both, *n_dense the former. Borrowed. */
 const qn_feature *qn_recipe_features(const qn_recipe *recipe, qn_view view, int64_t *n,
                                      int64_t *n_dense);
+
+/* Whether a view has features made of several columns. */
+bool qn_recipe_is_derived(const qn_recipe *recipe, qn_view view);
+/* Adds `amount` to the schema's feature that feature `f` of a view comes from, or to several by
+ * their shares in it. */
+void qn_recipe_spread(const qn_recipe *recipe, qn_view view, int64_t f, double amount,
+                      double *by_input);
 
 /* Scratch for qn_recipe_apply() on `n_rows` rows: it holds the view itself and what making it
  * needs. Text longer than QN_TEXT_BYTES_MAX is cut, at training too, so the size is fixed. */
@@ -80,7 +92,8 @@ void qn_recipe_write(const qn_recipe *recipe, qn_writer *writer);
 QN_MUST_CHECK
 qn_status qn_recipe_read(qn_reader *reader, const qn_schema *schema, qn_recipe **out,
                          qn_error *err);
-/* The list of transforms, for people: an array of {"transform", "columns", …}. */
-void qn_recipe_describe(const qn_recipe *recipe, qn_json_writer *json);
+/* The list of transforms, for people: an array of {"transform", "columns", …}. `schema` is the one
+ * it was fitted with. */
+void qn_recipe_describe(const qn_recipe *recipe, const qn_schema *schema, qn_json_writer *json);
 
 #endif

@@ -3,8 +3,8 @@
  * transpose with blocks of vectors. The means of sparse columns are never spread over their zeros.
  *
  * Threads: immutable once made; products share nothing. */
-#ifndef QN_LEARN_REDUCE_ROW_OPERATOR_H
-#define QN_LEARN_REDUCE_ROW_OPERATOR_H
+#ifndef QN_RECIPE_REDUCE_ROW_OPERATOR_H
+#define QN_RECIPE_REDUCE_ROW_OPERATOR_H
 
 #include "base/pool.h"
 #include "recipe/matrix.h"

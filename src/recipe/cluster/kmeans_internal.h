@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of k-means share: the rows as floats, in fixed blocks whose sums are added in
  * order, and the centres of the moment. */
-#ifndef QN_LEARN_CLUSTER_KMEANS_INTERNAL_H
-#define QN_LEARN_CLUSTER_KMEANS_INTERNAL_H
+#ifndef QN_RECIPE_CLUSTER_KMEANS_INTERNAL_H
+#define QN_RECIPE_CLUSTER_KMEANS_INTERNAL_H
 
-#include "learn/cluster/kmeans.h"
+#include "recipe/cluster/kmeans.h"
 
 #include "base/rng.h"
 

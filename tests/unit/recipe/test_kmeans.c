@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "learn/cluster/kmeans.h"
+#include "recipe/cluster/kmeans.h"
 
 #include "evaluate/silhouette.h"
 #include "model/kmeans_model.h"

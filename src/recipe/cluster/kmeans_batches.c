@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Mini-batch k-means (Sculley 2010). Stops when the inertia of batches, smoothed over as many rows
  * as the table has, has not fallen for ten of them. */
-#include "learn/cluster/kmeans_internal.h"
+#include "recipe/cluster/kmeans_internal.h"
 
 #include "base/alloc.h"
 

@@ -11,8 +11,8 @@
  * rows change their centre. A centre that no row is nearest to moves to the farthest row.
  *
  * Threads: calls are independent; the same result on any number of threads. */
-#ifndef QN_LEARN_CLUSTER_KMEANS_H
-#define QN_LEARN_CLUSTER_KMEANS_H
+#ifndef QN_RECIPE_CLUSTER_KMEANS_H
+#define QN_RECIPE_CLUSTER_KMEANS_H
 
 #include "base/clock.h"
 #include "base/pool.h"

@@ -8,8 +8,8 @@
  * value is positive.
  *
  * Threads: calls are independent; the same bytes on any number of threads. */
-#ifndef QN_LEARN_REDUCE_DECOMPOSE_H
-#define QN_LEARN_REDUCE_DECOMPOSE_H
+#ifndef QN_RECIPE_REDUCE_DECOMPOSE_H
+#define QN_RECIPE_REDUCE_DECOMPOSE_H
 
 #include "base/clock.h"
 #include "base/pool.h"

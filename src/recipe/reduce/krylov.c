@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "learn/reduce/krylov.h"
+#include "recipe/reduce/krylov.h"
 
 #include "base/alloc.h"
 #include "base/rng.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "learn/reduce/row_operator.h"
+#include "recipe/reduce/row_operator.h"
 
 #include "base/alloc.h"
 #include "linalg/kernels.h"

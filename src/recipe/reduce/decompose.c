@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "learn/reduce/decompose.h"
+#include "recipe/reduce/decompose.h"
 
 #include "base/alloc.h"
 #include "base/number.h"
-#include "learn/reduce/krylov.h"
-#include "learn/reduce/row_operator.h"
 #include "linalg/cross_product.h"
 #include "linalg/kernels.h"
 #include "linalg/symmetric_eigen.h"
+#include "recipe/reduce/krylov.h"
+#include "recipe/reduce/row_operator.h"
 
 #include <string.h>
 

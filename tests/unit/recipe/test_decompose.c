@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "learn/reduce/decompose.h"
+#include "recipe/reduce/decompose.h"
 
-#include "learn/reduce/krylov.h"
 #include "linalg/cross_product.h"
 #include "linalg/kernels.h"
 #include "model/projection_model.h"
+#include "recipe/reduce/krylov.h"
 
 #include "check.h"
 #include "real_tables.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "learn/cluster/kmeans_internal.h"
+#include "recipe/cluster/kmeans_internal.h"
 
 #include "base/alloc.h"
 #include "linalg/gemm.h"

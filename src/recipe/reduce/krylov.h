@@ -3,11 +3,11 @@
  * Krylov iteration: see decompose.h.
  *
  * Threads: calls are independent; the same bytes on any number of threads. */
-#ifndef QN_LEARN_REDUCE_KRYLOV_H
-#define QN_LEARN_REDUCE_KRYLOV_H
+#ifndef QN_RECIPE_REDUCE_KRYLOV_H
+#define QN_RECIPE_REDUCE_KRYLOV_H
 
 #include "base/clock.h"
-#include "learn/reduce/row_operator.h"
+#include "recipe/reduce/row_operator.h"
 
 /* Writes the `k` largest values, decreasing, and their unit vectors, k × m, m being the smaller of
  * rows and features. Fails with QN_ERR_INTERRUPTED or QN_ERR_NOMEM. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Greedy k-means++: how centres begin. */
-#include "learn/cluster/kmeans_internal.h"
+#include "recipe/cluster/kmeans_internal.h"
 
 #include "base/alloc.h"
 #include "linalg/gemm.h"
