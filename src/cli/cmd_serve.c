@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quern serve: models over HTTP, until a signal ends it. */
 #include "cli/commands.h"
+#include "cli/tracing_environment.h"
 #include "serve/server.h"
 
 #include <errno.h>
@@ -69,8 +70,20 @@ static const cli_option options[] = {
      "log every predicted row, and outcomes sent later, as a JSON line", NULL, false},
     {"prediction-share", CLI_DOUBLE, AT(serve.prediction_share), "P",
      "of the requests, this share is in it (default: 1)", NULL, false},
+    {"otlp-endpoint", CLI_TEXT, AT(serve.tracing.otlp), "URL",
+     "send spans by OTLP/HTTP: http://HOST:4318 (default: what the environment's OTEL_… say)",
+     "traces", false},
+    {"zipkin-endpoint", CLI_TEXT, AT(serve.tracing.zipkin), "URL",
+     "send spans by Zipkin's API: http://HOST:9411", NULL, false},
+    {"trace-ca", CLI_TEXT, AT(serve.tracing.ca), "FILE",
+     "authorities believed of https there, in PEM (default: the system's)", NULL, false},
+    {"trace-sampler", CLI_TEXT, AT(serve.tracing.sampler), "NAME",
+     "which requests leave a span (default: parentbased_always_on), see docs/serve.md", NULL,
+     false},
+    {"trace-ratio", CLI_TEXT, AT(serve.tracing.sampler_argument), "P",
+     "the share that the samplers by traceidratio take (default: 1)", NULL, false},
     {"sandbox", CLI_TEXT, AT(sandbox), "MODE",
-     "auto: what the kernel has (default); on: all of it, or not at all; off", NULL, false},
+     "auto: what the kernel has (default); on: all of it, or not at all; off", "protection", false},
     {"read-folder", CLI_LIST, AT(serve.read_folders), "FOLDER",
      "models may come from here later, too: links may lead here; may be repeated", NULL, false},
     {"rate", CLI_DOUBLE, AT(serve.rate), "N", "requests a second for each client (default: any)",
@@ -219,7 +232,13 @@ static int serve_run(int argc, char **argv)
         fprintf(stderr, "quern serve: --unseen %s: it is accept or reject\n", request.unseen);
         return CLI_USAGE;
     }
-    return serve(&request);
+    qn_error err = {0};
+    qn_str url = {0};
+    const int code = cli_tracing_environment(&request.serve.tracing, &url, &err) == QN_OK
+                         ? serve(&request)
+                         : cli_fail(&cmd_serve, &err);
+    qn_str_release(&url);
+    return code;
 }
 
 const cli_command cmd_serve = {

@@ -9,6 +9,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct qn_tls_config {
@@ -115,6 +116,51 @@ qn_status qn_tls_config_create(const qn_tls_files *files, qn_tls_config **out, q
     return QN_OK;
 }
 
+/* Where systems keep the certificates of all authorities in one file: Debian; Red Hat; SUSE; Alpine
+ * and BSD. OpenSSL's own place is asked first. */
+static bool load_system_authorities(SSL_CTX *context)
+{
+    const char *const files[] = {getenv(X509_get_default_cert_file_env()),
+                                 X509_get_default_cert_file(),
+                                 "/etc/ssl/certs/ca-certificates.crt",
+                                 "/etc/pki/tls/certs/ca-bundle.crt",
+                                 "/etc/ssl/ca-bundle.pem",
+                                 "/etc/ssl/cert.pem"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (files[i] && SSL_CTX_load_verify_file(context, files[i]) == 1) return true;
+    }
+    return false;
+}
+
+qn_status qn_tls_client_config_create(const char *ca, qn_tls_config **out, qn_error *err)
+{
+    *out = NULL;
+    ERR_clear_error();
+    qn_tls_config *config = qn_alloc_array(1, sizeof *config);
+    if (!config) return qn_fail(err, QN_ERR_NOMEM, "no memory for TLS");
+    atomic_init(&config->n_refs, 1);
+    config->context = SSL_CTX_new(TLS_client_method());
+    qn_status status = QN_OK;
+    if (!config->context || !set_protocols(config->context)) {
+        status = fail("https", "TLS cannot be set up", err);
+    } else if (ca && SSL_CTX_load_verify_file(config->context, ca) != 1) {
+        status = fail(ca, "no certificates in PEM can be read from it", err);
+    } else if (!ca && !load_system_authorities(config->context)) {
+        status = qn_fail(err, QN_ERR_DATA,
+                         "https: the system's authorities are not found; name "
+                         "a file of certificates in PEM");
+        ERR_clear_error();
+    }
+    if (status != QN_OK) {
+        qn_tls_config_unref(config);
+        return status;
+    }
+    ERR_clear_error();
+    SSL_CTX_set_verify(config->context, SSL_VERIFY_PEER, NULL);
+    *out = config;
+    return QN_OK;
+}
+
 qn_tls_config *qn_tls_config_ref(qn_tls_config *config)
 {
     atomic_fetch_add_explicit(&config->n_refs, 1, memory_order_relaxed);
@@ -136,6 +182,24 @@ qn_tls *qn_tls_open(const qn_tls_config *config, int fd)
         ssl = NULL;
     }
     if (ssl) SSL_set_accept_state(ssl);
+    ERR_clear_error();
+    return (qn_tls *)ssl;
+}
+
+static bool expect_host(SSL *ssl, const char *host, bool is_address)
+{
+    if (is_address) return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+qn_tls *qn_tls_connect(const qn_tls_config *config, int fd, const char *host, bool is_address)
+{
+    SSL *ssl = SSL_new(config->context);
+    if (ssl && (SSL_set_fd(ssl, fd) != 1 || !expect_host(ssl, host, is_address))) {
+        SSL_free(ssl);
+        ssl = NULL;
+    }
+    if (ssl) SSL_set_connect_state(ssl);
     ERR_clear_error();
     return (qn_tls *)ssl;
 }

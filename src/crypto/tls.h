@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TLS 1.2 and 1.3 for a server whose sockets do not block, by OpenSSL 3. A configuration –
- * certificate, key, who may connect – is immutable; sessions keep the one they began with, so that
- * another may take its place while connections go on.
+/* TLS 1.2 and 1.3 on sockets that do not block, by OpenSSL 3, for a server and for its own requests
+ * to others. A configuration – certificate, key, who may connect; or which authorities are
+ * believed – is immutable; sessions keep the one they began with, so that another may take its
+ * place while connections go on.
  *
  * TLS 1.2 is offered with forward secrecy and authenticated encryption alone; there are no
  * compression, no renegotiation and no early data (which could be sent twice).
@@ -31,6 +32,12 @@ qn_status qn_tls_config_create(const qn_tls_files *files, qn_tls_config **out, q
 qn_tls_config *qn_tls_config_ref(qn_tls_config *config);
 void qn_tls_config_unref(qn_tls_config *config); /* accepts NULL */
 
+/* For requests to others: `ca` is a PEM file of the authorities that are believed; NULL: those of
+ * the system. All are read now, so that a sandbox may close afterwards. Fails with QN_ERR_DATA (no
+ * certificate can be read; the system has none where they are looked for) or QN_ERR_NOMEM. */
+QN_MUST_CHECK
+qn_status qn_tls_client_config_create(const char *ca, qn_tls_config **out, qn_error *err);
+
 typedef struct qn_tls qn_tls; /* a session; end it with qn_tls_close() */
 
 /* What became of reading or writing. */
@@ -43,6 +50,8 @@ typedef enum qn_io {
 
 /* A session on a socket, which stays the caller's; NULL when out of memory. */
 qn_tls *qn_tls_open(const qn_tls_config *config, int fd);
+/* The same to another's server, whose certificate must be for `host`: a name, or an address. */
+qn_tls *qn_tls_connect(const qn_tls_config *config, int fd, const char *host, bool is_address);
 qn_io qn_tls_handshake(qn_tls *tls);
 /* At least one byte when QN_IO_DONE. */
 qn_io qn_tls_read(qn_tls *tls, void *out, size_t room, size_t *bytes);

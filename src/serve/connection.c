@@ -7,6 +7,7 @@
 #include "serve/cross_origin.h"
 #include "serve/gate.h"
 #include "serve/loop.h"
+#include "serve/request_span.h"
 
 #include <string.h>
 #include <sys/epoll.h>
@@ -188,7 +189,8 @@ static void start_reply(qn_loop *loop, qn_exchange *x)
 {
     const bool known = x->reader.head_done;
     if (known && !x->trace.id[0]) {
-        qn_request_trace_begin(&x->trace, &x->reader, &loop->worker.ids);
+        qn_request_trace_begin(&x->trace, &x->reader, &loop->worker.ids,
+                               qn_tracing_sampler(qn_server_tracing(loop->worker.server)));
     }
     const bool ending = qn_server_get_state(loop->worker.server) >= QN_SERVER_DRAINING;
     x->reply = (qn_reply){.out = &x->out,
@@ -279,6 +281,7 @@ static void finish_request(qn_loop *loop, qn_connection *c)
     count_request(loop, x);
     qn_gate_end(x);
     qn_access_log_request(x, &c->peer);
+    qn_request_span_put(x);
     if (!x->reply.keep_alive) c->closing = true;
     end_request(loop, x);
 }

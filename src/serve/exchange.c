@@ -142,6 +142,8 @@ void qn_exchange_clear(qn_exchange *x)
     x->release = NULL;
     x->route = NULL;
     x->told = NULL;
+    x->model = NULL;
+    x->n_rows = 0;
     x->reply.status = 0;
     x->trace.id[0] = x->trace.trace[0] = '\0';
     x->path = x->query = (qn_span){0};

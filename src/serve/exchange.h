@@ -68,6 +68,8 @@ struct qn_exchange {
     qn_span params[QN_PARAMS_MAX]; /* what stood for {}; NAME@VERSION gives both */
     double begun_s;                /* on qn_clock_s(): when the request was there */
     const char *told;              /* what an administrator's request did, for the audit log */
+    const qn_served_model *model;  /* that predicts for it, for its span; the job's; NULL: none */
+    int64_t n_rows;                /* that it has predicted */
     qn_phase phase;
     qn_recoder *recoder;        /* of the phase; NULL: none */
     qn_coding coding;           /* of the request's body */

@@ -170,10 +170,11 @@ static void write_statistics(const qn_catalog_entry *entry, int n_loops, qn_json
     for (int i = 0; i < n_loops; i++) {
         const qn_model_counters *counters = &entry->counters[i];
         good += qn_count_get(&counters->requests[QN_OUTCOME_OK]);
-        good_ns += qn_count_get(&counters->seconds.sum_ns);
-        bad += qn_count_get(&counters->requests[QN_OUTCOME_INVALID]) +
-               qn_count_get(&counters->requests[QN_OUTCOME_FAILED]);
-        bad_ns += qn_count_get(&counters->refused_ns);
+        good_ns += qn_count_get(&counters->seconds[QN_OUTCOME_OK].sum_ns);
+        for (qn_outcome o = QN_OUTCOME_INVALID; o < QN_N_OUTCOMES; o++) {
+            bad += qn_count_get(&counters->requests[o]);
+            bad_ns += qn_count_get(&counters->seconds[o].sum_ns);
+        }
         rows += qn_count_get(&counters->rows);
     }
     qn_json_begin_object(json);

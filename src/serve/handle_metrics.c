@@ -10,6 +10,8 @@
 
 enum { LABEL_BYTES = 2 * QN_MODEL_NAME_BYTES_MAX + 64 };
 
+static const char *const outcomes[QN_N_OUTCOMES] = {"ok", "invalid", "failed"};
+
 typedef struct scrape {
     const qn_server *server;
     const qn_catalog *catalog;
@@ -95,21 +97,25 @@ static void write_labels(const qn_catalog_entry *entry, char *labels)
     snprintf(labels, LABEL_BYTES, "model=\"%s\",version=\"%s\"", entry->name, entry->version);
 }
 
+static void write_outcome_labels(const qn_catalog_entry *entry, int outcome, char *labels)
+{
+    snprintf(labels, LABEL_BYTES, "model=\"%s\",version=\"%s\",outcome=\"%s\"", entry->name,
+             entry->version, outcomes[outcome]);
+}
+
 static void add_outcomes(const scrape *s)
 {
-    static const char *const outcomes[QN_N_OUTCOMES] = {"ok", "invalid", "failed"};
     qn_prometheus_head(s->out, "quern_predict_requests_total", "counter",
                        "Prediction requests, by model, version and outcome.");
     for (int64_t i = 0; i < s->catalog->n_entries; i++) {
         const qn_catalog_entry *entry = &s->catalog->entries[i];
         for (int o = 0; o < QN_N_OUTCOMES; o++) {
-            char labels[LABEL_BYTES + 32];
+            char labels[LABEL_BYTES];
             double sum = 0;
             for (int loop = 0; loop < s->n_loops; loop++) {
                 sum += (double)qn_count_get(&entry->counters[loop].requests[o]);
             }
-            write_labels(entry, labels);
-            snprintf(labels + strlen(labels), 32, ",outcome=\"%s\"", outcomes[o]);
+            write_outcome_labels(entry, o, labels);
             qn_prometheus_value(s->out, "quern_predict_requests_total", labels, sum);
         }
     }
@@ -140,12 +146,15 @@ static void add_seconds(const scrape *s, const qn_durations **parts)
     qn_prometheus_head(s->out, "quern_predict_seconds", "histogram",
                        "Time from a prediction request to its reply.");
     for (int64_t i = 0; i < s->catalog->n_entries; i++) {
-        char labels[LABEL_BYTES];
-        for (int loop = 0; loop < s->n_loops; loop++) {
-            parts[loop] = &s->catalog->entries[i].counters[loop].seconds;
+        const qn_catalog_entry *entry = &s->catalog->entries[i];
+        for (int o = 0; o < QN_N_OUTCOMES; o++) {
+            char labels[LABEL_BYTES];
+            for (int loop = 0; loop < s->n_loops; loop++) {
+                parts[loop] = &entry->counters[loop].seconds[o];
+            }
+            write_outcome_labels(entry, o, labels);
+            qn_prometheus_histogram(s->out, "quern_predict_seconds", labels, parts, s->n_loops);
         }
-        write_labels(&s->catalog->entries[i], labels);
-        qn_prometheus_histogram(s->out, "quern_predict_seconds", labels, parts, s->n_loops);
     }
 }
 
@@ -222,8 +231,7 @@ static void add_routes(const scrape *s)
 
 static void add_shadows(const scrape *s)
 {
-    static const char *const outcomes[QN_N_OUTCOMES] = {"ok", "invalid", "failed"};
-    char labels[LABEL_BYTES + 32];
+    char labels[LABEL_BYTES];
     qn_prometheus_head(s->out, "quern_shadow_requests_total", "counter",
                        "Requests that a version was given though another one answered.");
     for (int64_t i = 0; i < s->catalog->n_entries; i++) {
@@ -231,8 +239,7 @@ static void add_shadows(const scrape *s)
         for (int o = 0; o < QN_N_OUTCOMES; o++) {
             const double n = (double)qn_count_get(&entry->counters[s->n_loops].requests[o]);
             if (n == 0) continue;
-            write_labels(entry, labels);
-            snprintf(labels + strlen(labels), 32, ",outcome=\"%s\"", outcomes[o]);
+            write_outcome_labels(entry, o, labels);
             qn_prometheus_value(s->out, "quern_shadow_requests_total", labels, n);
         }
     }
@@ -263,6 +270,54 @@ static void add_logs(const scrape *s)
                        "Lines of those that were lost: the disk was full, or too slow.");
     add_log(s, "access", logs->access, true);
     add_log(s, "predictions", logs->predictions, true);
+}
+
+static void add_spans(const scrape *s, const char *name, const char *exporter, const char *reason,
+                      uint64_t value)
+{
+    char all[96];
+    snprintf(all, sizeof all, "exporter=\"%s\"%s%s%s", exporter, *reason ? ",reason=\"" : "",
+             reason, *reason ? "\"" : "");
+    qn_prometheus_value(s->out, name, all, (double)value);
+}
+
+static void add_tracing(const scrape *s)
+{
+    const qn_tracing *tracing = qn_server_tracing(s->server);
+    qn_export_counts counts[QN_TRACE_EXPORTERS_MAX];
+    const int n = qn_tracing_n_exporters(tracing);
+    if (n == 0) return;
+    for (int i = 0; i < n; i++) {
+        counts[i] = qn_tracing_count(tracing, i);
+    }
+    static const struct {
+        const char *name, *reason, *help; /* help NULL: the same as before */
+        size_t offset;
+    } metrics[] = {
+        {"quern_trace_spans_total", "", "Spans given to an exporter.",
+         offsetof(qn_export_counts, taken)},
+        {"quern_trace_sent_spans_total", "", "Spans of those that the receiver took.",
+         offsetof(qn_export_counts, sent)},
+        {"quern_trace_dropped_spans_total", "full",
+         "Spans of those that were lost: too many waited, the receiver refused them, or could not "
+         "be reached.",
+         offsetof(qn_export_counts, full)},
+        {"quern_trace_dropped_spans_total", "refused", NULL, offsetof(qn_export_counts, refused)},
+        {"quern_trace_dropped_spans_total", "failed", NULL, offsetof(qn_export_counts, failed)},
+        {"quern_trace_requests_total", "", "Requests to the receiver.",
+         offsetof(qn_export_counts, requests)},
+        {"quern_trace_failed_requests_total", "", "Requests of those that it did not answer 2xx.",
+         offsetof(qn_export_counts, n_failures)}};
+    for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
+        if (metrics[m].help) {
+            qn_prometheus_head(s->out, metrics[m].name, "counter", metrics[m].help);
+        }
+        for (int i = 0; i < n; i++) {
+            uint64_t value;
+            memcpy(&value, (const char *)&counts[i] + metrics[m].offset, sizeof value);
+            add_spans(s, metrics[m].name, qn_tracing_name(tracing, i), metrics[m].reason, value);
+        }
+    }
 }
 
 static double resident_bytes(void)
@@ -316,6 +371,7 @@ qn_step qn_handle_metrics(qn_exchange *x)
     add_routes(&s);
     add_shadows(&s);
     add_logs(&s);
+    add_tracing(&s);
     add_process(&s);
     qn_reply_end(&x->reply);
     return QN_STEP_DONE;

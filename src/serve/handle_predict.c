@@ -92,15 +92,21 @@ static void release_job(void *job_of_exchange)
     qn_routed_release(&j->routed);
 }
 
+static void count_outcome(const qn_exchange *x, const job *j, qn_outcome outcome)
+{
+    const double seconds = qn_clock_s() - x->begun_s;
+    qn_count_add(&j->counters->requests[outcome], 1);
+    qn_durations_add(&j->counters->seconds[outcome], seconds);
+    qn_routed_note(&j->routed, x, outcome != QN_OUTCOME_OK, seconds);
+}
+
 static qn_step fail(qn_exchange *x, qn_error *err)
 {
     const job *j = x->job;
     if (err->status == QN_ERR_DATA && j->protocol->rows_are_requests) err->status = QN_ERR_ARG;
     const bool invalid =
         err->status == QN_ERR_ARG || err->status == QN_ERR_DATA || err->status == QN_ERR_BUDGET;
-    qn_count_add(&j->counters->requests[invalid ? QN_OUTCOME_INVALID : QN_OUTCOME_FAILED], 1);
-    qn_count_add(&j->counters->refused_ns, (uint64_t)((qn_clock_s() - x->begun_s) * 1e9));
-    qn_routed_note(&j->routed, x, true, qn_clock_s() - x->begun_s);
+    count_outcome(x, j, invalid ? QN_OUTCOME_INVALID : QN_OUTCOME_FAILED);
     qn_exchange_fail(x, err, j->rows.bad_row, j->rows.bad_field);
     return QN_STEP_DONE;
 }
@@ -166,6 +172,7 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
     }
     j->protocol = spoken;
     j->model = qn_served_model_ref(entry->model);
+    x->model = j->model;
     j->slot = qn_model_slot_ref(entry->slot);
     j->counters = &entry->counters[x->worker->index];
     j->rows = rows_of(x, j);
@@ -238,6 +245,7 @@ static qn_status write_block(qn_exchange *x, job *j, const qn_rows_block *block,
     if (j->logged) qn_prediction_lines_add(&j->lines, &x->trace, j->model, block, outputs, first);
     qn_routed_remember(&j->routed, x, j->model, outputs, first, block->n_rows);
     qn_count_add(&j->counters->rows, (uint64_t)block->n_rows);
+    x->n_rows += block->n_rows;
     return x->out.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the reply") : QN_OK;
 }
 
@@ -290,10 +298,7 @@ static qn_step finish(qn_exchange *x, const job *j)
     }
     qn_reply_end(&x->reply);
     if (j->logged) log_lines(x, &j->lines);
-    qn_count_add(&j->counters->requests[QN_OUTCOME_OK], 1);
-    const double seconds = qn_clock_s() - x->begun_s;
-    qn_durations_add(&j->counters->seconds, seconds);
-    qn_routed_note(&j->routed, x, false, seconds);
+    count_outcome(x, j, QN_OUTCOME_OK);
     return QN_STEP_DONE;
 }
 

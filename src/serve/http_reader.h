@@ -4,7 +4,7 @@
  * requests) waits. Head and body stand together in one buffer, the body in one piece even when it
  * came in chunks, so that nothing is copied between the socket and the reader of the body.
  *
- * The only file that includes llhttp.h is http_reader.c.
+ * llhttp.h is included by http_reader.c and http_response.c alone.
  *
  * Threads: one thread at a time. */
 #ifndef QN_SERVE_HTTP_READER_H

@@ -69,18 +69,45 @@ static void take_id(qn_request_trace *trace, qn_span given, qn_rng *rng)
     snprintf(trace->id, sizeof trace->id, "%016" PRIx64 "%016" PRIx64, high, low);
 }
 
-void qn_request_trace_begin(qn_request_trace *trace, const qn_http_reader *reader, qn_rng *rng)
+/* The flags of a traceparent: the lowest bit says that the trace is sampled (3.2.2.5.1). */
+static bool is_sampled(qn_span parent)
+{
+    return strchr("13579bdf", parent.text[54]) != NULL;
+}
+
+static void begin_trace(qn_request_trace *trace, qn_rng *rng)
+{
+    const uint64_t high = qn_rng_next(rng), low = qn_rng_next(rng) | 1; /* all zero is no id */
+    snprintf(trace->trace, sizeof trace->trace, "%016" PRIx64 "%016" PRIx64, high, low);
+}
+
+void qn_request_trace_begin(qn_request_trace *trace, const qn_http_reader *reader, qn_rng *rng,
+                            const qn_trace_sampler *sampler)
 {
     const qn_span parent = qn_http_header(reader, "traceparent");
+    const bool has_parent = parent.text && is_traceparent(parent);
     trace->trace[0] = trace->parent[0] = trace->span[0] = '\0';
+    trace->sampled = false;
     take_id(trace, qn_http_header(reader, "x-request-id"), rng);
     int n = snprintf(trace->lines, sizeof trace->lines, "x-request-id: %s\r\n", trace->id);
-    if (!parent.text || !is_traceparent(parent)) return;
-    copy(trace->trace, parent.text + 3, 32);
-    copy(trace->parent, parent.text + 36, 16);
+    if (!has_parent && !sampler) return;
+    if (has_parent) {
+        copy(trace->trace, parent.text + 3, 32);
+        copy(trace->parent, parent.text + 36, 16);
+    } else {
+        begin_trace(trace, rng);
+    }
+    char flags[3] = "00";
+    if (sampler) {
+        trace->sampled = qn_trace_sampler_takes(sampler, trace->trace, has_parent,
+                                                has_parent && is_sampled(parent));
+        flags[1] = trace->sampled ? '1' : '0';
+    } else {
+        copy(flags, parent.text + 53, 2);
+    }
     snprintf(trace->span, sizeof trace->span, "%016" PRIx64, qn_rng_next(rng) | 1);
-    snprintf(trace->lines + n, sizeof trace->lines - (size_t)n, "traceparent: 00-%s-%s-%.2s\r\n",
-             trace->trace, trace->span, parent.text + 53);
+    snprintf(trace->lines + n, sizeof trace->lines - (size_t)n, "traceparent: 00-%s-%s-%s\r\n",
+             trace->trace, trace->span, flags);
 }
 
 void qn_request_put_trace(qn_json_writer *json, const qn_request_trace *trace)
@@ -89,7 +116,7 @@ void qn_request_put_trace(qn_json_writer *json, const qn_request_trace *trace)
     if (!trace->trace[0]) return;
     qn_json_put_text(json, "trace", trace->trace);
     qn_json_put_text(json, "span", trace->span);
-    qn_json_put_text(json, "parent", trace->parent);
+    if (trace->parent[0]) qn_json_put_text(json, "parent", trace->parent);
 }
 
 void qn_request_put_path(qn_json_writer *json, qn_span path)

@@ -29,9 +29,7 @@ static qn_status enter(const qn_sandbox_request *request, char *report, qn_error
         snprintf(report, room, "none: the kernel has no PR_SET_NO_NEW_PRIVS");
     } else {
         const char *no_files = qn_sandbox_restrict_files(request);
-        const bool may_write = request->write_folders && request->write_folders[0];
-        const bool may_replace = request->replace_folders && request->replace_folders[0];
-        const char *no_calls = qn_sandbox_restrict_calls(may_write || may_replace, may_replace);
+        const char *no_calls = qn_sandbox_restrict_calls(request);
         if (!no_files && !no_calls) {
             snprintf(report, room, "landlock and seccomp");
             return QN_OK;

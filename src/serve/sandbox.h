@@ -4,9 +4,11 @@
  *
  * - files (landlock, Linux 5.13): the folders of models and credentials can be read, the folders
  *   of logs can have files made and written, that of the routes replaced; nothing else, and no TCP
- * connection can be begun (6.7), no process outside be signalled (6.12);
+ * connection can be begun (6.7) but to the ports of who is sent traces, no process outside be
+ *   signalled (6.12);
  * - system calls (seccomp): those in a list. No program can be started, no process made, no socket
- *   opened, no memory made executable, no file opened for writing unless there is a log or routes.
+ *   opened (but for TCP, where traces are sent), no memory made executable, no file opened for
+ *   writing unless there is a log or routes.
  * What is not in the list fails with EPERM; starting or tracing a program ends the process.
  *
  * The calling thread is restricted, for ever, and every thread that it makes afterwards.
@@ -33,6 +35,8 @@ typedef struct qn_sandbox_request {
     const char *const *read_folders;  /* ended by NULL; those that are not there are passed over */
     const char *const *write_folders; /* the same; may be NULL: files are made and written there */
     const char *const *replace_folders; /* the same: files are written beside others and renamed */
+    const int *connect_ports;           /* TCP connections may be begun to these, at any address */
+    int n_connect_ports;
 } qn_sandbox_request;
 
 /* `report` (QN_SANDBOX_REPORT_BYTES) becomes "landlock and seccomp", or what there is, or "none"

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,21 +24,27 @@
 
 #ifndef ARCHITECTURE
 
-const char *qn_sandbox_restrict_calls(bool may_write, bool may_replace)
+const char *qn_sandbox_restrict_calls(const qn_sandbox_request *request)
 {
-    (void)may_write;
-    (void)may_replace;
+    (void)request;
     return "system calls of this processor are not known";
 }
 
 #else
 
-/* A call that is allowed if (argument & mask) == wanted; a mask of zero: however it is made. Only
- * the lower half of arguments is looked at: all that are checked are ints or flags. */
-struct call {
-    uint32_t number;
+/* (argument & mask) == wanted; a mask of zero: whatever it is. Only the lower half of arguments is
+ * looked at: all that are checked are ints or flags. */
+struct check {
     int argument;
     uint32_t mask, wanted;
+};
+
+enum { CHECKS_MAX = 2 };
+
+/* A call that is allowed if all its checks hold; those without a mask are none. */
+struct call {
+    uint32_t number;
+    struct check checks[CHECKS_MAX];
 };
 
 static const struct call allowed[] = {
@@ -72,20 +79,20 @@ static const struct call allowed[] = {
     {.number = SYS_getsockname},
     {.number = SYS_getpeername},
     /* memory that is never code */
-    {SYS_mmap, 2, PROT_EXEC, 0},
-    {SYS_mprotect, 2, PROT_EXEC, 0},
+    {SYS_mmap, {{2, PROT_EXEC, 0}}},
+    {SYS_mprotect, {{2, PROT_EXEC, 0}}},
     {.number = SYS_munmap},
     {.number = SYS_mremap},
     {.number = SYS_madvise},
     {.number = SYS_brk},
     {.number = SYS_membarrier},
     /* threads of this process, and signals to it */
-    {SYS_clone, 0, CLONE_THREAD, CLONE_THREAD},
+    {SYS_clone, {{0, CLONE_THREAD, CLONE_THREAD}}},
     {.number = SYS_futex},
     {.number = SYS_set_robust_list},
     {.number = SYS_rseq},
     {.number = SYS_sched_yield},
-    {SYS_setpriority, 1, UINT32_MAX, 0}, /* of the calling thread; only to lower it */
+    {SYS_setpriority, {{1, UINT32_MAX, 0}}}, /* of the calling thread; only to lower it */
     {.number = SYS_sched_getaffinity},
     {.number = SYS_rt_sigaction},
     {.number = SYS_rt_sigprocmask},
@@ -129,15 +136,26 @@ static const struct call replacing[] = {
 #endif
 };
 
+/* To begin TCP connections. The two families differ in one bit, which may be either; what address a
+ * connection goes to stands in memory, where a filter cannot look: ports are landlock's. */
+static const struct call connecting[] = {
+    {SYS_socket,
+     {{0, ~(uint32_t)(AF_INET ^ AF_INET6), AF_INET &AF_INET6},
+      {1, UINT32_MAX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC}}},
+    {.number = SYS_connect},
+};
+
 /* What no server does by mistake. */
 static const uint32_t deadly[] = {SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_writev};
 
 enum {
     N_ALLOWED = sizeof allowed / sizeof *allowed,
     N_REPLACING = sizeof replacing / sizeof *replacing,
+    N_CONNECTING = sizeof connecting / sizeof *connecting,
     N_DEADLY = sizeof deadly / sizeof *deadly,
-    CALL_STEPS = 6, /* of one call, at most */
-    STEPS_MAX = 16 + 2 * N_DEADLY + CALL_STEPS * (N_ALLOWED + N_REPLACING + 2)
+    CHECK_STEPS = 3,
+    CALL_STEPS = 3 + CHECKS_MAX * CHECK_STEPS, /* of one call, at most */
+    STEPS_MAX = 16 + 2 * N_DEADLY + CALL_STEPS * (N_ALLOWED + N_REPLACING + N_CONNECTING + 2)
 };
 
 struct program {
@@ -171,28 +189,50 @@ static void only_if(struct program *p, uint32_t value, uint8_t n)
     step(p, BPF_JMP | BPF_JEQ | BPF_K, value, 0, n);
 }
 
+static int count_checks(const struct call *call)
+{
+    int n = 0;
+    while (n < CHECKS_MAX && call->checks[n].mask != 0) {
+        n++;
+    }
+    return n;
+}
+
 /* The accumulator holds the call's number; when the call is another one, it still does. */
 static void add_call(struct program *p, const struct call *call)
 {
-    if (call->mask == 0) {
-        only_if(p, call->number, 1);
-        end(p, SECCOMP_RET_ALLOW);
-        return;
+    const int n = count_checks(call);
+    only_if(p, call->number, (uint8_t)(n == 0 ? 1 : n * CHECK_STEPS + 2));
+    for (int i = 0; i < n; i++) { /* the lower halves: both processors are little-endian */
+        load(p, OFFSET_ARGUMENT(call->checks[i].argument));
+        step(p, BPF_ALU | BPF_AND | BPF_K, call->checks[i].mask, 0, 0);
+        only_if(p, call->checks[i].wanted, (uint8_t)((n - 1 - i) * CHECK_STEPS + 1));
     }
-    only_if(p, call->number, 5);
-    load(p,
-         OFFSET_ARGUMENT(call->argument)); /* the lower half: both processors are little-endian */
-    step(p, BPF_ALU | BPF_AND | BPF_K, call->mask, 0, 0);
-    only_if(p, call->wanted, 1);
     end(p, SECCOMP_RET_ALLOW);
-    end(p, SECCOMP_RET_ERRNO | EPERM);
+    if (n > 0) end(p, SECCOMP_RET_ERRNO | EPERM);
 }
 
-static void write_program(struct program *p, bool may_write, bool may_replace)
+static void add_calls(struct program *p, const struct call *calls, int n)
 {
+    for (int i = 0; i < n; i++) {
+        add_call(p, &calls[i]);
+    }
+}
+
+static bool is_any(const char *const *folders)
+{
+    return folders && folders[0];
+}
+
+static void write_program(struct program *p, const qn_sandbox_request *request)
+{
+    const bool may_replace = is_any(request->replace_folders);
+    const bool may_write =
+        may_replace || is_any(request->write_folders); /* to replace is to write */
     const uint32_t write_flags = O_ACCMODE | O_CREAT | O_TRUNC;
-    const struct call open_call = {SYS_openat, 2, may_write ? 0 : write_flags, O_RDONLY};
-    const struct call own_signal = {SYS_tgkill, 0, UINT32_MAX, (uint32_t)getpid()}; /* abort() */
+    const struct call open_call = {SYS_openat, {{2, may_write ? 0 : write_flags, O_RDONLY}}};
+    const struct call own_signal = {SYS_tgkill,
+                                    {{0, UINT32_MAX, (uint32_t)getpid()}}}; /* abort() */
     load(p, OFFSET_ARCHITECTURE);
     step(p, BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
     end(p, SECCOMP_RET_KILL_PROCESS);
@@ -204,21 +244,18 @@ static void write_program(struct program *p, bool may_write, bool may_replace)
     /* Its flags are in memory, where a filter cannot look; the C library then takes clone. */
     only_if(p, SYS_clone3, 1);
     end(p, SECCOMP_RET_ERRNO | ENOSYS);
-    for (int i = 0; i < N_ALLOWED; i++) {
-        add_call(p, &allowed[i]);
-    }
-    for (int i = 0; may_replace && i < N_REPLACING; i++) {
-        add_call(p, &replacing[i]);
-    }
+    add_calls(p, allowed, N_ALLOWED);
+    if (may_replace) add_calls(p, replacing, N_REPLACING);
+    if (request->n_connect_ports > 0) add_calls(p, connecting, N_CONNECTING);
     add_call(p, &open_call);
     add_call(p, &own_signal);
     end(p, SECCOMP_RET_ERRNO | EPERM);
 }
 
-const char *qn_sandbox_restrict_calls(bool may_write, bool may_replace)
+const char *qn_sandbox_restrict_calls(const qn_sandbox_request *request)
 {
     struct program program = {.n = 0};
-    write_program(&program, may_write, may_replace);
+    write_program(&program, request);
     const struct sock_fprog filter = {program.n, program.steps};
     return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0
                ? NULL

@@ -30,6 +30,12 @@ static const uint64_t replacing = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS
                                   LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE |
                                   FS_TRUNCATE;
 
+/* struct landlock_net_port_attr, of version 4. */
+struct port_rule {
+    uint64_t access, port;
+};
+enum { RULE_NET_PORT = 2 };
+
 /* Everything that this version can forbid. */
 static struct ruleset everything(int version, size_t *bytes)
 {
@@ -61,6 +67,12 @@ static bool allow(int ruleset_fd, const char *folder, uint64_t access)
     return added;
 }
 
+static bool allow_port(int ruleset_fd, int port)
+{
+    const struct port_rule rule = {.access = NET_CONNECT_TCP, .port = (uint64_t)port};
+    return syscall(SYS_landlock_add_rule, ruleset_fd, RULE_NET_PORT, &rule, 0) == 0;
+}
+
 const char *qn_sandbox_restrict_files(const qn_sandbox_request *request)
 {
     const long version =
@@ -79,6 +91,9 @@ const char *qn_sandbox_restrict_files(const qn_sandbox_request *request)
     }
     for (int i = 0; request->replace_folders && request->replace_folders[i]; i++) {
         whole = whole && allow(fd, request->replace_folders[i], replacing & all.files);
+    }
+    for (int i = 0; all.network && i < request->n_connect_ports; i++) {
+        whole = whole && allow_port(fd, request->connect_ports[i]);
     }
     whole = whole && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
     close(fd);

@@ -6,7 +6,7 @@
 #include "serve/sandbox.h"
 
 const char *qn_sandbox_restrict_files(const qn_sandbox_request *request); /* sandbox_files.c */
-/* sandbox_calls.c; who may replace files may write them. */
-const char *qn_sandbox_restrict_calls(bool may_write, bool may_replace);
+/* sandbox_calls.c */
+const char *qn_sandbox_restrict_calls(const qn_sandbox_request *request);
 
 #endif

@@ -21,6 +21,9 @@ enum { LOOPS_MAX = 256, SPARE_DESCRIPTORS = 64, FAILURES_BURST = 20 };
 /* Of one address, without good credentials, after a burst. */
 static const double failures_per_s = 1;
 
+/* For the last spans, once the last request is answered. */
+static const double flush_s = 5;
+
 struct qn_server {
     qn_serve_options options;
     _Atomic int state; /* qn_server_state */
@@ -30,6 +33,7 @@ struct qn_server {
     qn_model_sources models;
     qn_operations *operations;
     qn_shadows *shadows;
+    qn_tracing *tracing;
     qn_str common_lines;
     char sandbox[QN_SANDBOX_REPORT_BYTES];
     qn_server_logs logs;
@@ -235,10 +239,17 @@ static qn_status enter_sandbox(qn_server *server, qn_error *err)
 {
     qn_sandbox_folders folders = {0};
     const bool whole = qn_sandbox_folders_fill(&folders, &server->options);
+    int ports[QN_TRACE_EXPORTERS_MAX];
+    const int n_ports = qn_tracing_n_exporters(server->tracing);
+    for (int i = 0; i < n_ports; i++) {
+        ports[i] = qn_tracing_port(server->tracing, i);
+    }
     const qn_sandbox_request request = {.mode = server->options.sandbox,
                                         .read_folders = folders.read.list,
                                         .write_folders = folders.write.list,
-                                        .replace_folders = folders.replace.list};
+                                        .replace_folders = folders.replace.list,
+                                        .connect_ports = ports,
+                                        .n_connect_ports = n_ports};
     const qn_status status = whole ? qn_sandbox_enter(&request, server->sandbox, err)
                                    : qn_fail(err, QN_ERR_NOMEM, "no memory for the sandbox");
     qn_sandbox_folders_release(&folders);
@@ -275,8 +286,10 @@ static qn_status start(qn_server *server, qn_error *err)
     raise_descriptor_limit(server->options.connections_max);
     QN_TRY(listen_on(server, n, fds, err));
     QN_TRY(make_loops(server, fds, err));
+    QN_TRY(qn_tracing_create(&server->options.tracing, server->url, n, &server->tracing, err));
     QN_TRY(enter_sandbox(server, err));
     QN_TRY(start_logs(server, err));
+    QN_TRY(qn_tracing_start(server->tracing, err));
     QN_TRY(qn_shadows_start(&server->shadows, err));
     QN_TRY(
         qn_operations_start(&(qn_operations_request){server->sources.models, wake_server, server},
@@ -371,6 +384,7 @@ bool qn_server_close(qn_server *server)
         n_cut_off += server->loops[i].n_cut_off;
     }
     server->n_threads = 0;
+    qn_tracing_close(server->tracing, flush_s);
     return n_cut_off == 0;
 }
 
@@ -380,6 +394,7 @@ void qn_server_free(qn_server *server)
     qn_server_close(server);
     qn_operations_free(server->operations);
     qn_shadows_free(server->shadows);
+    qn_tracing_free(server->tracing);
     for (int i = 0; i < server->n_loops; i++) {
         qn_loop_release(&server->loops[i]);
     }
@@ -415,6 +430,11 @@ const qn_server_logs *qn_server_logs_of(const qn_server *server)
 qn_shadows *qn_server_shadows(const qn_server *server)
 {
     return server->shadows;
+}
+
+qn_tracing *qn_server_tracing(const qn_server *server)
+{
+    return server->tracing;
 }
 
 qn_operations *qn_server_operations(const qn_server *server)

@@ -16,6 +16,7 @@
 #include "serve/sandbox.h"
 #include "serve/shadow.h"
 #include "serve/telemetry.h"
+#include "serve/tracing.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,6 +35,7 @@ typedef struct qn_serve_options {
     const char *access_log;          /* a line for each request; "-" as above; default none */
     const char *prediction_log;      /* a line for each row and outcome; default none */
     double prediction_share;         /* of requests that are logged there, 0 to 1; default 1 */
+    qn_tracing_options tracing;      /* where spans are sent; default nowhere */
     double rate, rate_burst;         /* requests a second of a client; at once; default no limit */
     const char *const *cors_origins; /* ended by NULL: whose pages may ask; default nobody's */
     qn_sandbox_mode sandbox;         /* restricts the calling thread for ever; default off */
@@ -97,6 +99,7 @@ const qn_loop_counters *qn_server_counters(const qn_server *server, int loop);
 const qn_server_logs *qn_server_logs_of(const qn_server *server);
 qn_operations *qn_server_operations(const qn_server *server);
 qn_shadows *qn_server_shadows(const qn_server *server);
-double qn_server_started_s(const qn_server *server); /* seconds since 1970 */
+qn_tracing *qn_server_tracing(const qn_server *server); /* NULL: spans are sent nowhere */
+double qn_server_started_s(const qn_server *server);    /* seconds since 1970 */
 
 #endif

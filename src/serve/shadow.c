@@ -97,7 +97,6 @@ static void predict(qn_shadows *shadows, const task *t)
             status == QN_ERR_ARG || status == QN_ERR_DATA ? QN_OUTCOME_INVALID : QN_OUTCOME_FAILED;
     } else {
         qn_count_add(&counters->rows, (uint64_t)rows.n_rows);
-        qn_durations_add(&counters->seconds, qn_clock_s() - begun_s);
         if (lines.too_many) {
             qn_line_log_drop(t->request.log, lines.n);
         } else if (lines.n > 0) {
@@ -105,6 +104,7 @@ static void predict(qn_shadows *shadows, const task *t)
         }
     }
     qn_count_add(&counters->requests[outcome], 1);
+    qn_durations_add(&counters->seconds[outcome], qn_clock_s() - begun_s);
     qn_prediction_lines_release(&lines);
     qn_rows_release(&rows);
     if (shadows->memory.blocks) qn_arena_reset(&shadows->memory);

@@ -47,8 +47,7 @@ typedef enum qn_outcome {
 typedef struct qn_model_counters {
     _Alignas(64) qn_count requests[QN_N_OUTCOMES];
     qn_count rows;
-    qn_durations seconds; /* of those that ended well */
-    qn_count refused_ns;  /* of the others */
+    qn_durations seconds[QN_N_OUTCOMES]; /* from a request to its reply */
 } qn_model_counters;
 
 /* Of one loop. */

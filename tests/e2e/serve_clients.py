@@ -102,12 +102,23 @@ def metrics_are_what_prometheus_reads(folder):
                                          {"Content-Type": "application/json"})
         for _ in range(3):
             urllib.request.urlopen(request, timeout=30).close()
+        for bad in (b"{}", b"[", b"[1]"):
+            request.data = bad
+            try:
+                urllib.request.urlopen(request, timeout=30)
+            except urllib.error.HTTPError as error:
+                assert error.code in (400, 422)
         families = {family.name: family
                     for family in parser.text_string_to_metric_families(get(port, "/metrics"))}
     seconds = families["quern_predict_seconds"]
     assert seconds.type == "histogram"
-    count = [s for s in seconds.samples if s.name.endswith("_count")]
-    assert sum(s.value for s in count) == 3, count
+    counts = {s.labels["outcome"]: s.value for s in seconds.samples if s.name.endswith("_count")}
+    assert counts == {"ok": 3, "invalid": 3, "failed": 0}, counts
+    for outcome, n in counts.items():
+        buckets = [s.value for s in seconds.samples
+                   if s.name.endswith("_bucket") and s.labels["outcome"] == outcome]
+        assert buckets == sorted(buckets) and buckets[-1] == n, buckets
+    assert all(s.labels["model"] == "credit" and s.labels["version"] == "1" for s in seconds.samples)
     assert all(family.documentation for family in families.values())
 
 

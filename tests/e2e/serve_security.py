@@ -15,24 +15,7 @@ import socket
 import ssl
 import time
 
-from serving import QUERN, main, quern, run, server, test, wait_for
-
-
-def make_authority(folder, name):
-    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-        "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem", "-days", "2", "-subj",
-        f"/CN={name}").check_returncode()
-
-
-def make_certificate(folder, name, authority, extension="subjectAltName=IP:127.0.0.1,DNS:localhost"):
-    run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-        "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr", "-subj",
-        f"/CN={name}").check_returncode()
-    (folder / "extensions").write_text(extension)
-    run("openssl", "x509", "-req", "-in", folder / f"{name}.csr", "-CA", folder / f"{authority}.pem",
-        "-CAkey", folder / f"{authority}.key", "-CAcreateserial", "-days", "2", "-out",
-        folder / f"{name}.pem", "-extfile", folder / "extensions").check_returncode()
-    os.chmod(folder / f"{name}.key", 0o600)
+from serving import QUERN, main, make_authority, make_certificate, quern, run, server, test, wait_for
 
 
 def context_of(folder, client=None, **settings):

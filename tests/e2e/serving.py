@@ -33,6 +33,23 @@ def quern(*words, **options):
     return run(QUERN, *words, **options)
 
 
+def make_authority(folder, name):
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem", "-days", "2", "-subj",
+        f"/CN={name}").check_returncode()
+
+
+def make_certificate(folder, name, authority, extension="subjectAltName=IP:127.0.0.1,DNS:localhost"):
+    run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+        "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr", "-subj",
+        f"/CN={name}").check_returncode()
+    (folder / "extensions").write_text(extension)
+    run("openssl", "x509", "-req", "-in", folder / f"{name}.csr", "-CA", folder / f"{authority}.pem",
+        "-CAkey", folder / f"{authority}.key", "-CAcreateserial", "-days", "2", "-out",
+        folder / f"{name}.pem", "-extfile", folder / "extensions").check_returncode()
+    os.chmod(folder / f"{name}.key", 0o600)
+
+
 @contextlib.contextmanager
 def server(*words, prefix=(), listen="127.0.0.1:0"):
     """A running server; yields (process, port, lines of stderr so far)."""

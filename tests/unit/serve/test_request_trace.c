@@ -6,7 +6,7 @@
 static const qn_http_limits limits = {8192, 8192};
 
 /* The trace of a request with these header lines. */
-static qn_request_trace trace_of(const char *lines)
+static qn_request_trace sampled_trace_of(const char *lines, const qn_trace_sampler *sampler)
 {
     qn_http_reader reader;
     qn_request_trace trace = {.id = ""};
@@ -19,9 +19,14 @@ static qn_request_trace trace_of(const char *lines)
     memcpy(qn_http_reader_space(&reader, &room), text, (size_t)n);
     qn_http_reader_add(&reader, (size_t)n);
     CHECK_INT(qn_http_reader_parse(&reader), QN_HTTP_DONE);
-    qn_request_trace_begin(&trace, &reader, &rng);
+    qn_request_trace_begin(&trace, &reader, &rng, sampler);
     qn_http_reader_release(&reader);
     return trace;
+}
+
+static qn_request_trace trace_of(const char *lines)
+{
+    return sampled_trace_of(lines, NULL);
 }
 
 static void an_id_is_kept_or_drawn(void **state)
@@ -87,10 +92,40 @@ static void what_is_no_traceparent_is_passed_over(void **state)
     }
 }
 
+/* Where spans are sent, a request without a trace begins one; the reply says what was decided. */
+static void where_spans_are_sent_every_request_has_a_trace(void **state)
+{
+    (void)state;
+    static const char given[] =
+        "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-";
+    const qn_trace_sampler all = {.asks_parent = true, .below = UINT64_C(1) << 63};
+    const qn_trace_sampler none = {.asks_parent = true};
+    const struct {
+        const char *flags; /* NULL: no traceparent */
+        const qn_trace_sampler *sampler;
+        bool sampled;
+    } cases[] = {{NULL, &all, true},  {NULL, &none, false}, {"00", &all, false},
+                 {"01", &none, true}, {"03", &none, true},  {"02", &all, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char lines[128] = "", expected[128];
+        if (cases[i].flags) snprintf(lines, sizeof lines, "%s%s\r\n", given, cases[i].flags);
+        const qn_request_trace trace = sampled_trace_of(lines, cases[i].sampler);
+        CHECK_INT(strlen(trace.trace), 32);
+        CHECK_INT(strlen(trace.span), 16);
+        CHECK_INT(strlen(trace.parent), cases[i].flags ? 16 : 0);
+        CHECK_INT(trace.sampled, cases[i].sampled);
+        snprintf(expected, sizeof expected, "traceparent: 00-%s-%s-0%d\r\n", trace.trace,
+                 trace.span, cases[i].sampled);
+        CHECK_CONTAINS(trace.lines, expected);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(an_id_is_kept_or_drawn),
-                                       cmocka_unit_test(a_trace_is_continued_by_a_span_of_its_own),
-                                       cmocka_unit_test(what_is_no_traceparent_is_passed_over)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_id_is_kept_or_drawn),
+        cmocka_unit_test(a_trace_is_continued_by_a_span_of_its_own),
+        cmocka_unit_test(what_is_no_traceparent_is_passed_over),
+        cmocka_unit_test(where_spans_are_sent_every_request_has_a_trace)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

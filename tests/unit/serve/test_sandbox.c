@@ -134,6 +134,53 @@ static int open_a_socket(void)
     return result_of(socket(AF_INET, SOCK_STREAM, 0) >= 0);
 }
 
+static int open_a_packet_socket(void)
+{
+    return result_of(socket(AF_INET, SOCK_DGRAM, 0) >= 0);
+}
+
+static int open_a_local_socket(void)
+{
+    return result_of(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) >= 0);
+}
+
+/* Nobody listens at either port: who may begin a connection is refused by the other side, or has to
+ * wait for it. */
+static int connect_to(int family, int port)
+{
+    const struct sockaddr_in v4 = {.sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t)port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+                                    .sin6_port = htons((uint16_t)port),
+                                    .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    const int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) return errno;
+    const int code = family == AF_INET ? connect(fd, (const struct sockaddr *)&v4, sizeof v4)
+                                       : connect(fd, (const struct sockaddr *)&v6, sizeof v6);
+    if (code == 0 || errno == EINPROGRESS || errno == ECONNREFUSED || errno == EADDRNOTAVAIL) {
+        return 0;
+    }
+    return errno;
+}
+
+enum { RECEIVER_PORT = 4318, OTHER_PORT = 4319 };
+
+static int connect_to_the_receiver(void)
+{
+    return connect_to(AF_INET, RECEIVER_PORT);
+}
+
+static int connect_to_the_receiver_by_v6(void)
+{
+    return connect_to(AF_INET6, RECEIVER_PORT);
+}
+
+static int connect_elsewhere(void)
+{
+    return connect_to(AF_INET, OTHER_PORT);
+}
+
 static int signal_the_parent(void)
 {
     return result_of(kill(getppid(), 0) == 0);
@@ -168,8 +215,9 @@ static int allocate_much(void)
 
 enum { KILLED = 1000 };
 
-/* The errno of `deed` in a child in the sandbox, KILLED when it was ended for it. */
-static int try(int (*deed)(void), const char *write_folder)
+/* The errno of `deed` in a child in the sandbox, KILLED when it was ended for it. `port`: that may
+ * be connected to; 0: none. */
+static int try_with(int (*deed)(void), const char *write_folder, int port)
 {
     const pid_t child = fork();
     CHECK(child >= 0);
@@ -178,13 +226,20 @@ static int try(int (*deed)(void), const char *write_folder)
         const qn_sandbox_request request = {
             .mode = QN_SANDBOX_ON,
             .read_folders = (const char *const[]){listing, "/nowhere", NULL},
-            .write_folders = (const char *const[]){write_folder, NULL}};
+            .write_folders = (const char *const[]){write_folder, NULL},
+            .connect_ports = &port,
+            .n_connect_ports = port > 0};
         if (qn_sandbox_enter(&request, report, NULL) != QN_OK) _exit(255);
         _exit(deed());
     }
     int status = 0;
     CHECK(waitpid(child, &status, 0) == child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : KILLED;
+}
+
+static int try(int (*deed)(void), const char *write_folder)
+{
+    return try_with(deed, write_folder, 0);
 }
 
 /* Where the kernel has not both, there is nothing to try. */
@@ -209,6 +264,7 @@ static void in_the_sandbox_little_can_be_done(void **state)
                  {"trace the parent", trace_the_parent, KILLED},
                  {"make a process", make_a_process, EPERM},
                  {"open a socket", open_a_socket, EPERM},
+                 {"connect", connect_to_the_receiver, EPERM},
                  {"signal the parent", signal_the_parent, EPERM},
                  {"make code", make_code, EPERM},
                  {"turn data to code", turn_data_to_code, EPERM},
@@ -237,6 +293,23 @@ static void an_audit_log_may_be_written_and_nothing_else(void **state)
     CHECK_INT(try(open_a_socket, listing), EPERM);
 }
 
+static void traces_may_be_sent_to_their_port_and_nothing_else(void **state)
+{
+    (void)state;
+    if (try(read_inside, NULL) == 255) skip();
+    CHECK_INT(try_with(connect_to_the_receiver, NULL, RECEIVER_PORT), 0);
+    CHECK_INT(try_with(connect_to_the_receiver_by_v6, NULL, RECEIVER_PORT), 0);
+    CHECK_INT(try_with(open_a_packet_socket, NULL, RECEIVER_PORT), EPERM);
+    CHECK_INT(try_with(open_a_local_socket, NULL, RECEIVER_PORT), EPERM);
+    CHECK_INT(try_with(write_inside, NULL, RECEIVER_PORT), EPERM);
+    CHECK_INT(try_with(make_a_process, NULL, RECEIVER_PORT), EPERM);
+    if (try_with(connect_elsewhere, NULL, RECEIVER_PORT) == 0) {
+        print_message("skipped: this kernel's landlock knows no ports (6.7)\n");
+        skip();
+    }
+    CHECK_INT(try_with(connect_elsewhere, NULL, RECEIVER_PORT), EACCES);
+}
+
 static void switched_off_it_is_not_there(void **state)
 {
     (void)state;
@@ -252,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(in_the_sandbox_little_can_be_done),
                                        TEST(an_audit_log_may_be_written_and_nothing_else),
+                                       TEST(traces_may_be_sent_to_their_port_and_nothing_else),
                                        TEST(switched_off_it_is_not_there)};
     return cmocka_run_group_tests(tests, make_folders, remove_folders);
 }
