@@ -19,12 +19,17 @@ static bool no_memory(qn_pull *pull)
     return qn_pull_refuse(pull, "no memory");
 }
 
+static const char *behind_blanks(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) {
+        at++;
+    }
+    return at;
+}
+
 static void skip_blanks(qn_pull *pull)
 {
-    while (pull->at < pull->end &&
-           (*pull->at == ' ' || *pull->at == '\n' || *pull->at == '\r' || *pull->at == '\t')) {
-        pull->at++;
-    }
+    pull->at = behind_blanks(pull->at, pull->end);
 }
 
 qn_pull_type qn_pull_peek(qn_pull *pull)
@@ -102,6 +107,25 @@ bool qn_pull_key(qn_pull *pull, bool *first, qn_span *key)
     return true;
 }
 
+bool qn_pull_key_is(qn_pull *pull, bool *first, qn_span name)
+{
+    const char *const end = pull->end, *at = behind_blanks(pull->at, end);
+    if (pull->wrong) return false;
+    if (!*first) {
+        if (at == end || *at != ',') return false;
+        at = behind_blanks(at + 1, end);
+    }
+    if ((size_t)(end - at) < name.bytes + 2 || *at != '"' || at[name.bytes + 1] != '"' ||
+        memcmp(at + 1, name.text, name.bytes) != 0) {
+        return false;
+    }
+    at = behind_blanks(at + name.bytes + 2, end);
+    if (at == end || *at != ':') return false;
+    *first = false;
+    pull->at = at + 1;
+    return true;
+}
+
 /* Texts. */
 
 /* The text from `begin` to `end`, its closing quote, without its escapes: never longer than with
@@ -171,11 +195,12 @@ static bool is_digit(char c)
 static bool is_json(const char *at, const char *end)
 {
     at += *at == '-';
-    if (at == end || !is_digit(*at) || (*at == '0' && end - at > 1 && is_digit(at[1]))) {
-        return false;
+    const char *const whole = at;
+    while (at < end && is_digit(*at)) {
+        at++;
     }
-    const char *point = memchr(at, '.', (size_t)(end - at));
-    return !point || (point + 1 < end && is_digit(point[1]));
+    if (at == whole || (*whole == '0' && at > whole + 1)) return false;
+    return at == end || *at != '.' || (at + 1 < end && is_digit(at[1]));
 }
 
 bool qn_pull_number(qn_pull *pull, double *out, qn_span *token)

@@ -183,8 +183,9 @@ qn_status qn_rows_take_cell(qn_rows *rows, const qn_cell *given, qn_rows_place p
 qn_status qn_rows_read_cell(qn_rows *rows, qn_pull *pull, qn_rows_place place, qn_cell *out,
                             qn_error *err)
 {
-    qn_cell given;
-    QN_TRY(read_given(rows, pull, place, &given, err));
+    QN_TRY(read_given(rows, pull, place, out, err));
+    if (!out->text && rows->model->columns[place.input]->kind == QN_KIND_NUMERIC) return QN_OK;
+    const qn_cell given = *out;
     return qn_rows_take_cell(rows, &given, place, out, err);
 }
 

@@ -6,20 +6,19 @@
 
 #include <string.h>
 
-/* The input that the k-th field of an object names. Objects of one body mostly have their fields in
- * one order, so the name is first held against the last row's. */
-static int64_t find_field(qn_rows *rows, int64_t k, qn_span key)
+/* Passes the k-th key of an object and finds the input that it names, or -1. Objects of one body
+ * mostly have their fields in one order, so the name of the last row's is looked for first. */
+static bool next_field(qn_rows *rows, int64_t k, bool *first, qn_span *key, int64_t *input)
 {
-    const qn_served_model *model = rows->model;
-    if (k < model->n_inputs) {
-        const char *name = model->columns[rows->expected[k]]->name;
-        if (strncmp(name, key.text, key.bytes) == 0 && name[key.bytes] == '\0') {
-            return rows->expected[k];
-        }
+    if (k < rows->model->n_inputs) {
+        *input = rows->expected[k];
+        *key = rows->model->names[*input];
+        if (key->text && qn_pull_key_is(&rows->pull, first, *key)) return true;
     }
-    const int64_t input = qn_rows_find_input(rows, key);
-    if (k < model->n_inputs && input >= 0) rows->expected[k] = input;
-    return input;
+    if (!qn_pull_key(&rows->pull, first, key)) return false;
+    *input = qn_rows_find_input(rows, *key);
+    if (k < rows->model->n_inputs && *input >= 0) rows->expected[k] = *input;
+    return true;
 }
 
 static qn_status missing_field(qn_rows *rows, int64_t row, qn_error *err)
@@ -50,9 +49,9 @@ static qn_status read_object(qn_rows *rows, int64_t row, qn_cell *cells, bool *n
     bool first = true;
     int64_t n_seen = 0, k = 0;
     qn_span key;
+    qn_rows_place place = {row, -1};
     qn_pull_enter(pull);
-    while (qn_pull_key(pull, &first, &key)) {
-        const qn_rows_place place = {row, find_field(rows, k, key)};
+    while (next_field(rows, k, &first, &key, &place.input)) {
         if (nested && qn_rows_is_form_member(key) && is_nested(pull)) {
             *nested = true;
             return QN_OK;

@@ -23,6 +23,7 @@ static void close_served(qn_served_model *served)
     qn_prediction_text_free(served->text);
     qn_map_free(served->inputs);
     qn_free(served->columns);
+    qn_free(served->names);
     qn_free(served->header);
     qn_free(served->name);
     qn_free(served->version);
@@ -66,18 +67,29 @@ static qn_status no_memory(const char *path, qn_error *err)
     return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to serve it", path);
 }
 
+static bool is_plain(const char *name)
+{
+    for (; *name; name++) {
+        if ((unsigned char)*name < 0x20 || *name == '"' || *name == '\\') return false;
+    }
+    return true;
+}
+
 static bool list_inputs(qn_served_model *served)
 {
     served->n_inputs = qn_model_n_inputs(served->model);
     served->columns = qn_alloc_array(served->n_inputs, sizeof *served->columns);
+    served->names = qn_alloc_array(served->n_inputs, sizeof *served->names);
     served->inputs = qn_map_create(served->n_inputs);
-    if (!served->columns || !served->inputs) return false;
+    if (!served->columns || !served->names || !served->inputs) return false;
     int64_t col = -1;
     for (int64_t i = 0; i < served->n_inputs; i++) {
         col = qn_schema_next_feature(served->schema, col);
         const qn_schema_column *column = &served->schema->columns[col];
+        const size_t bytes = strlen(column->name);
         served->columns[i] = column;
-        if (!qn_map_set(served->inputs, column->name, strlen(column->name), i)) return false;
+        if (is_plain(column->name)) served->names[i] = (qn_span){column->name, bytes};
+        if (!qn_map_set(served->inputs, column->name, bytes, i)) return false;
     }
     return true;
 }

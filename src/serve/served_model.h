@@ -8,6 +8,7 @@
 #ifndef QN_SERVE_SERVED_MODEL_H
 #define QN_SERVE_SERVED_MODEL_H
 
+#include "base/json_pull.h"
 #include "base/map.h"
 #include "bundle/bundle.h"
 #include "bundle/prediction_text.h"
@@ -26,6 +27,7 @@ typedef struct qn_served_model {
     const qn_predictor *predictor;
     int64_t n_inputs;
     const qn_schema_column **columns; /* of each input */
+    qn_span *names;                   /* of each input; .text NULL where JSON escapes part of it */
     qn_map *inputs;                   /* name → input */
     int32_t n_outputs;
     size_t scratch_bytes; /* to predict QN_BLOCK_ROWS rows */

@@ -4,6 +4,7 @@
 must be, byte for byte, what `quern predict` writes; signals must do what they should; limits of the
 system must not end it.
 usage: serve.py QUERN SOURCE"""
+import csv
 import gzip
 import http.client
 import json
@@ -49,6 +50,26 @@ def replies_are_what_predict_writes(folder):
         for row, one in zip(rows, expected):
             reply = json.loads(post(port, path, json.dumps(row), "application/json")[0])
             assert reply == {"model": "credit", "version": "1", **one}
+
+
+@test
+def names_that_json_escapes_are_found(folder):
+    names = ['a"b', "c\\d", "größe", "tab\tbed"]
+    lines = [[i * 0.5, i % 3, 10 - i, i * i % 7] for i in range(40)]
+    with open(folder / "odd.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*names, "y"])
+        writer.writerows([*line, line[0] - line[2]] for line in lines)
+    quern("fit", folder / "odd.csv", "--target", "y", "--learners", "ridge", "--trials", 1,
+          "--report", "", "-o", folder / "odd.quern")
+    expected = quern("predict", folder / "odd.quern", folder / "odd.csv", "--json").stdout
+    expected = [json.loads(line) for line in expected.splitlines()]
+    rows = [dict(zip(names, line)) for line in lines]
+    with server(folder / "odd.quern") as (_, port, _):
+        for ascii_only in (False, True):
+            body = json.dumps(rows, ensure_ascii=ascii_only)
+            reply, _ = post(port, "/v1/models/odd", body, "application/json")
+            assert json.loads(reply)["predictions"] == expected
 
 
 @test

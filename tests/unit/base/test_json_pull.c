@@ -210,6 +210,48 @@ static void values_are_read_one_by_one(void **state)
     qn_arena_release(&arena);
 }
 
+static void a_key_is_known_by_its_name(void **state)
+{
+    (void)state;
+    static const char *const same[] = {"{\"ab\":1}", " {  \"ab\" \n: 1}"};
+    static const char *const others[] = {"{\"abc\":1}",      "{\"a\":1}",   "{\"ab",     "{\"ab\"",
+                                         "{\"ab\" 1}",       "{ab:1}",      "{}",        "{",
+                                         "{\"a\\u0062\":1}", "{,\"ab\":1}", "{\"bb\":1}"};
+    const qn_span name = {"ab", 2};
+    qn_arena arena = {0};
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        qn_pull pull = over(same[i], &arena);
+        bool first = true;
+        double number;
+        CHECK_INT(qn_pull_peek(&pull), QN_PULL_OBJECT);
+        qn_pull_enter(&pull);
+        CHECK(qn_pull_key_is(&pull, &first, name));
+        CHECK_INT(qn_pull_peek(&pull), QN_PULL_NUMBER);
+        CHECK(qn_pull_number(&pull, &number, NULL));
+        CHECK(!qn_pull_key_is(&pull, &first, name));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        qn_pull pull = over(others[i], &arena);
+        bool first = true;
+        CHECK_INT(qn_pull_peek(&pull), QN_PULL_OBJECT);
+        qn_pull_enter(&pull);
+        const char *at = pull.at;
+        if (qn_pull_key_is(&pull, &first, name)) fail_msg("%s", others[i]);
+        CHECK(pull.at == at && first && !pull.wrong);
+    }
+    qn_pull pull = over("{\"x\":1 , \"ab\":2}", &arena);
+    bool first = true;
+    qn_pull_enter(&pull);
+    CHECK(!qn_pull_key_is(&pull, &first, name) && qn_pull_key_is(&pull, &first, (qn_span){"x", 1}));
+    CHECK(qn_pull_skip(&pull) && qn_pull_key_is(&pull, &first, name));
+    pull = over("{\"x\":1 \"ab\":2}", &arena);
+    first = true;
+    qn_pull_enter(&pull);
+    CHECK(qn_pull_key_is(&pull, &first, (qn_span){"x", 1}) && qn_pull_skip(&pull));
+    CHECK(!qn_pull_key_is(&pull, &first, name));
+    qn_arena_release(&arena);
+}
+
 static void messages_name_line_and_column(void **state)
 {
     (void)state;
@@ -243,4 +285,5 @@ static void reading_survives_running_out_of_memory(void **state)
 RUN_TESTS(TEST(json_by_the_grammar_is_accepted), TEST(what_is_not_json_is_refused),
           TEST(depth_is_limited), TEST(cut_documents_are_refused),
           TEST(agrees_with_the_other_reader), TEST(values_are_read_one_by_one),
-          TEST(messages_name_line_and_column), TEST(reading_survives_running_out_of_memory))
+          TEST(a_key_is_known_by_its_name), TEST(messages_name_line_and_column),
+          TEST(reading_survives_running_out_of_memory))
