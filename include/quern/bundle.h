@@ -54,6 +54,16 @@ QN_API size_t qn_model_scratch_bytes(const qn_model *model);
 QN_API QN_MUST_CHECK qn_status qn_model_predict_row(const qn_model *model, const qn_cell *cells,
                                                     double *outputs, void *scratch, qn_error *err);
 
+/* The interval around a prediction of a regression that holds the target in a share `level` of the
+ * cases (0.5, 0.8, 0.9, 0.95 or 0.99), if new rows come as the training rows came: by how far
+ * targets lay from predictions of models that had not seen them, where predictions are alike.
+ * `outputs` is what a prediction gave. The interval holds the prediction and stays in the range
+ * that predictions are kept in. Fails with QN_ERR_ARG (no such level) or QN_ERR_UNSUPPORTED (no
+ * regression, an imported model, or fewer than 20 rows were held out). */
+QN_API QN_MUST_CHECK qn_status qn_model_interval(const qn_model *model, double level,
+                                                 const double *outputs, double *low, double *high,
+                                                 qn_error *err);
+
 /* Predicts every row of a table into `outputs`, n_rows × n_outputs, row after row. Columns are
  * found by name; extra columns are ignored. */
 QN_API QN_MUST_CHECK qn_status qn_model_predict(const qn_model *model, const qn_frame *frame,

@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "bundle/bundle.h"
 #include "evaluate/calibrate.h"
+#include "evaluate/fit_intervals.h"
 #include "explain/importance.h"
 #include "recipe/derive.h"
 #include "report/report.h"
@@ -617,7 +618,7 @@ static qn_stop stop_after(const struct fit *fit, double share)
     return stop;
 }
 
-/* Temperature, threshold and range, from the validation predictions of the ensemble. */
+/* Temperature, threshold, range and intervals, from the validation predictions of the ensemble. */
 static qn_status calibrate(struct fit *fit, qn_error *err)
 {
     double *predictions = fit->ensemble.predictions;
@@ -643,6 +644,7 @@ static qn_status calibrate(struct fit *fit, qn_error *err)
         const double margin = 0.5 * (high - low); /* linear models may run far out of range */
         fit->predictor->low = low >= 0 ? fmax(0, low - margin) : low - margin;
         fit->predictor->high = high + margin;
+        QN_TRY(qn_intervals_fit(&input, &fit->predictor->intervals, err));
     }
     const qn_stop stop = stop_after(fit, 0.3);
     return qn_evaluation_create_until(&input, (uint64_t)fit->request.seed, fit->pool, &stop,
@@ -764,6 +766,7 @@ static qn_status evaluate(struct fit *fit, qn_error *err)
         const qn_stop stop = stop_after(fit, 0.4);
         status = qn_evaluation_create_until(&input, (uint64_t)fit->request.seed, fit->pool, &stop,
                                             &fit->test, err);
+        if (status == QN_OK) qn_intervals_assess(fit->predictor, &input, fit->test);
     }
     if (status == QN_OK) status = evaluate_baseline(fit, predicted, err);
     end_stage(fit, "evaluation");

@@ -239,6 +239,10 @@ static void write_test(const qn_evaluation *evaluation, const char *key, qn_json
     for (int32_t i = 0; i < evaluation->n_values; i++) {
         qn_json_put_double(json, evaluation->values[i].metric->name, evaluation->values[i].value);
     }
+    if (!isnan(evaluation->interval_coverage)) {
+        qn_json_put_double(json, "interval_coverage", evaluation->interval_coverage);
+        qn_json_put_double(json, "interval_width", evaluation->interval_width);
+    }
     qn_json_end_object(json);
 }
 

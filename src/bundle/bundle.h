@@ -36,6 +36,10 @@ const char *qn_model_path(const qn_model *model);
 int64_t qn_model_file_bytes(const qn_model *model);
 uint64_t qn_model_file_hash(const qn_model *model); /* of all its bytes */
 
+/* Fails with QN_ERR_UNSUPPORTED when the model knows no prediction intervals. */
+QN_MUST_CHECK
+qn_status qn_model_require_intervals(const qn_model *model, qn_error *err);
+
 /* A row's cells as the model's columns want them; `out` has qn_model_n_inputs() cells and stands in
  * memory of qn_model_cells_bytes(), which holds their texts, too. */
 size_t qn_model_cells_bytes(const qn_model *model);

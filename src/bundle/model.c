@@ -179,6 +179,32 @@ qn_status qn_model_predict_row(const qn_model *model, const qn_cell *cells, doub
     return QN_OK;
 }
 
+qn_status qn_model_require_intervals(const qn_model *model, qn_error *err)
+{
+    if (model->predictor->intervals.n_groups > 0) return QN_OK;
+    if (model->schema->task != QN_TASK_REGRESSION) {
+        return qn_fail(err, QN_ERR_UNSUPPORTED,
+                       "%s: intervals are for regression; the task of this model is %s",
+                       model->path, qn_task_name(model->schema->task));
+    }
+    return qn_fail(err, QN_ERR_UNSUPPORTED,
+                   "%s: it holds no intervals: they need held-out predictions of 20 rows and more; "
+                   "fit it again from such a table",
+                   model->path);
+}
+
+qn_status qn_model_interval(const qn_model *model, double level, const double *outputs, double *low,
+                            double *high, qn_error *err)
+{
+    const int found = qn_interval_level_find(level);
+    QN_TRY(qn_model_require_intervals(model, err));
+    if (found < 0) {
+        return qn_fail(err, QN_ERR_ARG, "interval: %g is none of 0.5, 0.8, 0.9, 0.95, 0.99", level);
+    }
+    qn_predictor_interval(model->predictor, found, outputs, low, high);
+    return QN_OK;
+}
+
 qn_status qn_model_predict(const qn_model *model, const qn_frame *frame, int n_threads,
                            double *outputs, qn_error *err)
 {

@@ -239,9 +239,65 @@ void qn_prediction_add_json_columns(const qn_prediction_text *text, const double
     }
 }
 
+/* Intervals. */
+
+static const char *const end_names[2] = {"lower_bound", "upper_bound"};
+
+static void ends_of(const qn_prediction_text *text, int level, const double *outputs,
+                    double ends[2])
+{
+    qn_predictor_interval(qn_model_predictor(text->model), level, outputs, &ends[0], &ends[1]);
+}
+
+void qn_prediction_add_csv_interval_header(qn_str *out)
+{
+    qn_str_addf(out, ",%s,%s", end_names[0], end_names[1]);
+}
+
+void qn_prediction_add_csv_interval(const qn_prediction_text *text, int level,
+                                    const double *outputs, qn_str *out)
+{
+    double ends[2];
+    ends_of(text, level, outputs, ends);
+    for (int e = 0; e < 2; e++) {
+        qn_str_add_char(out, ',');
+        qn_str_add_double(out, ends[e]);
+    }
+}
+
+void qn_prediction_add_json_interval(const qn_prediction_text *text, int level,
+                                     const double *outputs, qn_str *out)
+{
+    double ends[2];
+    ends_of(text, level, outputs, ends);
+    for (int e = 0; e < 2; e++) {
+        qn_str_addf(out, ",\"%s\":", end_names[e]);
+        add_json_number(out, ends[e]);
+    }
+}
+
+void qn_prediction_add_json_interval_columns(const qn_prediction_text *text, int level,
+                                             const double *outputs, int64_t n_rows, qn_str *out)
+{
+    const int32_t n_outputs = qn_model_n_outputs(text->model);
+    for (int e = 0; e < 2; e++) {
+        qn_str_addf(out, ",\"%s\":[", end_names[e]);
+        for (int64_t row = 0; row < n_rows; row++) {
+            double ends[2];
+            ends_of(text, level, outputs + row * n_outputs, ends);
+            if (row > 0) qn_str_add_char(out, ',');
+            add_json_number(out, ends[e]);
+        }
+        qn_str_add_char(out, ']');
+    }
+}
+
 const char *qn_tensor_output_name(const qn_prediction_text *text, int output)
 {
     if (output == QN_TENSOR_PREDICTION) return text->decides ? "prediction" : NULL;
+    if (output == QN_TENSOR_INTERVAL) {
+        return qn_model_require_intervals(text->model, NULL) == QN_OK ? "interval" : NULL;
+    }
     if (text->n_columns == 0) return NULL;
     const qn_task task = qn_model_schema(text->model)->task;
     if (task == QN_TASK_REDUCTION) return "components";
@@ -249,14 +305,21 @@ const char *qn_tensor_output_name(const qn_prediction_text *text, int output)
     return text->probabilities ? "probabilities" : "distances";
 }
 
-int32_t qn_tensor_n_columns(const qn_prediction_text *text)
+int32_t qn_tensor_n_columns(const qn_prediction_text *text, int output)
 {
-    return text->n_columns;
+    return output == QN_TENSOR_INTERVAL ? 2 : text->n_columns;
 }
 
-double qn_tensor_value(const qn_prediction_text *text, const double *outputs, int32_t c)
+void qn_tensor_row(const qn_prediction_text *text, int output, int level, const double *outputs,
+                   double *row)
 {
-    return value_of(text, outputs, c);
+    if (output == QN_TENSOR_INTERVAL) {
+        ends_of(text, level, outputs, row);
+        return;
+    }
+    for (int32_t c = 0; c < text->n_columns; c++) {
+        row[c] = value_of(text, outputs, c);
+    }
 }
 
 const char *qn_tensor_label(const qn_prediction_text *text, const double *outputs)

@@ -32,16 +32,28 @@ void qn_prediction_add_json_value(const qn_prediction_text *text, const double *
 void qn_prediction_add_json_columns(const qn_prediction_text *text, const double *outputs,
                                     int64_t n_rows, qn_str *out);
 
-/* Predictions as tensors: the decision (labels, or the number of a regression), then a matrix of
- * rows × columns: "probabilities", "distances", "components" or "scores". */
-enum { QN_TENSOR_PREDICTION, QN_TENSOR_MATRIX, QN_TENSOR_OUTPUTS };
+/* The interval of the prediction, of one level (model/intervals.h; the model must have intervals),
+ * as two more columns, "lower_bound" and "upper_bound": each call begins with a comma. */
+void qn_prediction_add_csv_interval_header(qn_str *out);
+void qn_prediction_add_csv_interval(const qn_prediction_text *text, int level,
+                                    const double *outputs, qn_str *out);
+void qn_prediction_add_json_interval(const qn_prediction_text *text, int level,
+                                     const double *outputs, qn_str *out);
+void qn_prediction_add_json_interval_columns(const qn_prediction_text *text, int level,
+                                             const double *outputs, int64_t n_rows, qn_str *out);
+
+/* Predictions as tensors: the decision (labels, or the number of a regression), then matrices of
+ * rows × columns: "probabilities", "distances", "components" or "scores"; and "interval", two
+ * columns, for models that have intervals. */
+enum { QN_TENSOR_PREDICTION, QN_TENSOR_MATRIX, QN_TENSOR_INTERVAL, QN_TENSOR_OUTPUTS };
 
 /* The name of a tensor; NULL: the model gives none such. */
 const char *qn_tensor_output_name(const qn_prediction_text *text, int output);
-/* Of the matrix. */
-int32_t qn_tensor_n_columns(const qn_prediction_text *text);
-/* The value in column c. */
-double qn_tensor_value(const qn_prediction_text *text, const double *outputs, int32_t c);
+/* Of a matrix. */
+int32_t qn_tensor_n_columns(const qn_prediction_text *text, int output);
+/* Writes a row of a matrix; `level` is the interval's. */
+void qn_tensor_row(const qn_prediction_text *text, int output, int level, const double *outputs,
+                   double *row);
 /* The label that is decided for; NULL: the decision is the number outputs[0]. */
 const char *qn_tensor_label(const qn_prediction_text *text, const double *outputs);
 

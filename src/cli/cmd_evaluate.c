@@ -5,6 +5,7 @@
 #include "bundle/bundle.h"
 #include "cli/commands.h"
 #include "evaluate/fairness.h"
+#include "evaluate/fit_intervals.h"
 #include "evaluate/queries.h"
 #include "frame/labels.h"
 #include "report/report.h"
@@ -156,6 +157,10 @@ static void print_table(const struct evaluating *e)
         printf("%-22s%12.6g", m->metric->name, m->value);
         if (!isnan(m->low)) printf("   %.6g ... %.6g", m->low, m->high);
         putchar('\n');
+    }
+    if (!isnan(v->interval_coverage)) {
+        printf("\n95 %% prediction intervals hold %.1f %% of the targets; mean width %.6g\n",
+               100 * v->interval_coverage, v->interval_width);
     }
     if (!v->confusion || v->n_classes > 12) return;
     printf("\n%-16s", "actual\\predicted");
@@ -334,6 +339,7 @@ static qn_status evaluate(struct evaluating *e, qn_error *err)
     const qn_metric_input input = input_of(e);
     QN_TRY(qn_evaluation_create(&input, (uint64_t)qn_model_record(e->model)->seed, e->pool,
                                 &e->evaluation, err));
+    qn_intervals_assess(qn_model_predictor(e->model), &input, e->evaluation);
     QN_TRY(write_report(e, err));
     if (e->request->json) return print_json(e, err);
     print_table(e);

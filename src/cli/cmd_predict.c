@@ -14,7 +14,7 @@
 
 struct predict_request {
     const char *arguments[2];
-    const char *output, *keep;
+    const char *output, *keep, *interval;
     int64_t n_threads;
     bool json, explain;
 };
@@ -27,6 +27,8 @@ static const cli_option options[] = {
     {"keep", CLI_TEXT, AT(keep), "A,B", "columns of TABLE to copy in front", NULL, false},
     {"explain", CLI_FLAG, AT(explain), NULL, "the part of each column in each prediction", NULL,
      false},
+    {"interval", CLI_TEXT, AT(interval), "LEVEL",
+     "interval of a regression: 0.5, 0.8, 0.9, 0.95 or 0.99 of targets lie inside", NULL, false},
     {"json", CLI_FLAG, AT(json), NULL, "JSON lines rather than CSV", NULL, false},
     {"threads", CLI_COUNT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},
     {0}};
@@ -38,6 +40,7 @@ struct output {
     int64_t n_kept, *kept; /* columns of the frame */
     bool json;
     bool explained;
+    int level; /* of intervals; -1: none */
     qn_parts parts;
     qn_str text;
 };
@@ -50,6 +53,7 @@ static void add_header(struct output *out)
         qn_str_add_char(&out->text, ',');
     }
     qn_prediction_add_csv_header(out->predictions, &out->text);
+    if (out->level >= 0) qn_prediction_add_csv_interval_header(&out->text);
     if (out->explained) qn_str_add(&out->text, ",explain_expected");
     for (int64_t i = 0; out->explained && i < qn_model_n_inputs(out->model); i++) {
         qn_str name = {0};
@@ -74,6 +78,9 @@ static void add_csv_row(struct output *out, int64_t row, const double *outputs)
         qn_str_add_char(&out->text, ',');
     }
     qn_prediction_add_csv(out->predictions, outputs, &out->text);
+    if (out->level >= 0) {
+        qn_prediction_add_csv_interval(out->predictions, out->level, outputs, &out->text);
+    }
     const int64_t n_inputs = qn_model_n_inputs(out->model);
     for (int64_t i = -1; out->explained && i < n_inputs; i++) {
         qn_str_add_char(&out->text, ',');
@@ -103,6 +110,9 @@ static void add_json_row(struct output *out, int64_t row, const double *outputs)
     }
     qn_json_raw(&json, ""); /* the members that follow are text already */
     qn_prediction_add_json(out->predictions, outputs, &out->text);
+    if (out->level >= 0) {
+        qn_prediction_add_json_interval(out->predictions, out->level, outputs, &out->text);
+    }
     if (out->explained) {
         const int64_t n_inputs = qn_model_n_inputs(out->model);
         qn_json_put_double(&json, "explain_expected", out->parts.expected[row]);
@@ -205,12 +215,15 @@ static qn_status check_output(const char *path, qn_error *err)
 
 static qn_status predict(const struct predict_request *request, qn_error *err)
 {
+    struct output out = {.level = -1};
+    const char *interval = request->interval;
     QN_TRY(check_output(request->output, err));
+    if (interval) QN_TRY(qn_interval_level_read(interval, strlen(interval), &out.level, err));
     qn_model *model = NULL;
     qn_frame *frame = NULL;
-    struct output out = {0};
     qn_pool *pool = qn_pool_create((int)request->n_threads);
     qn_status status = qn_model_open(request->arguments[0], &model, err);
+    if (status == QN_OK && interval) status = qn_model_require_intervals(model, err);
     if (status == QN_OK) {
         const qn_read_request read = {
             .uri = request->arguments[1], .schema = qn_model_schema(model), .pool = pool};
@@ -257,8 +270,10 @@ const cli_command cmd_predict = {
         "found by name; the target need not be there. --explain adds 'explain_<column>', the\n"
         "column's part in the prediction: for classes in the log-odds of class 1, or of the\n"
         "predicted one of several, else in the prediction's own unit. With\n"
-        "'explain_expected' they add up to it.",
-    .examples = "    quern predict credit.quern new.csv -o predictions.csv --keep id",
+        "'explain_expected' they add up to it. --interval adds 'lower_bound' and 'upper_bound'\n"
+        "to the predictions of a regression.",
+    .examples = "    quern predict credit.quern new.csv -o predictions.csv --keep id\n"
+                "    quern predict houses.quern new.csv --interval 0.9",
     .options = options,
     .n_arguments_min = 2,
     .n_arguments_max = 2,

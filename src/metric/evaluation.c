@@ -411,6 +411,7 @@ qn_status qn_evaluation_create_until(const qn_metric_input *input, uint64_t seed
     evaluation->task = input->task;
     evaluation->n_classes = input->n_classes;
     evaluation->n_rows = input->n_rows;
+    evaluation->interval_coverage = evaluation->interval_width = QN_NA;
     const qn_status status = fill(input, seed, pool, stop, evaluation, err);
     if (status != QN_OK) {
         qn_evaluation_free(evaluation);
@@ -475,6 +476,10 @@ void qn_evaluation_write_json(const qn_evaluation *e, qn_json_writer *json)
         write_doubles(json, "residual_edges", e->residual_edges, QN_RESIDUAL_BINS + 1);
         write_doubles(json, "residual_counts", e->residual_counts, QN_RESIDUAL_BINS);
     }
+    if (!isnan(e->interval_coverage)) {
+        qn_json_put_double(json, "interval_coverage", e->interval_coverage);
+        qn_json_put_double(json, "interval_width", e->interval_width);
+    }
     qn_json_end_object(json);
 }
 
@@ -534,6 +539,8 @@ static bool read_into(qn_json_value value, qn_evaluation *out)
     read_doubles(qn_json_get(value, "residual_quantiles"), out->residual_quantiles, 7);
     read_doubles(qn_json_get(value, "residual_edges"), out->residual_edges, QN_RESIDUAL_BINS + 1);
     read_doubles(qn_json_get(value, "residual_counts"), out->residual_counts, QN_RESIDUAL_BINS);
+    out->interval_coverage = qn_json_as_double(qn_json_get(value, "interval_coverage"), QN_NA);
+    out->interval_width = qn_json_as_double(qn_json_get(value, "interval_width"), QN_NA);
     return true;
 }
 

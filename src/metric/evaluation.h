@@ -41,7 +41,10 @@ typedef struct qn_evaluation {
     double residual_quantiles[7]; /* 1, 5, 25, 50, 75, 95, 99 % */
     double residual_edges[QN_RESIDUAL_BINS + 1];
     double residual_counts[QN_RESIDUAL_BINS];
-    qn_curve predicted_actual; /* a sample: x = prediction, y = target */
+    double interval_coverage, interval_width; /* of 95 % prediction intervals: the share of targets
+                                                 inside, the mean width; QN_NA: not known. Set by
+                                                 evaluate/fit_intervals.h */
+    qn_curve predicted_actual;                /* a sample: x = prediction, y = target */
 } qn_evaluation;
 
 /* `seed` drives the bootstrap alone. */

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { FORMAT = 1 };
+enum { FORMAT = 2, FORMAT_WITHOUT_INTERVALS = 1 };
 
 void qn_predictor_free(qn_predictor *predictor)
 {
@@ -21,6 +21,7 @@ void qn_predictor_free(qn_predictor *predictor)
     qn_free(predictor->members);
     qn_free(predictor->recipes);
     qn_free(predictor->class_weights);
+    qn_intervals_release(&predictor->intervals);
     qn_free(predictor);
 }
 
@@ -214,6 +215,14 @@ int32_t qn_predictor_decide(const qn_predictor *predictor, const double *outputs
 
 /* Bundle. */
 
+void qn_predictor_interval(const qn_predictor *predictor, int level, const double *outputs,
+                           double *low, double *high)
+{
+    qn_intervals_at(&predictor->intervals, level, outputs[0], low, high);
+    if (*low < predictor->low) *low = predictor->low;
+    if (*high > predictor->high) *high = predictor->high;
+}
+
 void qn_predictor_write(const qn_predictor *predictor, qn_writer *writer)
 {
     qn_write_i32(writer, FORMAT);
@@ -224,6 +233,7 @@ void qn_predictor_write(const qn_predictor *predictor, qn_writer *writer)
     qn_write_f64(writer, predictor->high);
     qn_write_array(writer, predictor->class_weights,
                    predictor->class_weights ? predictor->n_outputs : 0, sizeof(double));
+    qn_intervals_write(&predictor->intervals, writer);
     qn_write_i32(writer, predictor->n_recipes);
     for (int32_t r = 0; r < predictor->n_recipes; r++) {
         qn_recipe_write(predictor->recipes[r], writer);
@@ -278,8 +288,9 @@ static qn_status read_into(qn_reader *reader, qn_predictor *predictor, qn_error 
     predictor->low = qn_read_f64(reader);
     predictor->high = qn_read_f64(reader);
     const double *weights = qn_read_array(reader, sizeof *weights, &n_weights);
+    if (format == FORMAT) QN_TRY(qn_intervals_read(reader, &predictor->intervals, err));
     const int32_t n_recipes = qn_read_i32(reader);
-    if (reader->failed || format != FORMAT ||
+    if (reader->failed || (format != FORMAT && format != FORMAT_WITHOUT_INTERVALS) ||
         predictor->n_outputs != qn_schema_n_outputs(predictor->schema) ||
         !(predictor->temperature > 0) || (n_weights != 0 && n_weights != predictor->n_outputs) ||
         n_recipes < 1 || n_recipes > 10000) {

@@ -8,6 +8,7 @@
 #define QN_MODEL_PREDICTOR_H
 
 #include "model/estimator.h"
+#include "model/intervals.h"
 
 typedef struct qn_member {
     char *name;     /* of the candidate it came from: "gbdt_1" */
@@ -24,11 +25,12 @@ typedef struct qn_predictor {
     qn_recipe **recipes;
     int32_t n_members;
     qn_member *members;
-    double temperature;    /* classification: p becomes softmax(log p / temperature); 1 = as is */
-    double threshold;      /* binary: p >= threshold means class 1 */
-    double *class_weights; /* multiclass: decide by argmax of p × these; NULL: plain argmax */
-    double low, high;      /* regression: predictions are clipped to this range; QN_NA: not */
-} qn_predictor;            /* owns recipes and members; destroy with qn_predictor_free() */
+    double temperature;     /* classification: p becomes softmax(log p / temperature); 1 = as is */
+    double threshold;       /* binary: p >= threshold means class 1 */
+    double *class_weights;  /* multiclass: decide by argmax of p × these; NULL: plain argmax */
+    double low, high;       /* regression: predictions are clipped to this range; QN_NA: not */
+    qn_intervals intervals; /* regression; no groups: not known */
+} qn_predictor;             /* owns recipes and members; destroy with qn_predictor_free() */
 
 void qn_predictor_free(qn_predictor *predictor); /* accepts NULL */
 
@@ -44,6 +46,11 @@ qn_status qn_predictor_transform(const qn_predictor *predictor, const qn_binding
                                  qn_error *err);
 /* The class that a prediction means, or the nearest cluster. */
 int32_t qn_predictor_decide(const qn_predictor *predictor, const double *outputs);
+
+/* The interval of a level (model/intervals.h) around one row's prediction, within the range. There
+ * must be groups. */
+void qn_predictor_interval(const qn_predictor *predictor, int level, const double *outputs,
+                           double *low, double *high);
 
 void qn_predictor_write(const qn_predictor *predictor, qn_writer *writer);
 /* `schema` and the reader's memory must outlive the predictor. */

@@ -177,22 +177,54 @@ static void curve_figure(qn_str *out, const qn_curve *curve, const char *title, 
     qn_str_add(out, "</figure>");
 }
 
-static void residuals(const qn_evaluation *evaluation, qn_str *out)
+enum { BAND_POINTS = 60 };
+
+/* The ends of the 95 % intervals over the range of the sample. */
+struct band {
+    double x[BAND_POINTS], low[BAND_POINTS], high[BAND_POINTS];
+};
+
+static void find_band(const qn_predictor *predictor, const qn_curve *sample, struct band *band)
 {
-    const qn_svg_series series = {.x = evaluation->predicted_actual.x,
-                                  .y = evaluation->predicted_actual.y,
-                                  .n = evaluation->predicted_actual.n,
-                                  .points = true};
+    double least = sample->x[0], most = sample->x[0];
+    for (int32_t i = 1; i < sample->n; i++) {
+        least = fmin(least, sample->x[i]);
+        most = fmax(most, sample->x[i]);
+    }
+    for (int32_t i = 0; i < BAND_POINTS; i++) {
+        band->x[i] = least + (most - least) * i / (BAND_POINTS - 1);
+        qn_predictor_interval(predictor, QN_INTERVAL_LEVEL_DEFAULT, &band->x[i], &band->low[i],
+                              &band->high[i]);
+    }
+}
+
+static void residuals(const qn_report_request *request, const qn_evaluation *evaluation,
+                      qn_str *out)
+{
+    const qn_curve *sample = &evaluation->predicted_actual;
+    const bool has_band = sample->n > 0 && !isnan(evaluation->interval_coverage) &&
+                          request->predictor->intervals.n_groups > 0;
+    struct band band;
+    if (has_band) find_band(request->predictor, sample, &band);
+    const qn_svg_series series[] = {
+        {.x = sample->x, .y = sample->y, .n = sample->n, .points = true},
+        {.x = band.x, .y = band.low, .n = BAND_POINTS},
+        {.x = band.x, .y = band.high, .n = BAND_POINTS}};
     const qn_svg_plot plot = {.title = "Predicted and actual",
                               .x_label = "predicted",
                               .y_label = "actual",
                               .diagonal = true,
-                              .series = &series,
-                              .n_series = 1};
+                              .series = series,
+                              .n_series = has_band ? 3 : 1};
     qn_str_add(out, "<figure><figcaption>Residuals (actual − predicted)</figcaption>");
     qn_svg_histogram(out, evaluation->residual_edges, evaluation->residual_counts, QN_RESIDUAL_BINS,
                      "Residuals", "residual");
-    qn_str_add(out, "</figure><figure><figcaption>Predicted and actual, a sample</figcaption>");
+    qn_str_add(out, "</figure><figure><figcaption>Predicted and actual, a sample");
+    if (has_band) {
+        qn_str_addf(out, "; 95 %% prediction intervals hold %.1f %% of all targets",
+                    100 * evaluation->interval_coverage);
+    }
+    qn_str_add(out, "</figcaption>");
     qn_svg_plot_write(out, &plot);
     qn_str_add(out, "</figure>");
 }
@@ -208,7 +240,7 @@ void qn_report_curves(const qn_report_request *request, qn_str *out)
                  false);
     curve_figure(out, &evaluation->calibration, "Calibration", "predicted probability",
                  "observed share", true);
-    if (evaluation->task == QN_TASK_REGRESSION) residuals(evaluation, out);
+    if (evaluation->task == QN_TASK_REGRESSION) residuals(request, evaluation, out);
     confusion(request, evaluation, out);
     qn_str_add(out, "</div></section>");
 }

@@ -109,23 +109,30 @@ qn_span qn_exchange_body(const qn_exchange *x)
     return (qn_span){x->recoded.text ? x->recoded.text : "", x->recoded.bytes};
 }
 
-bool qn_exchange_asks_for(const qn_exchange *x, const char *name)
+qn_span qn_exchange_query(const qn_exchange *x, const char *name)
 {
-    static const char *const endings[] = {"", "=", "=1", "=true"};
     const size_t name_bytes = strlen(name);
     const char *at = x->query.text, *end = at + x->query.bytes;
     while (at && at < end) {
         const char *mark = memchr(at, '&', (size_t)(end - at));
         const size_t bytes = (size_t)((mark ? mark : end) - at);
-        for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-            if (bytes == name_bytes + strlen(endings[i]) && memcmp(at, name, name_bytes) == 0 &&
-                memcmp(at + name_bytes, endings[i], bytes - name_bytes) == 0) {
-                return true;
+        if (bytes >= name_bytes && memcmp(at, name, name_bytes) == 0) {
+            if (bytes == name_bytes) return (qn_span){"", 0};
+            if (at[name_bytes] == '=') {
+                return (qn_span){at + name_bytes + 1, bytes - name_bytes - 1};
             }
         }
         at = mark ? mark + 1 : end;
     }
-    return false;
+    return (qn_span){0};
+}
+
+bool qn_exchange_asks_for(const qn_exchange *x, const char *name)
+{
+    const qn_span value = qn_exchange_query(x, name);
+    if (!value.text) return false;
+    return value.bytes == 0 || (value.bytes == 1 && *value.text == '1') ||
+           (value.bytes == 4 && memcmp(value.text, "true", 4) == 0);
 }
 
 void qn_exchange_clear(qn_exchange *x)

@@ -89,6 +89,8 @@ const qn_route *qn_route_find(qn_exchange *x, qn_http_method method, qn_str *all
 qn_step qn_exchange_step(qn_exchange *x);
 /* The body, decoded. */
 qn_span qn_exchange_body(const qn_exchange *x);
+/* What follows `name` and '=' in the query, as it was sent; .text NULL: the name is not there. */
+qn_span qn_exchange_query(const qn_exchange *x, const char *name);
 /* Whether the query has `name`, by itself or as true or 1. */
 bool qn_exchange_asks_for(const qn_exchange *x, const char *name);
 /* Forgets the request; its buffers stay for the next one. */

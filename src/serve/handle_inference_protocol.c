@@ -98,11 +98,11 @@ static void write_outputs(const qn_served_model *served, qn_json_writer *json)
     const bool has_labels = qn_model_n_classes(served->model) > 0;
     for (int i = 0; i < QN_TENSOR_OUTPUTS; i++) {
         const char *name = qn_tensor_output_name(served->text, i);
-        const bool matrix = i == QN_TENSOR_MATRIX;
+        const bool matrix = i != QN_TENSOR_PREDICTION;
         if (!name) continue;
         qn_json_begin_object(json);
         write_tensor(json, name, has_labels && !matrix ? "BYTES" : "FP64",
-                     matrix ? qn_tensor_n_columns(served->text) : 0);
+                     matrix ? qn_tensor_n_columns(served->text, i) : 0);
         if (matrix && has_labels) write_labels(served->model, json);
         qn_json_end_object(json);
     }

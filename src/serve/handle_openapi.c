@@ -79,9 +79,14 @@ static void write_parameters(const char *pattern, bool in_path, bool explains, q
     static const char explain[] =
         "{\"name\": \"explain\", \"in\": \"query\", \"schema\": {\"type\": \"boolean\"}, "
         "\"description\": \"with the part of each column, where rows are objects or lists\"}";
+    static const char interval[] =
+        "{\"name\": \"interval\", \"in\": \"query\", \"schema\": {\"type\": \"number\", "
+        "\"enum\": [0.5, 0.8, 0.9, 0.95, 0.99]}, \"description\": \"with the interval that holds "
+        "such a share of targets; of a regression\"}";
     qn_json_key(json, "parameters");
     qn_json_begin_array(json);
     if (explains) qn_json_raw(json, explain);
+    if (explains) qn_json_raw(json, interval);
     for (const char *at = strchr(pattern, '{'); in_path && at; at = strchr(at + 1, '{')) {
         qn_json_begin_object(json);
         qn_json_put_text(json, "name", parameter_name(pattern, at + 2));

@@ -23,7 +23,7 @@ typedef struct protocol {
     const qn_catalog_entry *(*find)(qn_exchange *x, qn_routed *routed); /* answers when there is
                                                                            none */
     qn_rows_opener (*opener_of)(const qn_exchange *x); /* NULL: the content type is no good */
-    bool explains;                                     /* ?explain=true is looked at */
+    bool explains;          /* ?explain=true and ?interval=LEVEL are looked at */
     bool rows_are_requests; /* a row that cannot be predicted is a bad request: 400, not 422 */
 } protocol;
 
@@ -40,6 +40,7 @@ struct job {
     bool logged; /* by the prediction log, in `lines` */
     qn_prediction_lines lines;
     qn_explained_block *explained; /* NULL: parts are not asked for */
+    int level;                     /* of intervals; -1: are not asked for */
 };
 
 /* Opening. */
@@ -146,6 +147,23 @@ static void give_to_shadow(const qn_exchange *x, const job *j, qn_rows_opener op
                              .counters = qn_server_n_loops(server)});
 }
 
+/* What the query asks for besides predictions. */
+static qn_status read_query(qn_exchange *x, job *j, qn_error *err)
+{
+    const qn_span interval = qn_exchange_query(x, "interval");
+    if (interval.text) {
+        QN_TRY(qn_interval_level_read(interval.text, interval.bytes, &j->level, err));
+        if (qn_model_require_intervals(j->model->model, NULL) != QN_OK) {
+            return qn_fail(err, QN_ERR_ARG,
+                           "interval: %s has none; regressions have that quern fit has made",
+                           j->model->name);
+        }
+    }
+    return qn_exchange_asks_for(x, "explain")
+               ? qn_explained_block_create(j->model, &x->memory, &j->explained, err)
+               : QN_OK;
+}
+
 /* The job of a request; NULL when it is answered already. */
 static job *open_job(qn_exchange *x, const protocol *spoken)
 {
@@ -182,8 +200,8 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
                 qn_prediction_log_takes(x->trace.id, x->worker->options->prediction_share);
     qn_error err = {0};
     const qn_span body = qn_exchange_body(x);
-    if (spoken->explains && qn_exchange_asks_for(x, "explain") &&
-        qn_explained_block_create(j->model, &x->memory, &j->explained, &err) != QN_OK) {
+    j->level = -1;
+    if (spoken->explains && read_query(x, j, &err) != QN_OK) {
         fail(x, &err);
         return NULL;
     }
@@ -216,7 +234,7 @@ static qn_status keep(job *j, const double *outputs, int64_t n, qn_error *err)
 /* The first block tells the form of the answer. */
 static qn_status begin_reply(qn_exchange *x, job *j, qn_error *err)
 {
-    const qn_predictions predictions = {.model = j->model, .rows = &j->rows};
+    const qn_predictions predictions = {.model = j->model, .rows = &j->rows, .level = j->level};
     j->format = qn_format_of(j->rows.form);
     if (j->explained && !j->format->explains) {
         return qn_fail(err, QN_ERR_ARG,
@@ -238,8 +256,10 @@ static qn_status write_block(qn_exchange *x, job *j, const qn_rows_block *block,
                              const double *outputs, qn_error *err)
 {
     const int64_t first = j->rows.n_rows - block->n_rows;
-    const qn_predictions predictions = {
-        .model = j->model, .rows = &j->rows, .parts = j->explained ? &j->explained->parts : NULL};
+    const qn_predictions predictions = {.model = j->model,
+                                        .rows = &j->rows,
+                                        .parts = j->explained ? &j->explained->parts : NULL,
+                                        .level = j->level};
     if (j->format->keeps) QN_TRY(keep(j, outputs, block->n_rows, err));
     j->format->rows(&predictions, outputs, first, block->n_rows, &x->out);
     if (j->logged) qn_prediction_lines_add(&j->lines, &x->trace, j->model, block, outputs, first);
@@ -290,7 +310,8 @@ static void log_lines(const qn_exchange *x, const qn_prediction_lines *lines)
 
 static qn_step finish(qn_exchange *x, const job *j)
 {
-    const qn_predictions predictions = {.model = j->model, .rows = &j->rows, .kept = j->kept};
+    const qn_predictions predictions = {
+        .model = j->model, .rows = &j->rows, .kept = j->kept, .level = j->level};
     j->format->end(&predictions, &x->out);
     if (j->format->append) {
         qn_reply_end_json(&x->reply);

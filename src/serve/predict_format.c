@@ -24,7 +24,9 @@ static void begin_object(const qn_predictions *p, qn_str *out)
 /* The members of row k of the block, with its parts where they are asked for. */
 static void add_members(const qn_predictions *p, const double *outputs, int64_t k, qn_str *out)
 {
-    qn_prediction_add_json(p->model->text, outputs + k * p->model->n_outputs, out);
+    outputs += k * p->model->n_outputs;
+    qn_prediction_add_json(p->model->text, outputs, out);
+    if (p->level >= 0) qn_prediction_add_json_interval(p->model->text, p->level, outputs, out);
     if (!p->parts) return;
     qn_json_writer json = {.out = out};
     qn_str_add(out, ",\"explain_expected\":");
@@ -92,7 +94,11 @@ static void begin_columns(const qn_predictions *p, qn_str *out)
 
 static void end_columns(const qn_predictions *p, qn_str *out)
 {
-    qn_prediction_add_json_columns(p->model->text, p->kept, p->rows->n_rows, out);
+    const int64_t n = p->rows->n_rows;
+    qn_prediction_add_json_columns(p->model->text, p->kept, n, out);
+    if (p->level >= 0) {
+        qn_prediction_add_json_interval_columns(p->model->text, p->level, p->kept, n, out);
+    }
     qn_str_add(out, "}}\n");
 }
 
@@ -110,6 +116,7 @@ static void line_rows(const qn_predictions *p, const double *outputs, int64_t fi
 static void begin_csv(const qn_predictions *p, qn_str *out)
 {
     qn_prediction_add_csv_header(p->model->text, out);
+    if (p->level >= 0) qn_prediction_add_csv_interval_header(out);
     qn_str_add_char(out, '\n');
 }
 
@@ -117,8 +124,9 @@ static void csv_rows(const qn_predictions *p, const double *outputs, int64_t fir
                      qn_str *out)
 {
     (void)first;
-    for (int64_t row = 0; row < n; row++) {
-        qn_prediction_add_csv(p->model->text, outputs + row * p->model->n_outputs, out);
+    for (int64_t row = 0; row < n; row++, outputs += p->model->n_outputs) {
+        qn_prediction_add_csv(p->model->text, outputs, out);
+        if (p->level >= 0) qn_prediction_add_csv_interval(p->model->text, p->level, outputs, out);
         qn_str_add_char(out, '\n');
     }
 }
@@ -144,9 +152,21 @@ static void begin_tensors(const qn_predictions *p, qn_str *out)
     qn_str_add(out, "\"outputs\":[");
 }
 
+/* One row of a tensor that is no list of labels. */
+static int32_t row_of(const qn_predictions *p, int output, const double *outputs,
+                      double row[QN_CLASSES_MAX])
+{
+    if (output == QN_TENSOR_PREDICTION) {
+        row[0] = outputs[0];
+        return 1;
+    }
+    qn_tensor_row(p->model->text, output, p->rows->outputs[output].level, outputs, row);
+    return qn_tensor_n_columns(p->model->text, output);
+}
+
 static void add_json_values(const qn_predictions *p, int output, qn_str *out)
 {
-    const int32_t n_columns = qn_tensor_n_columns(p->model->text);
+    double values[QN_CLASSES_MAX];
     for (int64_t row = 0; row < p->rows->n_rows; row++) {
         const double *outputs = p->kept + row * p->model->n_outputs;
         if (output == QN_TENSOR_PREDICTION) {
@@ -154,11 +174,11 @@ static void add_json_values(const qn_predictions *p, int output, qn_str *out)
             qn_prediction_add_json_value(p->model->text, outputs, out);
             continue;
         }
-        for (int32_t c = 0; c < n_columns; c++) {
+        const int32_t n = row_of(p, output, outputs, values);
+        for (int32_t c = 0; c < n; c++) {
             if (row + c > 0) qn_str_add_char(out, ',');
-            const double value = qn_tensor_value(p->model->text, outputs, c);
-            if (isfinite(value)) {
-                qn_str_add_double(out, value);
+            if (isfinite(values[c])) {
+                qn_str_add_double(out, values[c]);
             } else {
                 qn_str_add(out, "null");
             }
@@ -188,19 +208,17 @@ static void add_text_bytes(const char *text, qn_str *out)
 
 static void add_binary_values(const qn_predictions *p, int output, qn_str *out)
 {
-    const qn_prediction_text *text = p->model->text;
-    const int32_t n_columns = qn_tensor_n_columns(text);
+    double values[QN_CLASSES_MAX];
     for (int64_t row = 0; row < p->rows->n_rows; row++) {
         const double *outputs = p->kept + row * p->model->n_outputs;
-        const char *label = qn_tensor_label(text, outputs);
-        if (output == QN_TENSOR_MATRIX) {
-            for (int32_t c = 0; c < n_columns; c++) {
-                add_double_bytes(qn_tensor_value(text, outputs, c), out);
-            }
-        } else if (label) {
+        const char *label = qn_tensor_label(p->model->text, outputs);
+        if (output == QN_TENSOR_PREDICTION && label) {
             add_text_bytes(label, out);
-        } else {
-            add_double_bytes(outputs[0], out);
+            continue;
+        }
+        const int32_t n = row_of(p, output, outputs, values);
+        for (int32_t c = 0; c < n; c++) {
+            add_double_bytes(values[c], out);
         }
     }
 }
@@ -210,8 +228,8 @@ static size_t count_binary_values(const qn_predictions *p, int output)
     const qn_prediction_text *text = p->model->text;
     const size_t n_rows = (size_t)p->rows->n_rows;
     size_t bytes = 0;
-    if (output == QN_TENSOR_MATRIX) {
-        return n_rows * (size_t)qn_tensor_n_columns(text) * sizeof(double);
+    if (output != QN_TENSOR_PREDICTION) {
+        return n_rows * (size_t)qn_tensor_n_columns(text, output) * sizeof(double);
     }
     if (qn_model_n_classes(p->model->model) == 0) return n_rows * sizeof(double);
     for (size_t row = 0; row < n_rows; row++) {
@@ -228,8 +246,8 @@ static void end_tensors(const qn_predictions *p, qn_str *out)
         if (!output->wanted) continue;
         qn_str_addf(out, "%s{\"name\":\"%s\",\"shape\":[%lld", first ? "" : ",",
                     qn_tensor_output_name(p->model->text, i), (long long)p->rows->n_rows);
-        if (i == QN_TENSOR_MATRIX) {
-            qn_str_addf(out, ",%d", (int)qn_tensor_n_columns(p->model->text));
+        if (i != QN_TENSOR_PREDICTION) {
+            qn_str_addf(out, ",%d", (int)qn_tensor_n_columns(p->model->text, i));
         }
         qn_str_addf(out, "],\"datatype\":\"%s\",", datatype_of(p->model, i));
         if (output->binary == QN_CHOICE_YES) {

@@ -13,6 +13,7 @@ typedef struct qn_predictions {
     const qn_rows *rows;
     const double *kept; /* all outputs so far, rows->n_rows × n_outputs, if the format keeps them */
     const qn_parts *parts; /* of the block's rows; NULL: are not asked for */
+    int level;             /* of intervals (model/intervals.h); below 0: are not asked for */
 } qn_predictions;
 
 /* `begin` is called once, `rows` for each block (of n rows, the first being row `first` from 0),

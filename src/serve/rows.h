@@ -35,6 +35,7 @@ typedef enum qn_choice { QN_CHOICE_OPEN, QN_CHOICE_YES, QN_CHOICE_NO } qn_choice
 typedef struct qn_rows_output {
     bool wanted;
     qn_choice binary;
+    int level; /* of the interval */
 } qn_rows_output;
 
 /* Cells of up to QN_BLOCK_ROWS rows, normalised. */

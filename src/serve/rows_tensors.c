@@ -265,9 +265,10 @@ static qn_status read_tensors(qn_rows *rows, qn_rows_block *block, qn_error *err
 
 /* What the sender wants back. */
 
-/* {"binary_data": true} of an output, {"binary_data_output": true} of all. */
-static qn_status read_binary_wish(qn_rows *rows, qn_pull *pull, const char *name, qn_choice *out,
-                                  qn_error *err)
+/* {"binary_data": true} of an output, {"binary_data_output": true} of all; {"level": 0.9} of the
+ * interval. */
+static qn_status read_wishes(qn_rows *rows, qn_pull *pull, const char *binary, qn_rows_output *out,
+                             qn_error *err)
 {
     bool first = true;
     qn_span key;
@@ -275,11 +276,18 @@ static qn_status read_binary_wish(qn_rows *rows, qn_pull *pull, const char *name
     qn_pull_enter(pull);
     while (qn_pull_key(pull, &first, &key)) {
         const qn_pull_type type = qn_pull_peek(pull);
-        if (is_key(key, name)) {
+        if (is_key(key, binary)) {
             if (type != QN_PULL_TRUE && type != QN_PULL_FALSE) {
                 return wrong(rows, pull, "expected true or false", err);
             }
-            *out = type == QN_PULL_TRUE ? QN_CHOICE_YES : QN_CHOICE_NO;
+            out->binary = type == QN_PULL_TRUE ? QN_CHOICE_YES : QN_CHOICE_NO;
+        } else if (is_key(key, "level")) {
+            double level;
+            if (type != QN_PULL_NUMBER) return wrong(rows, pull, "expected a level", err);
+            if (!qn_pull_number(pull, &level, NULL)) break;
+            out->level = qn_interval_level_find(level);
+            if (out->level >= 0) continue;
+            return wrong(rows, pull, "the level is none of 0.5, 0.8, 0.9, 0.95, 0.99", err);
         }
         if (!qn_pull_skip(pull)) break;
     }
@@ -289,7 +297,7 @@ static qn_status read_binary_wish(qn_rows *rows, qn_pull *pull, const char *name
 static qn_status read_output(qn_rows *rows, qn_pull *pull, qn_error *err)
 {
     bool first = true, has_name = false;
-    qn_choice binary = QN_CHOICE_OPEN;
+    qn_rows_output output = {.wanted = true, .level = QN_INTERVAL_LEVEL_DEFAULT};
     qn_span key, name = {0};
     if (qn_pull_peek(pull) != QN_PULL_OBJECT) return wrong(rows, pull, "expected an output", err);
     qn_pull_enter(pull);
@@ -297,7 +305,7 @@ static qn_status read_output(qn_rows *rows, qn_pull *pull, qn_error *err)
         if (is_key(key, "name")) {
             QN_TRY(read_name(rows, pull, &name, &has_name, err));
         } else if (is_key(key, "parameters")) {
-            QN_TRY(read_binary_wish(rows, pull, "binary_data", &binary, err));
+            QN_TRY(read_wishes(rows, pull, "binary_data", &output, err));
         } else if (!qn_pull_skip(pull)) {
             break;
         }
@@ -306,7 +314,7 @@ static qn_status read_output(qn_rows *rows, qn_pull *pull, qn_error *err)
     for (int i = 0; has_name && i < QN_TENSOR_OUTPUTS; i++) {
         const char *known = qn_tensor_output_name(rows->model->text, i);
         if (!known || !is_key(name, known)) continue;
-        rows->outputs[i] = (qn_rows_output){true, binary};
+        rows->outputs[i] = output;
         return QN_OK;
     }
     return wrong(rows, pull, "the model has no output of this name", err);
@@ -323,7 +331,7 @@ static qn_status read_outputs(qn_rows *rows, qn_pull *pull, qn_error *err)
     return pull->wrong ? qn_rows_fail_json(rows, pull, err) : QN_OK;
 }
 
-/* Those that were not chosen are not given; none chosen means all. */
+/* Those that were not chosen are not given; none chosen means all but the interval. */
 static void settle_outputs(qn_rows *rows, qn_choice binary)
 {
     bool any = false;
@@ -332,16 +340,18 @@ static void settle_outputs(qn_rows *rows, qn_choice binary)
     }
     for (int i = 0; i < QN_TENSOR_OUTPUTS; i++) {
         qn_rows_output *output = &rows->outputs[i];
-        output->wanted = (output->wanted || !any) && qn_tensor_output_name(rows->model->text, i);
+        output->wanted |= !any && i != QN_TENSOR_INTERVAL;
+        if (!qn_tensor_output_name(rows->model->text, i)) output->wanted = false;
+        if (!output->wanted) continue;
         if (output->binary == QN_CHOICE_OPEN) output->binary = binary;
-        if (output->wanted && output->binary == QN_CHOICE_YES) rows->form = QN_FORM_BINARY_TENSORS;
+        if (output->binary == QN_CHOICE_YES) rows->form = QN_FORM_BINARY_TENSORS;
     }
 }
 
 static qn_status read_request(qn_rows *rows, qn_pull *pull, qn_error *err)
 {
     bool first = true, has_id = false;
-    qn_choice binary = QN_CHOICE_OPEN;
+    qn_rows_output all = {.binary = QN_CHOICE_OPEN};
     qn_span key;
     if (qn_pull_peek(pull) != QN_PULL_OBJECT) return wrong(rows, pull, "expected an object", err);
     qn_pull_enter(pull);
@@ -353,7 +363,7 @@ static qn_status read_request(qn_rows *rows, qn_pull *pull, qn_error *err)
         } else if (is_key(key, "outputs")) {
             QN_TRY(read_outputs(rows, pull, err));
         } else if (is_key(key, "parameters")) {
-            QN_TRY(read_binary_wish(rows, pull, "binary_data_output", &binary, err));
+            QN_TRY(read_wishes(rows, pull, "binary_data_output", &all, err));
         } else if (!qn_pull_skip(pull)) {
             return qn_rows_fail_json(rows, pull, err);
         }
@@ -361,7 +371,7 @@ static qn_status read_request(qn_rows *rows, qn_pull *pull, qn_error *err)
     if (pull->wrong) return qn_rows_fail_json(rows, pull, err);
     if (qn_pull_peek(pull) != QN_PULL_END) return wrong(rows, pull, "expected the end", err);
     if (!rows->tensors) return wrong(rows, pull, "\"inputs\" are missing", err);
-    settle_outputs(rows, binary);
+    settle_outputs(rows, all.binary);
     return QN_OK;
 }
 

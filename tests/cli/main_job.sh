@@ -7,6 +7,8 @@ try quern fit examples/credit/train.csv --target class --trials 2 --learners log
     --quiet -o m.quern
 try quern predict m.quern examples/credit/holdout.csv --keep age,class -o p.csv
 head -n 2 p.csv
+try quern predict m.quern examples/credit/holdout.csv --interval 0.9
+try quern predict m.quern examples/credit/holdout.csv --interval 0.7
 try quern explain m.quern examples/credit/holdout.csv --row 1
 try quern explain m.quern examples/credit/holdout.csv
 try quern evaluate m.quern examples/credit/holdout.csv --slice housing

@@ -73,6 +73,54 @@ def names_that_json_escapes_are_found(folder):
 
 
 @test
+def intervals_are_those_of_predict(folder):
+    lines = [[i % 17, i * 0.25, (i * i) % 11 + i % 17 * (1 + i % 5)] for i in range(400)]
+    with open(folder / "numbers.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["a", "b", "y"], *lines])
+    quern("fit", folder / "numbers.csv", "--target", "y", "--learners", "gbdt", "--trials", 1,
+          "--report", "", "-o", folder / "numbers.quern")
+
+    def told(*options):
+        return quern("predict", folder / "numbers.quern", folder / "numbers.csv", *options).stdout
+
+    expected = [json.loads(line) for line in told("--interval", "0.9", "--json").splitlines()]
+    assert all(r["lower_bound"] <= r["prediction"] <= r["upper_bound"] for r in expected)
+    held = sum(e["lower_bound"] <= y <= e["upper_bound"] for e, (_, _, y) in zip(expected, lines))
+    assert held > 0.85 * len(lines), held
+    rows = [dict(zip("ab", line)) for line in lines]
+    by_column = {c: [row[c] for row in rows] for c in "ab"}
+    with server(folder / "numbers.quern", folder / "credit.quern") as (_, port, _):
+        path = "/v1/models/numbers?interval=0.9"
+        assert post(port, path, "".join(f"{a},{b}\n" for a, b in [("a", "b")] +
+                                        [line[:2] for line in lines]), "text/csv")[0] == \
+            told("--interval", "90%")
+        reply = json.loads(post(port, path, json.dumps(rows), "application/json")[0])
+        assert reply["predictions"] == expected
+        reply = json.loads(post(port, path, json.dumps({"inputs": by_column}),
+                                "application/json")[0])
+        assert reply["outputs"] == {k: [e[k] for e in expected] for k in expected[0]}
+        tensors = {"inputs": [{"name": c, "shape": [400], "datatype": "FP64", "data": by_column[c]}
+                              for c in "ab"],
+                   "outputs": [{"name": "interval", "parameters": {"level": 0.9}}]}
+        reply = json.loads(post(port, "/v2/models/numbers/infer", json.dumps(tensors),
+                                "application/json")[0])
+        (interval,) = reply["outputs"]
+        assert interval["shape"] == [400, 2] and interval["datatype"] == "FP64"
+        assert interval["data"] == [end for e in expected
+                                    for end in (e["lower_bound"], e["upper_bound"])]
+        del tensors["outputs"]
+        reply = json.loads(post(port, "/v2/models/numbers/infer", json.dumps(tensors),
+                                "application/json")[0])
+        assert [o["name"] for o in reply["outputs"]] == ["prediction"]
+        for bad in ("/v1/models/numbers?interval=0.7", "/v1/models/credit?interval=0.9"):
+            try:
+                post(port, bad, json.dumps(rows[:1]), "application/json")
+                raise AssertionError(bad)
+            except urllib.error.HTTPError as error:
+                assert error.code == 400 and "interval: " in error.read().decode()
+
+
+@test
 def replies_are_explained_as_predict_explains(folder):
     quern("fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class", "--learners", "gbdt",
           "--trials", 1, "--report", "", "-o", folder / "trees.quern")
