@@ -121,18 +121,33 @@ static void add_outcomes(const scrape *s)
     }
 }
 
-static void add_rows(const scrape *s)
+/* A counter at `offset` of qn_model_counters, of each model and version. */
+static void add_model_counter(const scrape *s, const char *name, const char *help, size_t offset)
 {
-    qn_prometheus_head(s->out, "quern_predicted_rows_total", "counter", "Rows predicted.");
+    qn_prometheus_head(s->out, name, "counter", help);
     for (int64_t i = 0; i < s->catalog->n_entries; i++) {
         char labels[LABEL_BYTES];
         double sum = 0;
         for (int loop = 0; loop < s->n_loops; loop++) {
-            sum += (double)qn_count_get(&s->catalog->entries[i].counters[loop].rows);
+            const char *counters = (const char *)&s->catalog->entries[i].counters[loop];
+            sum += (double)qn_count_get((const qn_count *)(const void *)(counters + offset));
         }
         write_labels(&s->catalog->entries[i], labels);
-        qn_prometheus_value(s->out, "quern_predicted_rows_total", labels, sum);
+        qn_prometheus_value(s->out, name, labels, sum);
     }
+}
+
+static void add_rows(const scrape *s, bool has_cache)
+{
+    add_model_counter(s, "quern_predicted_rows_total", "Rows predicted.",
+                      offsetof(qn_model_counters, rows));
+    if (!has_cache) return;
+    add_model_counter(s, "quern_prediction_cache_hits_total",
+                      "Rows of those whose prediction was known.",
+                      offsetof(qn_model_counters, cache_hits));
+    add_model_counter(s, "quern_prediction_cache_misses_total",
+                      "Single rows whose prediction was not known.",
+                      offsetof(qn_model_counters, cache_misses));
 }
 
 static qn_step no_memory(qn_exchange *x)
@@ -227,6 +242,15 @@ static void add_routes(const scrape *s)
         qn_prometheus_value(s->out, "quern_route_rolled_back", labels,
                             qn_route_is_rolled_back(model->route));
     }
+}
+
+static void add_routes_state(const scrape *s)
+{
+    const qn_routes_state *state = qn_server_routes_state(s->server);
+    if (!state) return;
+    qn_prometheus_head(s->out, "quern_routes_state_behind", "gauge",
+                       "1 while what routes have learned cannot be written to its file.");
+    qn_prometheus_value(s->out, "quern_routes_state_behind", "", qn_routes_state_is_behind(state));
 }
 
 static void add_shadows(const scrape *s)
@@ -365,10 +389,11 @@ qn_step qn_handle_metrics(qn_exchange *x)
     add_requests(&s);
     add_connections(&s);
     add_outcomes(&s);
-    add_rows(&s);
+    add_rows(&s, x->worker->cache != NULL);
     add_seconds(&s, parts);
     add_models(&s);
     add_routes(&s);
+    add_routes_state(&s);
     add_shadows(&s);
     add_logs(&s);
     add_tracing(&s);

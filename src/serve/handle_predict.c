@@ -269,6 +269,21 @@ static qn_status write_block(qn_exchange *x, job *j, const qn_rows_block *block,
     return x->out.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the reply") : QN_OK;
 }
 
+/* A single row may be known; rows that come together cost the model less than looking them up. */
+static void predict_rows(const qn_exchange *x, const job *j, const qn_rows_block *block)
+{
+    const qn_workspace *workspace = &x->worker->workspace;
+    qn_prediction_cache *cache = block->n_rows == 1 ? x->worker->cache : NULL;
+    if (cache && qn_prediction_cache_find(cache, j->model, block->cells, workspace->outputs)) {
+        qn_count_add(&j->counters->cache_hits, 1);
+        return;
+    }
+    qn_rows_predict(&j->rows, block, workspace->turned, workspace->outputs, workspace->scratch);
+    if (!cache) return;
+    qn_prediction_cache_put(cache, workspace->outputs);
+    qn_count_add(&j->counters->cache_misses, 1);
+}
+
 /* Reads, predicts and writes one block; *last when there is no other. */
 static qn_status predict_block(qn_exchange *x, job *j, bool *last, qn_error *err)
 {
@@ -277,7 +292,7 @@ static qn_status predict_block(qn_exchange *x, job *j, bool *last, qn_error *err
     QN_TRY(read_block(x, j, &block, err));
     *last = block.n_rows < QN_BLOCK_ROWS;
     if (block.n_rows == 0) return QN_OK;
-    qn_rows_predict(&j->rows, &block, workspace->turned, workspace->outputs, workspace->scratch);
+    predict_rows(x, j, &block);
     return write_block(x, j, &block, workspace->outputs, err);
 }
 

@@ -60,7 +60,13 @@ qn_status qn_loop_init(qn_loop *loop, qn_server *server, const qn_serve_options 
     qn_random_bytes(&seed, sizeof seed);
     qn_rng_init(&loop->worker.ids, seed, (uint64_t)index);
     loop->worker.tokens = qn_token_cache_create();
-    if (!loop->worker.tokens) return qn_fail(err, QN_ERR_NOMEM, "no memory for the server");
+    if (options->prediction_cache_bytes > 0) {
+        loop->worker.cache =
+            qn_prediction_cache_create(options->prediction_cache_bytes / options->n_threads);
+    }
+    if (!loop->worker.tokens || (options->prediction_cache_bytes > 0 && !loop->worker.cache)) {
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for the server");
+    }
     loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->wake_fd < 0 || loop->epoll_fd < 0) {
@@ -94,6 +100,8 @@ void qn_loop_release(qn_loop *loop)
     loop->worker.credentials = NULL;
     qn_token_cache_free(loop->worker.tokens);
     loop->worker.tokens = NULL;
+    qn_prediction_cache_free(loop->worker.cache);
+    loop->worker.cache = NULL;
     qn_workspace_release(&loop->worker.workspace);
     qn_str_release(&loop->worker.line);
 }
@@ -270,6 +278,7 @@ static void take_news(qn_loop *loop)
     if (qn_model_store_is_newer(sources->models, worker->catalog)) {
         qn_catalog_unref(worker->catalog);
         worker->catalog = qn_model_store_acquire(sources->models);
+        if (worker->cache) qn_prediction_cache_clear(worker->cache);
     }
     if (qn_credential_store_is_newer(sources->credentials, worker->credentials)) {
         qn_credentials_unref(worker->credentials);

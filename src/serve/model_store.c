@@ -211,6 +211,7 @@ static void reload_routes(qn_model_store *store, qn_reload *reload)
     if (status == QN_OK) status = check_targets(store, routing, &err);
     if (status == QN_OK) {
         qn_routing_inherit(routing, store->routing, true);
+        if (sources->state) qn_routes_state_restore(sources->state, routing);
         qn_routing_unref(store->routing);
         store->routing = routing;
         store->routes_read = now;

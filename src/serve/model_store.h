@@ -17,6 +17,7 @@
 #define QN_SERVE_MODEL_STORE_H
 
 #include "serve/catalog.h"
+#include "serve/routes_state.h"
 
 typedef struct qn_model_store qn_model_store; /* destroy with qn_model_store_free() */
 
@@ -25,8 +26,9 @@ typedef struct qn_model_sources {
     const char *const *specs; /* "[NAME[@VERSION]=]PATH", ended by NULL */
     const char *folder;       /* see model_files.h */
     const char *const
-        *aliases;       /* "NAME@ALIAS=VERSION", ended by NULL; the routes file goes first */
-    const char *routes; /* a file, see routing.h; it is written, too */
+        *aliases;           /* "NAME@ALIAS=VERSION", ended by NULL; the routes file goes first */
+    const char *routes;     /* a file, see routing.h; it is written, too */
+    qn_routes_state *state; /* what the first routes had learned; or NULL */
 } qn_model_sources;
 
 /* `sources` must outlive the store. Fails with QN_ERR_ARG (a name or version that cannot be, or is

@@ -239,6 +239,48 @@ uint64_t qn_route_rewards(qn_route_state *route, int arm, double *sum)
     return n;
 }
 
+void qn_route_get_learned(qn_route_state *route, qn_route_learned *out)
+{
+    *out = (qn_route_learned){.n_arms = route->n_arms};
+    pthread_mutex_lock(&route->lock);
+    out->rolled_back = qn_route_is_rolled_back(route);
+    for (int i = 0; i < route->n_arms; i++) {
+        out->arms[i].n_requests = (int64_t)qn_route_count(route, i);
+        out->arms[i].n_chosen = (int64_t)route->bandit.arms[i].n_chosen;
+        out->arms[i].n_rewards = (int64_t)route->bandit.arms[i].n_rewards;
+        out->arms[i].sum = route->bandit.arms[i].sum;
+    }
+    out->next_look = route->losses.next_look;
+    for (int i = 0; i < 2; i++) {
+        out->losses[i].n = route->losses.arms[i].n;
+        out->losses[i].mean = route->losses.arms[i].mean;
+        out->losses[i].squares = route->losses.arms[i].squares;
+    }
+    pthread_mutex_unlock(&route->lock);
+}
+
+void qn_route_take_learned(qn_route_state *route, const qn_route_learned *learned)
+{
+    if (learned->n_arms != route->n_arms) return;
+    pthread_mutex_lock(&route->lock);
+    atomic_store(&route->rolled_back, learned->rolled_back && route->kind == QN_ROUTE_CANARY);
+    route->bandit.n_choices = 0;
+    for (int i = 0; i < route->n_arms; i++) {
+        atomic_store(&route->counts[i], (uint64_t)learned->arms[i].n_requests);
+        route->bandit.arms[i].n_chosen = (uint64_t)learned->arms[i].n_chosen;
+        route->bandit.arms[i].n_rewards = (uint64_t)learned->arms[i].n_rewards;
+        route->bandit.arms[i].sum = learned->arms[i].sum;
+        route->bandit.n_choices += route->bandit.arms[i].n_chosen;
+    }
+    route->losses.next_look = learned->next_look;
+    for (int i = 0; i < 2; i++) {
+        route->losses.arms[i].n = learned->losses[i].n;
+        route->losses.arms[i].mean = learned->losses[i].mean;
+        route->losses.arms[i].squares = learned->losses[i].squares;
+    }
+    pthread_mutex_unlock(&route->lock);
+}
+
 bool qn_route_is_rolled_back(const qn_route_state *route)
 {
     return atomic_load_explicit(&((qn_route_state *)(uintptr_t)route)->rolled_back,

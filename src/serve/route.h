@@ -10,6 +10,7 @@
 #ifndef QN_SERVE_ROUTE_H
 #define QN_SERVE_ROUTE_H
 
+#include "serve/route_learned.h"
 #include "serve/route_plan.h"
 
 #include <stdatomic.h>
@@ -46,6 +47,11 @@ bool qn_route_outcome(qn_route_state *route, const char *id, int64_t row, const 
 bool qn_route_reward(qn_route_state *route, const char *id, double reward);
 /* How many rewards that arm of a bandit got, and their sum. */
 uint64_t qn_route_rewards(qn_route_state *route, int arm, double *sum);
+
+/* What it has learned so far; and, before its first request, what one with the same identity had.
+ */
+void qn_route_get_learned(qn_route_state *route, qn_route_learned *out);
+void qn_route_take_learned(qn_route_state *route, const qn_route_learned *learned);
 
 bool qn_route_is_rolled_back(const qn_route_state *route);
 /* How many requests that arm got. */

@@ -79,6 +79,9 @@ bool qn_sandbox_folders_fill(qn_sandbox_folders *folders, const qn_serve_options
         whole = whole && add_folders_of(read, options->routes) &&
                 add(&folders->replace, folder_of(options->routes));
     }
+    if (options->routes_state) {
+        whole = whole && add(&folders->replace, folder_of(options->routes_state));
+    }
     return whole && add_folders_of_models(read, options->models) &&
            add_folder_of_log(write, options->audit) &&
            add_folder_of_log(write, options->access_log) &&

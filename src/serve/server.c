@@ -94,6 +94,10 @@ static qn_status check_options(const qn_serve_options *options, qn_error *err)
         return qn_fail(err, QN_ERR_ARG,
                        "--rate is 0.001 to 100000 requests a second, --rate-burst 1 to 1000000");
     }
+    if (options->prediction_cache_bytes > 0 &&
+        options->prediction_cache_bytes / options->n_threads < QN_PREDICTION_CACHE_BYTES_MIN) {
+        return qn_fail(err, QN_ERR_ARG, "--prediction-cache is at least 256k for each thread");
+    }
     if (!(options->prediction_share > 0 && options->prediction_share <= 1)) {
         return qn_fail(err, QN_ERR_ARG, "--prediction-share is above 0 and at most 1");
     }
@@ -275,6 +279,9 @@ static qn_status start(qn_server *server, qn_error *err)
     QN_TRY(check_options(&server->options, err));
     QN_TRY(make_guards(server, err));
     QN_TRY(open_logs(server, err));
+    if (server->options.routes_state) {
+        QN_TRY(qn_routes_state_open(server->options.routes_state, &server->models.state, err));
+    }
     QN_TRY(qn_model_store_create(&server->models, n, &server->sources.models, err));
     server->loops = qn_alloc_aligned(n, sizeof *server->loops);
     server->threads = qn_alloc_array(n, sizeof *server->threads);
@@ -291,6 +298,9 @@ static qn_status start(qn_server *server, qn_error *err)
     QN_TRY(start_logs(server, err));
     QN_TRY(qn_tracing_start(server->tracing, err));
     QN_TRY(qn_shadows_start(&server->shadows, err));
+    if (server->models.state) {
+        QN_TRY(qn_routes_state_start(server->models.state, server->sources.models, err));
+    }
     QN_TRY(
         qn_operations_start(&(qn_operations_request){server->sources.models, wake_server, server},
                             &server->operations, err));
@@ -343,6 +353,7 @@ int64_t qn_server_load(qn_server *server, qn_str *messages)
     if (atomic_load(&server->state) != QN_SERVER_STARTING) {
         reload.n_failed += reload_guards(server, messages, &changed);
     } else if (reload.n_failed == 0) {
+        if (server->models.state) qn_routes_state_begin(server->models.state);
         set_state(server, QN_SERVER_READY);
     }
     changed |= reload.changed;
@@ -393,6 +404,7 @@ void qn_server_free(qn_server *server)
     if (!server) return;
     qn_server_close(server);
     qn_operations_free(server->operations);
+    qn_routes_state_close(server->models.state);
     qn_shadows_free(server->shadows);
     qn_tracing_free(server->tracing);
     for (int i = 0; i < server->n_loops; i++) {
@@ -430,6 +442,11 @@ const qn_server_logs *qn_server_logs_of(const qn_server *server)
 qn_shadows *qn_server_shadows(const qn_server *server)
 {
     return server->shadows;
+}
+
+const qn_routes_state *qn_server_routes_state(const qn_server *server)
+{
+    return server->models.state;
 }
 
 qn_tracing *qn_server_tracing(const qn_server *server)

@@ -27,9 +27,10 @@ typedef struct qn_serve_options {
     const char *model_dir;      /* FOLDER/NAME/VERSION.quern or …/VERSION/model.quern; or NULL */
     const char *const *aliases; /* "NAME@ALIAS=VERSION", ended by NULL; may be NULL */
     const char *routes;         /* aliases and routes, see routing.h; or NULL */
-    const char *listen;         /* "HOST:PORT"; default 127.0.0.1:8080; port 0: any that is free */
-    bool open_to_all;           /* listen on other addresses than loopback without credentials */
-    bool insecure_http;         /* … or with credentials that go there without TLS */
+    const char *routes_state; /* a file that keeps what routes learn, see routes_state.h; or NULL */
+    const char *listen;       /* "HOST:PORT"; default 127.0.0.1:8080; port 0: any that is free */
+    bool open_to_all;         /* listen on other addresses than loopback without credentials */
+    bool insecure_http;       /* … or with credentials that go there without TLS */
     qn_credential_files credentials; /* what clients are checked against; none by default */
     const char *audit;               /* the audit log's path, "-": standard error; default none */
     const char *access_log;          /* a line for each request; "-" as above; default none */
@@ -48,6 +49,7 @@ typedef struct qn_serve_options {
     int64_t rows_max;                /* of one request; default 1,000,000 */
     bool no_compression;             /* of replies, though clients take it */
     bool known_only;                 /* refuse categories that training never saw */
+    int64_t prediction_cache_bytes;  /* of rows that were predicted before; default none */
     double request_s;                /* from a request to its reply; default 30 */
     double read_s;                   /* to send a request's head, and again its body; default 20 */
     double write_s;                  /* for a reply to get on; default 20 */
@@ -99,6 +101,7 @@ const qn_loop_counters *qn_server_counters(const qn_server *server, int loop);
 const qn_server_logs *qn_server_logs_of(const qn_server *server);
 qn_operations *qn_server_operations(const qn_server *server);
 qn_shadows *qn_server_shadows(const qn_server *server);
+const qn_routes_state *qn_server_routes_state(const qn_server *server); /* NULL: is not kept */
 qn_tracing *qn_server_tracing(const qn_server *server); /* NULL: spans are sent nowhere */
 double qn_server_started_s(const qn_server *server);    /* seconds since 1970 */
 

@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "serve/credentials.h"
 #include "serve/model_store.h"
+#include "serve/prediction_cache.h"
 #include "serve/rate_limit.h"
 #include "serve/server.h"
 #include "serve/token_cache.h"
@@ -37,8 +38,9 @@ typedef struct qn_worker {
     qn_rate_limit *failures; /* of requests without good credentials; shared */
     qn_loop_counters *counters;
     qn_workspace workspace;
-    qn_rng ids;  /* of requests */
-    qn_str line; /* of a log, while it is written */
+    qn_prediction_cache *cache; /* of the catalog's models; NULL: none */
+    qn_rng ids;                 /* of requests */
+    qn_str line;                /* of a log, while it is written */
     char date[64];
 } qn_worker;
 

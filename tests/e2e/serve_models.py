@@ -96,6 +96,121 @@ def a_folder_and_its_aliases_are_kept_in_the_sandbox(folder):
 
 
 @test
+def a_prediction_cache_changes_no_reply(folder):
+    rows = [{name: value_of(text) for name, text in row.items()}
+            for row in rows_of(folder / "holdout.csv")[:60]]
+    bodies = [*rows, *rows, rows, {"instances": rows[:1]}, {**rows[0], "age": None}, {"age": 1}]
+    path = folder / "cached" / "credit.quern"
+
+    def replies(ask):
+        return [ask("POST", "/v1/models/credit", body) for body in bodies]
+
+    def replies_of(model, *words):
+        put(folder / f"{model}.quern", path)
+        with asked(path, "--threads", 1, *words) as (_, ask, _lines):
+            return replies(ask)
+
+    other, expected = replies_of("other"), replies_of("credit")
+    assert other != expected
+    with asked(path, "--threads", 1, "--prediction-cache", "1M") as (process, ask, _):
+        assert replies(ask) == expected
+        figures = dict(re.findall(r"^quern_prediction_cache_(\w+)_total.* (\d+)$",
+                                  ask("GET", "/metrics")[1], re.M))
+        assert figures == {"hits": "61", "misses": "61"}, figures
+        put(folder / "other.quern", path)  # what was known is of the old model
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: ask("POST", "/v1/models/credit", rows[0]) == other[0])
+        assert replies(ask) == other
+    done = quern("serve", path, "--listen", "127.0.0.1:0", "--threads", 2, "--prediction-cache", "300k")
+    assert done.returncode != 0 and "--prediction-cache" in done.stderr, done
+
+
+@test
+def what_routes_learn_outlives_the_process(folder):
+    """A canary is rolled back and a bandit rewarded; the server is killed; the next one knows."""
+    place = folder / "learned"
+    place.mkdir()
+    state, routes = place / "state.json", place / "routes.yaml"
+    row = json.loads((folder / "row.json").read_text())
+    routes.write_text("models:\n  c: {canary: {from: 1, to: 2, percent: 100}, rollback: {window: 10, "
+                      "errors: 0.1}}\n  b: {bandit: {arms: [1, 2]}}\n")
+    words = [f"{name}@{version}={folder / 'credit.quern'}" for name in "cb" for version in "12"]
+    words += ["--routes", routes, "--routes-state", state, "--sandbox", "auto"]
+
+    def figures(ask):
+        text = ask("GET", "/metrics")[1]
+        assert "quern_routes_state_behind 0" in text
+        return {name: float(value) for name, value in re.findall(
+            r"^(quern_route_(?:re|ro)\S+) (\S+)$", text, re.M)}
+
+    with server(*words) as (process, port, _):
+        def ask(method, path, body=None):
+            data = None if body is None else json.dumps(body).encode()
+            request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data,
+                                             {"Content-Type": "application/json"}, method=method)
+            try:
+                with urllib.request.urlopen(request, timeout=30) as reply:
+                    return reply.status, reply.read().decode(), reply.headers["x-request-id"]
+            except urllib.error.HTTPError as error:
+                return error.code, error.read().decode(), None
+
+        assert json.loads(ask("POST", "/v1/models/c", row)[1])["version"] == "2"
+        for _ in range(2):
+            assert ask("POST", "/v1/models/c", {})[0] == 422
+        assert json.loads(ask("POST", "/v1/models/c", row)[1])["version"] == "1"
+        for i in range(20):
+            sent = ask("POST", "/v1/models/b", row)[2]
+            assert '"known":1' in ask("POST", "/feedback", {"id": sent, "reward": i % 2})[1]
+        expected = figures(ask)
+        wait_for(lambda: state.exists() and '"rewards": 20' in re.sub(
+            r'"rewards": (\d+)(?s:.*)"rewards": (\d+)(?s:.*)$',
+            lambda m: f'"rewards": {int(m[1]) + int(m[2])}', state.read_text().split('"c"')[0]))
+        wait_for(lambda: '"rolled_back": true' in state.read_text())
+        process.kill()
+    for _ in range(2):  # and again after an end in order
+        with asked(*words) as (_, ask, _lines):
+            assert figures(ask) == expected, (figures(ask), expected)
+            assert expected['quern_route_rolled_back{model="c"}'] == 1
+    assert sum(v for k, v in expected.items() if k.startswith("quern_route_rewards_total")) == 20
+    text = state.read_text()
+    state.write_text(text[:len(text) // 2])
+    done = quern("serve", "--listen", "127.0.0.1:0", *words)
+    assert done.returncode != 0 and done.stderr.count("\n") == 1, done
+    assert "state.json" in done.stderr and "remove it" in done.stderr, done
+    assert state.read_text() == text[:len(text) // 2]  # left for whoever wants to see
+    state.unlink()
+    with asked(*words) as (_, ask, _lines):
+        assert figures(ask)['quern_route_rolled_back{model="c"}'] == 0
+
+
+@test
+def states_are_whole_whenever_the_server_is_killed(folder):
+    """Killed at a dozen moments while a bandit learns: the next server starts, and never knows less than the
+    one before did when it began."""
+    place = folder / "killed"
+    place.mkdir()
+    state, routes = place / "state.json", place / "routes.yaml"
+    row = (folder / "row.json").read_text()
+    routes.write_text("models: {b: {bandit: {arms: [1, 2]}}}")
+    words = [f"b@{version}={folder / 'credit.quern'}" for version in "12"]
+    words += ["--routes", routes, "--routes-state", state]
+    known = 0
+    for i in range(12):
+        with server(*words) as (process, port, _):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+            total = sum(int(n) for n in re.findall(r"^quern_route_requests_total.* (\d+)$", text, re.M))
+            assert total >= known, (total, known)
+            known = total
+            for _ in range(20 + 17 * i):
+                connection.request("POST", "/v1/models/b", row, {"Content-Type": "application/json"})
+                connection.getresponse().read()
+            process.kill()
+    assert json.loads(state.read_text())["format"] == 1 if state.exists() else known == 0
+
+
+@test
 def triton_s_client_loads_and_unloads(folder):
     try:
         import tritonclient.http as triton
