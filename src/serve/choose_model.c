@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/choose_model.h"
 
+#include "base/number.h"
 #include "serve/handlers.h"
 #include "serve/prediction_log.h"
 #include "serve/route_key.h"
@@ -8,20 +9,38 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What the route tells requests apart by; text NULL: this one does not have it. */
-static qn_span key_of(qn_exchange *x, const qn_route_plan *plan)
+const char qn_json_length_header[] = "inference-header-content-length";
+
+int64_t qn_exchange_json_length(const qn_exchange *x)
 {
-    const qn_span type = qn_http_header(&x->reader, "content-type");
+    const qn_span header = qn_http_header(&x->reader, qn_json_length_header);
+    int64_t value;
+    if (!header.text) return 0;
+    return qn_parse_int64(header.text, header.bytes, &value) && value > 0 ? value : -1;
+}
+
+static qn_span column_of(qn_exchange *x, qn_rows_opener open, const char *column)
+{
+    const qn_span body = qn_exchange_body(x);
+    if (open == qn_rows_open_csv) return qn_route_key_in_csv(body, column);
+    if (open == qn_rows_open_tensors) {
+        const int64_t json_bytes = qn_exchange_json_length(x);
+        return qn_route_key_in_tensors(body, (size_t)(json_bytes > 0 ? json_bytes : 0), column,
+                                       &x->memory);
+    }
+    return open ? qn_route_key_in_json(body, column, &x->memory) : (qn_span){0};
+}
+
+/* What the route tells requests apart by; text NULL: this one does not have it. */
+static qn_span key_of(qn_exchange *x, qn_rows_opener open, const qn_route_plan *plan)
+{
     switch (plan->key) {
     case QN_KEY_REQUEST:
         break;
     case QN_KEY_HEADER:
         return qn_http_header(&x->reader, plan->key_name);
     case QN_KEY_COLUMN:
-        if (type.bytes >= 8 && strncasecmp(type.text, "text/csv", 8) == 0) {
-            return qn_route_key_in_csv(qn_exchange_body(x), plan->key_name);
-        }
-        return qn_route_key_in_json(qn_exchange_body(x), plan->key_name, &x->memory);
+        return column_of(x, open, plan->key_name);
     }
     return (qn_span){x->trace.id, strlen(x->trace.id)};
 }
@@ -34,14 +53,15 @@ static const qn_catalog_entry *find_shadow(const qn_exchange *x, const qn_route_
     return entry && entry->model ? entry : NULL;
 }
 
-const qn_catalog_entry *qn_exchange_choose_model(qn_exchange *x, qn_routed *routed)
+const qn_catalog_entry *qn_exchange_choose_model(qn_exchange *x, qn_rows_opener open,
+                                                 qn_routed *routed)
 {
     const qn_catalog *catalog = x->worker->catalog;
     const int64_t first = qn_catalog_first(catalog, x->params[0]);
     const qn_model_routing *routing =
         first < catalog->n_entries ? catalog->entries[first].routing : NULL;
     if (x->params[1].text || !routing || !routing->route) return qn_exchange_find_model(x);
-    const qn_span key = key_of(x, &routing->plan);
+    const qn_span key = key_of(x, open, &routing->plan);
     routed->arm = qn_route_choose(routing->route, key.text, key.bytes);
     const char *target = routing->plan.arms[routed->arm].target;
     x->params[1] = (qn_span){target, strlen(target)};

@@ -6,6 +6,7 @@
 #define QN_SERVE_CHOOSE_MODEL_H
 
 #include "serve/exchange.h"
+#include "serve/shadow.h"
 
 /* How it was chosen, to be told to the route what became of it. */
 typedef struct qn_routed {
@@ -17,8 +18,14 @@ typedef struct qn_routed {
 } qn_routed; /* zero-initialise; release with qn_routed_release() */
 
 /* As qn_exchange_find_model(); where x->params name no version, by the route of the model. The body
- * must be there. */
-const qn_catalog_entry *qn_exchange_choose_model(qn_exchange *x, qn_routed *routed);
+ * must be there; `open` is how its rows are written, NULL: nobody knows. */
+const qn_catalog_entry *qn_exchange_choose_model(qn_exchange *x, qn_rows_opener open,
+                                                 qn_routed *routed);
+/* The length of the JSON before binary tensors, from its header: 0 without one, -1 when that is no
+ * length. */
+int64_t qn_exchange_json_length(const qn_exchange *x);
+/* That header's name. */
+extern const char qn_json_length_header[];
 /* After the reply was written. Tells the audit log of a canary that was rolled back. */
 void qn_routed_note(const qn_routed *routed, const qn_exchange *x, bool failed, double seconds);
 /* Rows that were predicted, the first being row `first` from 0: remembered where they are compared

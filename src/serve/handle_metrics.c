@@ -253,6 +253,31 @@ static void add_routes_state(const scrape *s)
     qn_prometheus_value(s->out, "quern_routes_state_behind", "", qn_routes_state_is_behind(state));
 }
 
+/* Of rows that a shadow and the version that answered predicted both. */
+static void add_comparisons(const scrape *s)
+{
+    static const struct {
+        const char *name, *help;
+    } metrics[] = {
+        {"quern_shadow_compared_rows_total", "Rows whose answer was compared with the shadow's."},
+        {"quern_shadow_equal_rows_total", "Rows of those with the same decision."},
+        {"quern_shadow_difference_sum_total",
+         "Absolute differences of their numbers or probabilities, added up."}};
+    for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
+        qn_prometheus_head(s->out, metrics[m].name, "counter", metrics[m].help);
+        for (int64_t i = 0; i < s->catalog->n_entries; i++) {
+            const qn_model_counters *counters = &s->catalog->entries[i].counters[s->n_loops];
+            const double values[] = {(double)qn_count_get(&counters->compared_rows),
+                                     (double)qn_count_get(&counters->equal_rows),
+                                     qn_sum_get(&counters->difference_sum)};
+            char labels[LABEL_BYTES];
+            if (values[0] == 0) continue;
+            write_labels(&s->catalog->entries[i], labels);
+            qn_prometheus_value(s->out, metrics[m].name, labels, values[m]);
+        }
+    }
+}
+
 static void add_shadows(const scrape *s)
 {
     char labels[LABEL_BYTES];
@@ -267,6 +292,7 @@ static void add_shadows(const scrape *s)
             qn_prometheus_value(s->out, "quern_shadow_requests_total", labels, n);
         }
     }
+    add_comparisons(s);
     qn_prometheus_head(s->out, "quern_shadow_dropped_total", "counter",
                        "Requests that were not given to their shadow: it was behind.");
     qn_prometheus_value(s->out, "quern_shadow_dropped_total", "",

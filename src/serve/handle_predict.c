@@ -14,14 +14,13 @@
 #include <string.h>
 
 static const double slice_s = 0.001;
-static const char json_length_header[] = "inference-header-content-length";
 
 typedef struct job job;
 
 /* What differs between the protocols that predict. */
 typedef struct protocol {
-    const qn_catalog_entry *(*find)(qn_exchange *x, qn_routed *routed); /* answers when there is
-                                                                           none */
+    /* Answers when there is none. */
+    const qn_catalog_entry *(*find)(qn_exchange *x, qn_rows_opener open, qn_routed *routed);
     qn_rows_opener (*opener_of)(const qn_exchange *x); /* NULL: the content type is no good */
     bool explains;          /* ?explain=true and ?interval=LEVEL are looked at */
     bool rows_are_requests; /* a row that cannot be predicted is a bad request: 400, not 422 */
@@ -41,6 +40,8 @@ struct job {
     qn_prediction_lines lines;
     qn_explained_block *explained; /* NULL: parts are not asked for */
     int level;                     /* of intervals; -1: are not asked for */
+    qn_shadows *shadows;           /* who is given the request in the end, with what was answered */
+    qn_shadow_task *shadow;        /* NULL: nobody */
 };
 
 /* Opening. */
@@ -84,6 +85,7 @@ static qn_rows_opener opener_by_type(const qn_exchange *x)
 static void release_job(void *job_of_exchange)
 {
     job *j = job_of_exchange;
+    if (j->shadow) qn_shadows_add(j->shadows, j->shadow);
     qn_rows_release(&j->rows);
     qn_explained_block_release(j->explained);
     qn_free(j->kept);
@@ -114,11 +116,9 @@ static qn_step fail(qn_exchange *x, qn_error *err)
 
 static qn_status read_json_length(const qn_exchange *x, size_t *out, qn_error *err)
 {
-    const qn_span header = qn_http_header(&x->reader, json_length_header);
-    int64_t value;
-    if (!header.text) return QN_OK;
-    if (!qn_parse_int64(header.text, header.bytes, &value) || value <= 0) {
-        return qn_fail(err, QN_ERR_ARG, "the header %s is no length", json_length_header);
+    const int64_t value = qn_exchange_json_length(x);
+    if (value < 0) {
+        return qn_fail(err, QN_ERR_ARG, "the header %s is no length", qn_json_length_header);
     }
     *out = (size_t)value;
     return QN_OK;
@@ -132,17 +132,19 @@ static qn_rows rows_of(const qn_exchange *x, const job *j)
                      .json_bytes = j->rows.json_bytes};
 }
 
-static void give_to_shadow(const qn_exchange *x, const job *j, qn_rows_opener open)
+static void copy_for_shadow(const qn_exchange *x, job *j, qn_rows_opener open)
 {
     const qn_server *server = x->worker->server;
     if (!j->routed.shadow) return;
-    qn_shadows_add(
-        qn_server_shadows(server),
+    j->shadows = qn_server_shadows(server);
+    j->shadow = qn_shadows_copy(
+        j->shadows,
         &(qn_shadow_request){.entry = j->routed.shadow,
                              .open = open,
                              .rows = rows_of(x, j),
                              .body = qn_exchange_body(x),
                              .trace = &x->trace,
+                             .answering = j->model,
                              .log = j->logged ? qn_server_logs_of(server)->predictions : NULL,
                              .counters = qn_server_n_loops(server)});
 }
@@ -174,9 +176,9 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
     }
     x->job = j;
     x->release = release_job;
-    const qn_catalog_entry *entry = spoken->find(x, &j->routed);
-    if (!entry) return NULL;
     const qn_rows_opener open = spoken->opener_of(x);
+    const qn_catalog_entry *entry = spoken->find(x, open, &j->routed);
+    if (!entry) return NULL;
     if (!open) {
         qn_reply_error(&x->reply, 415,
                        "send a header 'Content-Type: application/json' (or application/x-ndjson, "
@@ -207,7 +209,7 @@ static job *open_job(qn_exchange *x, const protocol *spoken)
     }
     if ((open != qn_rows_open_tensors || read_json_length(x, &j->rows.json_bytes, &err) == QN_OK) &&
         open(&j->rows, body.text, body.bytes, &err) == QN_OK) {
-        give_to_shadow(x, j, open);
+        copy_for_shadow(x, j, open);
         return j;
     }
     fail(x, &err);
@@ -264,6 +266,7 @@ static qn_status write_block(qn_exchange *x, job *j, const qn_rows_block *block,
     j->format->rows(&predictions, outputs, first, block->n_rows, &x->out);
     if (j->logged) qn_prediction_lines_add(&j->lines, &x->trace, j->model, block, outputs, first);
     qn_routed_remember(&j->routed, x, j->model, outputs, first, block->n_rows);
+    if (j->shadow) qn_shadow_task_answer(j->shadow, outputs, block->n_rows);
     qn_count_add(&j->counters->rows, (uint64_t)block->n_rows);
     x->n_rows += block->n_rows;
     return x->out.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the reply") : QN_OK;
@@ -370,7 +373,8 @@ qn_step qn_handle_predict(qn_exchange *x)
 }
 
 /* Paths without a name mean the one model there is. */
-static const qn_catalog_entry *find_only_model(qn_exchange *x, qn_routed *routed)
+static const qn_catalog_entry *find_only_model(qn_exchange *x, qn_rows_opener open,
+                                               qn_routed *routed)
 {
     const qn_catalog *catalog = x->worker->catalog;
     if (catalog->n_entries == 0) {
@@ -385,7 +389,7 @@ static const qn_catalog_entry *find_only_model(qn_exchange *x, qn_routed *routed
         return NULL;
     }
     x->params[0] = (qn_span){name, strlen(name)};
-    return qn_exchange_choose_model(x, routed);
+    return qn_exchange_choose_model(x, open, routed);
 }
 
 qn_step qn_handle_invocations(qn_exchange *x)
@@ -398,7 +402,7 @@ qn_step qn_handle_invocations(qn_exchange *x)
 static qn_rows_opener opener_of_tensors(const qn_exchange *x)
 {
     const qn_span header = qn_http_header(&x->reader, "content-type");
-    const bool binary = qn_http_header(&x->reader, json_length_header).text != NULL;
+    const bool binary = qn_http_header(&x->reader, qn_json_length_header).text != NULL;
     qn_span type;
     if (!header.text) return qn_rows_open_tensors;
     if (!media_type(header, &type)) return NULL;

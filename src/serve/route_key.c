@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "serve/route_key.h"
 
+#include "base/number.h"
+#include "serve/tensor_data.h"
+
 #include <string.h>
 
 static bool is_text(qn_span span, const char *text)
 {
-    return strlen(text) == span.bytes && memcmp(text, span.text, span.bytes) == 0;
+    return strlen(text) == span.bytes && (!span.bytes || memcmp(text, span.text, span.bytes) == 0);
 }
 
 /* JSON. */
 
-/* A value, or the first of a list of values. */
-static qn_span read_value(qn_pull *pull)
+/* A value, or the first in a list of values, or in a list of lists. */
+static qn_span read_value(qn_pull *pull, int lists)
 {
     qn_span value = {0};
     double number;
     qn_pull_type type = qn_pull_peek(pull);
-    if (type == QN_PULL_ARRAY) {
+    for (; type == QN_PULL_ARRAY && lists > 0; lists--) {
         bool first = true;
         qn_pull_enter(pull);
         if (!qn_pull_next(pull, &first)) return value;
@@ -29,53 +32,193 @@ static qn_span read_value(qn_pull *pull)
     return (qn_span){0};
 }
 
-/* What holds rows: looked into where it is met. */
+/* Where else the column may be, in an object that does not have it itself; `at` NULL: nowhere. */
+typedef struct places {
+    qn_pull wrapper;     /* a value that holds rows: the first */
+    qn_pull names, data; /* a list of names, and a list of rows in their order */
+} places;
+
 static bool is_wrapper(qn_span key)
 {
-    static const char *const wrappers[] = {"instances", "dataframe_records", "columns", "inputs"};
+    static const char *const wrappers[] = {"instances", "dataframe_records", "dataframe_split",
+                                           "columns", "inputs"};
     for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
         if (is_text(key, wrappers[i])) return true;
     }
     return false;
 }
 
-/* In the object that comes; *wrapper becomes the reader at the first value that holds rows. */
-static qn_span find_in_object(qn_pull *pull, const char *column, qn_pull *wrapper)
+static void note_place(qn_pull *pull, qn_span key, places *found)
+{
+    const bool list = qn_pull_peek(pull) == QN_PULL_ARRAY;
+    if (list && is_text(key, "columns")) {
+        found->names = *pull;
+    } else if (list && is_text(key, "data")) {
+        found->data = *pull;
+    } else if (!found->wrapper.at && is_wrapper(key)) {
+        found->wrapper = *pull;
+    }
+}
+
+/* In the object that comes; *found becomes what is met before. */
+static qn_span find_in_object(qn_pull *pull, const char *column, places *found)
 {
     bool first = true;
     qn_span key;
     qn_pull_enter(pull);
     while (qn_pull_key(pull, &first, &key)) {
-        if (is_text(key, column)) return read_value(pull);
-        if (wrapper && !wrapper->at && is_wrapper(key)) {
-            qn_pull_peek(pull);
-            *wrapper = *pull;
-        }
+        if (is_text(key, column)) return read_value(pull, 1);
+        note_place(pull, key, found);
         if (!qn_pull_skip(pull)) break;
     }
     return (qn_span){0};
 }
 
-/* In an object, or the first object of a list. */
-static qn_span find_in_rows(qn_pull *pull, const char *column, qn_pull *wrapper)
+/* The value in the first of the rows that stands where the name does among the names. */
+static qn_span find_in_table(qn_pull *names, qn_pull *rows, const char *column)
 {
-    if (qn_pull_peek(pull) == QN_PULL_ARRAY) {
+    bool first = true, first_row = true, first_value = true;
+    qn_span name;
+    qn_pull_enter(names);
+    qn_pull_enter(rows);
+    if (!qn_pull_next(rows, &first_row) || qn_pull_peek(rows) != QN_PULL_ARRAY) {
+        return (qn_span){0};
+    }
+    qn_pull_enter(rows);
+    while (qn_pull_next(names, &first) && qn_pull_next(rows, &first_value) &&
+           qn_pull_peek(names) == QN_PULL_TEXT && qn_pull_text(names, &name)) {
+        if (is_text(name, column)) return read_value(rows, 0);
+        if (!qn_pull_skip(rows)) break;
+    }
+    return (qn_span){0};
+}
+
+/* In an object, or the first object of a list. What holds rows is looked into once. */
+static qn_span find_in_rows(qn_pull *pull, const char *column, bool outermost)
+{
+    places found = {.wrapper = {0}};
+    const bool list = qn_pull_peek(pull) == QN_PULL_ARRAY;
+    if (list) {
         bool first = true;
         qn_pull_enter(pull);
         if (!qn_pull_next(pull, &first)) return (qn_span){0};
-        wrapper = NULL;
     }
     if (qn_pull_peek(pull) != QN_PULL_OBJECT) return (qn_span){0};
-    return find_in_object(pull, column, wrapper);
+    const qn_span value = find_in_object(pull, column, &found);
+    if (value.text || list) return value;
+    if (found.names.at && found.data.at) {
+        return find_in_table(&found.names, &found.data, column);
+    }
+    if (!outermost || !found.wrapper.at) return (qn_span){0};
+    return find_in_rows(&found.wrapper, column, false);
 }
 
 qn_span qn_route_key_in_json(qn_span body, const char *column, qn_arena *memory)
 {
     qn_pull pull = {
         .begin = body.text, .at = body.text, .end = body.text + body.bytes, .arena = memory};
-    qn_pull wrapper = {0};
-    const qn_span found = find_in_rows(&pull, column, &wrapper);
-    return found.text || !wrapper.at ? found : find_in_rows(&wrapper, column, NULL);
+    return find_in_rows(&pull, column, true);
+}
+
+/* Tensors. */
+
+typedef struct tensor {
+    qn_span name, datatype;
+    qn_pull data;   /* at NULL: its data are binary */
+    double n_bytes; /* of these */
+} tensor;
+
+static void read_parameters(qn_pull *pull, tensor *out)
+{
+    bool first = true;
+    qn_span key;
+    if (qn_pull_peek(pull) != QN_PULL_OBJECT) return;
+    qn_pull_enter(pull);
+    while (qn_pull_key(pull, &first, &key)) {
+        if (is_text(key, "binary_data_size") && qn_pull_peek(pull) == QN_PULL_NUMBER) {
+            if (!qn_pull_number(pull, &out->n_bytes, NULL)) return;
+        } else if (!qn_pull_skip(pull)) {
+            return;
+        }
+    }
+}
+
+/* False when it is not well-formed. */
+static bool read_tensor(qn_pull *pull, tensor *out)
+{
+    bool first = true;
+    qn_span key;
+    *out = (tensor){.n_bytes = 0};
+    if (qn_pull_peek(pull) != QN_PULL_OBJECT) return false;
+    qn_pull_enter(pull);
+    while (qn_pull_key(pull, &first, &key)) {
+        const qn_pull_type type = qn_pull_peek(pull);
+        qn_span *text = is_text(key, "name")       ? &out->name
+                        : is_text(key, "datatype") ? &out->datatype
+                                                   : NULL;
+        if (text && type == QN_PULL_TEXT) {
+            if (!qn_pull_text(pull, text)) return false;
+        } else if (is_text(key, "parameters")) {
+            qn_pull parameters = *pull;
+            read_parameters(&parameters, out);
+            if (!qn_pull_skip(pull)) return false;
+        } else {
+            if (is_text(key, "data") && type == QN_PULL_ARRAY) out->data = *pull;
+            if (!qn_pull_skip(pull)) return false;
+        }
+    }
+    return !pull->wrong;
+}
+
+static qn_span first_of_binary(const tensor *t, qn_span binary, qn_arena *memory)
+{
+    char digits[QN_DOUBLE_TEXT_BYTES];
+    const qn_datatype *type = qn_datatype_find(t->datatype);
+    if (!type) return (qn_span){0};
+    const qn_span text = qn_tensor_first_text(type, binary.text, (size_t)t->n_bytes, digits);
+    if (text.text != digits) return text;
+    const char *kept = qn_arena_strndup(memory, digits, text.bytes);
+    return (qn_span){kept, kept ? text.bytes : 0};
+}
+
+/* Tensor after tensor of the list that comes. */
+static qn_span find_in_tensors(qn_pull *pull, qn_span binary, const char *column, qn_arena *memory)
+{
+    bool first = true;
+    tensor t;
+    qn_pull_enter(pull);
+    while (qn_pull_next(pull, &first) && read_tensor(pull, &t)) {
+        const bool wanted = is_text(t.name, column);
+        if (t.data.at) {
+            if (wanted) return read_value(&t.data, 2);
+            continue;
+        }
+        if (!(t.n_bytes >= 0 && t.n_bytes <= (double)binary.bytes)) break;
+        if (wanted) return first_of_binary(&t, binary, memory);
+        binary.text += (size_t)t.n_bytes;
+        binary.bytes -= (size_t)t.n_bytes;
+    }
+    return (qn_span){0};
+}
+
+qn_span qn_route_key_in_tensors(qn_span body, size_t json_bytes, const char *column,
+                                qn_arena *memory)
+{
+    if (json_bytes == 0 || json_bytes > body.bytes) json_bytes = body.bytes;
+    qn_pull pull = {
+        .begin = body.text, .at = body.text, .end = body.text + json_bytes, .arena = memory};
+    const qn_span binary = {body.text + json_bytes, body.bytes - json_bytes};
+    bool first = true;
+    qn_span key;
+    if (qn_pull_peek(&pull) != QN_PULL_OBJECT) return (qn_span){0};
+    qn_pull_enter(&pull);
+    while (qn_pull_key(&pull, &first, &key)) {
+        if (is_text(key, "inputs") && qn_pull_peek(&pull) == QN_PULL_ARRAY) {
+            return find_in_tensors(&pull, binary, column, memory);
+        }
+        if (!qn_pull_skip(&pull)) break;
+    }
+    return (qn_span){0};
 }
 
 /* CSV. */

@@ -10,9 +10,14 @@
 #include "base/json_pull.h"
 
 /* Of a row as an object, of the first of a list, under "instances" or "dataframe_records", of
- * {"columns": {…}} and {"inputs": {…}}, of NDJSON; text NULL: there is none, or it is no text,
- * number or truth value. Numbers are as they are written. */
+ * {"columns": {…}} and {"inputs": {…}}, of {"columns": […], "data": [[…], …]}, also under
+ * "dataframe_split", of NDJSON; text NULL: there is none, or it is no text, number or truth value.
+ * Numbers are as they are written. */
 qn_span qn_route_key_in_json(qn_span body, const char *column, qn_arena *memory);
+/* Of a tensor of that name in a request of the Open Inference Protocol, whose JSON is json_bytes
+ * (0: all of it). Numbers of binary tensors are in the fewest digits that read back. */
+qn_span qn_route_key_in_tensors(qn_span body, size_t json_bytes, const char *column,
+                                qn_arena *memory);
 /* Of CSV: a header, then rows. A field in quotes is taken as it is between them. */
 qn_span qn_route_key_in_csv(qn_span body, const char *column);
 

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "serve/prediction_log.h"
+#include "serve/shadow_answers.h"
 #include "serve/worker.h"
 
 #include <pthread.h>
@@ -14,14 +15,16 @@
 enum { WAITING_MAX = 1024, BODY_BYTES_MAX = 256 * 1024, NICENESS = 19 };
 
 /* A copy of a request. */
-typedef struct task {
-    struct task *next;
+typedef struct qn_shadow_task task;
+struct qn_shadow_task {
+    task *next;
     qn_shadow_request request; /* but for what follows */
     qn_request_trace trace;
     qn_served_model *model;
     qn_model_slot *slot;
+    qn_shadow_answers answers;
     char *body;
-} task;
+};
 
 struct qn_shadows {
     pthread_t thread;
@@ -41,6 +44,7 @@ static void free_task(task *t)
     if (!t) return;
     qn_served_model_unref(t->model);
     qn_model_slot_unref(t->slot);
+    qn_shadow_answers_release(&t->answers);
     qn_free(t->body);
     qn_free(t);
 }
@@ -53,6 +57,7 @@ static task *copy_task(const qn_shadow_request *request)
     t->trace = *request->trace;
     t->model = qn_served_model_ref(request->entry->model);
     t->slot = qn_model_slot_ref(request->entry->slot);
+    t->answers.model = qn_served_model_ref(request->answering);
     t->body = qn_strndup(request->body.text, request->body.bytes);
     if (t->body) return t;
     free_task(t);
@@ -64,6 +69,7 @@ static task *copy_task(const qn_shadow_request *request)
 static qn_status predict_rows(qn_shadows *shadows, const task *t, qn_rows *rows,
                               qn_prediction_lines *lines)
 {
+    qn_model_counters *counters = &t->slot->counters[t->request.counters];
     qn_workspace *workspace = &shadows->workspace;
     QN_TRY(t->request.open(rows, t->body, t->request.body.bytes, NULL));
     for (bool last = false; !last;) {
@@ -72,9 +78,11 @@ static qn_status predict_rows(qn_shadows *shadows, const task *t, qn_rows *rows,
         last = block.n_rows < QN_BLOCK_ROWS;
         if (block.n_rows == 0) break;
         qn_rows_predict(rows, &block, workspace->turned, workspace->outputs, workspace->scratch);
+        const int64_t begin = rows->n_rows - block.n_rows;
+        qn_shadow_answers_compare(&t->answers, t->model, workspace->outputs, begin, block.n_rows,
+                                  counters);
         if (t->request.log) {
-            qn_prediction_lines_add(lines, &t->trace, t->model, &block, workspace->outputs,
-                                    rows->n_rows - block.n_rows);
+            qn_prediction_lines_add(lines, &t->trace, t->model, &block, workspace->outputs, begin);
         }
     }
     return QN_OK;
@@ -161,11 +169,28 @@ qn_status qn_shadows_start(qn_shadows **out, qn_error *err)
     return QN_OK;
 }
 
-void qn_shadows_add(qn_shadows *shadows, const qn_shadow_request *request)
+static void count_dropped(qn_shadows *shadows)
+{
+    atomic_fetch_add_explicit(&shadows->n_dropped, 1, memory_order_relaxed);
+}
+
+qn_shadow_task *qn_shadows_copy(qn_shadows *shadows, const qn_shadow_request *request)
 {
     task *t = request->body.bytes <= BODY_BYTES_MAX ? copy_task(request) : NULL;
+    if (!t) count_dropped(shadows);
+    return t;
+}
+
+void qn_shadow_task_answer(qn_shadow_task *t, const double *outputs, int64_t n_rows)
+{
+    qn_shadow_answers_add(&t->answers, outputs, n_rows);
+}
+
+void qn_shadows_add(qn_shadows *shadows, qn_shadow_task *t)
+{
+    if (!t) return;
     pthread_mutex_lock(&shadows->lock);
-    const bool taken = t && shadows->n_waiting < WAITING_MAX;
+    const bool taken = shadows->n_waiting < WAITING_MAX;
     if (taken) {
         *(shadows->first ? &shadows->last->next : &shadows->first) = t;
         shadows->last = t;
@@ -175,7 +200,7 @@ void qn_shadows_add(qn_shadows *shadows, const qn_shadow_request *request)
     pthread_mutex_unlock(&shadows->lock);
     if (taken) return;
     free_task(t);
-    atomic_fetch_add_explicit(&shadows->n_dropped, 1, memory_order_relaxed);
+    count_dropped(shadows);
 }
 
 uint64_t qn_shadows_dropped(const qn_shadows *shadows)

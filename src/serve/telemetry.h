@@ -27,6 +27,20 @@ static inline uint64_t qn_count_get(const qn_count *count)
     return atomic_load_explicit((qn_count *)(uintptr_t)count, memory_order_relaxed);
 }
 
+/* A sum of doubles, of one writer. */
+typedef _Atomic double qn_sum;
+
+static inline void qn_sum_add(qn_sum *sum, double value)
+{
+    const double now = atomic_load_explicit(sum, memory_order_relaxed);
+    atomic_store_explicit(sum, now + value, memory_order_relaxed);
+}
+
+static inline double qn_sum_get(const qn_sum *sum)
+{
+    return atomic_load_explicit((qn_sum *)(uintptr_t)sum, memory_order_relaxed);
+}
+
 /* Seconds, in buckets whose upper bounds are qn_time_bounds_s; the last bucket is the rest. */
 extern const double qn_time_bounds_s[QN_TIME_BUCKETS];
 typedef struct qn_durations {
@@ -48,6 +62,8 @@ typedef struct qn_model_counters {
     _Alignas(64) qn_count requests[QN_N_OUTCOMES];
     qn_count rows;
     qn_count cache_hits, cache_misses;   /* rows asked for one at a time, where there is a cache */
+    qn_count compared_rows, equal_rows;  /* of a shadow, with the answers */
+    qn_sum difference_sum;               /* of outputs, over the rows compared */
     qn_durations seconds[QN_N_OUTCOMES]; /* from a request to its reply */
 } qn_model_counters;
 

@@ -99,18 +99,26 @@ static double float_value(uint64_t bits, size_t bytes)
     return half_value(bits);
 }
 
+static int64_t signed_value(const qn_datatype *type, uint64_t bits)
+{
+    const uint64_t sign = UINT64_C(1) << (8 * type->bytes - 1);
+    return (int64_t)((bits ^ sign) - sign); /* extended by its sign */
+}
+
+/* Into QN_INT64_TEXT_BYTES; returns the length. */
+static size_t format_integer(const qn_datatype *type, uint64_t bits, char *digits)
+{
+    if (type->kind == QN_TENSOR_INT) return qn_format_int64(signed_value(type, bits), digits);
+    return (size_t)snprintf(digits, QN_INT64_TEXT_BYTES, "%" PRIu64, bits);
+}
+
 /* A whole number is its value, and as text in columns of labels, exact beyond 2^53. */
 static qn_status read_integer(qn_rows *rows, const qn_datatype *type, uint64_t bits,
                               qn_rows_place place, qn_cell *given, qn_error *err)
 {
     char digits[QN_INT64_TEXT_BYTES];
-    const uint64_t sign = UINT64_C(1) << (8 * type->bytes - 1);
-    const int64_t value = (int64_t)((bits ^ sign) - sign); /* extended by its sign */
-    const bool is_signed = type->kind == QN_TENSOR_INT;
-    const int n = is_signed ? snprintf(digits, sizeof digits, "%" PRId64, value)
-                            : snprintf(digits, sizeof digits, "%" PRIu64, bits);
-    const qn_span token = {digits, (size_t)n};
-    given->number = is_signed ? (double)value : (double)bits;
+    const qn_span token = {digits, format_integer(type, bits, digits)};
+    given->number = type->kind == QN_TENSOR_INT ? (double)signed_value(type, bits) : (double)bits;
     if (!qn_rows_is_label(rows, place, token)) return QN_OK;
     given->text = qn_arena_strndup(&rows->texts, digits, token.bytes);
     given->text_bytes = token.bytes;
@@ -167,6 +175,26 @@ static qn_status read_binary(qn_rows *rows, qn_rows_tensor *tensor, qn_rows_plac
         break;
     }
     return QN_OK;
+}
+
+qn_span qn_tensor_first_text(const qn_datatype *type, const char *data, size_t bytes, char *digits)
+{
+    if (type->kind == QN_TENSOR_TEXT) {
+        const size_t length = bytes < LENGTH_BYTES ? SIZE_MAX : (size_t)load(data, LENGTH_BYTES);
+        if (bytes < LENGTH_BYTES || length > bytes - LENGTH_BYTES) return (qn_span){0};
+        return (qn_span){data + LENGTH_BYTES, length};
+    }
+    if (bytes < type->bytes) return (qn_span){0};
+    const uint64_t bits = load(data, type->bytes);
+    if (type->kind == QN_TENSOR_BOOL) {
+        return bits ? (qn_span){"true", 4} : (qn_span){"false", 5};
+    }
+    if (type->kind == QN_TENSOR_FLOAT) {
+        const double value = float_value(bits, type->bytes);
+        if (!isfinite(value)) return (qn_span){0};
+        return (qn_span){digits, qn_format_double(value, digits)};
+    }
+    return (qn_span){digits, format_integer(type, bits, digits)};
 }
 
 qn_status qn_tensor_read(qn_rows *rows, qn_rows_tensor *tensor, qn_rows_place place, qn_cell *out,

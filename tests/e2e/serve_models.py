@@ -211,6 +211,68 @@ def states_are_whole_whenever_the_server_is_killed(folder):
 
 
 @test
+def shadows_are_held_against_the_answers(folder):
+    """As the replies of both versions have it: rows of one request, and one by one."""
+    rows = [{name: value_of(text) for name, text in row.items()}
+            for row in rows_of(folder / "holdout.csv")]
+    routes = folder / "shadowed.yaml"
+    routes.write_text("models: {c: {to: 1, shadow: {to: 2}}, same: {to: 1, shadow: {to: 1}}}")
+    words = [f"c@1={folder / 'credit.quern'}", f"c@2={folder / 'other.quern'}",
+             f"same@1={folder / 'credit.quern'}", "--routes", routes, "--threads", 1]
+    with asked(*words) as (_, ask, _lines):
+        first, second = (json.loads(ask("POST", f"/v1/models/c@{version}", rows)[1])["predictions"]
+                         for version in "12")
+        for model in ("c", "same"):
+            assert ask("POST", f"/v1/models/{model}", rows)[0] == 200
+            for row in rows[:5]:
+                assert ask("POST", f"/v1/models/{model}", row)[0] == 200
+            assert ask("POST", f"/v1/models/{model}", {"age": 1})[0] == 422
+
+        def figures(model, version):
+            text = ask("GET", "/metrics")[1]
+            return [float(re.search(r'^quern_shadow_%s_total\{model="%s",version="%s"\} (\S+)$'
+                                    % (name, model, version), text + f'quern_shadow_{name}_total'
+                                    f'{{model="{model}",version="{version}"}} 0\n', re.M)[1])
+                    for name in ("compared_rows", "equal_rows", "difference_sum")]
+
+        n = len(rows) + 5
+        wait_for(lambda: figures("c", 2)[0] == n and figures("same", 1)[0] == n)
+        pairs = list(zip(first, second)) + list(zip(first[:5], second[:5]))
+        _, equal, difference = figures("c", 2)
+        assert equal == sum(a["prediction"] == b["prediction"] for a, b in pairs) < n
+        expected = sum(abs(a["p_good"] - b["p_good"]) for a, b in pairs)
+        assert abs(difference - expected) < 1e-9 < expected, (difference, expected)
+        assert figures("same", 1)[1:] == [n, 0]
+
+
+@test
+def one_customer_gets_one_version_however_rows_are_sent(folder):
+    """The routing key is a column that the model does not have."""
+    row = {name: value_of(text) for name, text in rows_of(folder / "holdout.csv")[0].items()}
+    routes = folder / "keyed.yaml"
+    routes.write_text("models: {c: {split: {1: 1, 2: 1}, key: column customer}}")
+    words = [f"c@{version}={folder / 'credit.quern'}" for version in "12"] + ["--routes", routes]
+    seen = set()
+    with asked(*words) as (_, ask, _lines):
+        for i in range(40):
+            customer = f"c{i}"
+            names, values = list(row) + ["customer"], list(row.values()) + [customer]
+            tensors = [{"name": name, "shape": [1], "datatype": "BYTES" if isinstance(value, str) else "FP64",
+                        "data": [value]} for name, value in zip(names, values)]
+            bodies = [("/v1/models/c", {**row, "customer": customer}),
+                      ("/v1/models/c", {"columns": names, "data": [values]}),
+                      ("/v1/models/c", {"dataframe_split": {"columns": names, "data": [values]}}),
+                      ("/v1/models/c", {"columns": {name: [value] for name, value in zip(names, values)}})]
+            versions = {version_of(ask("POST", *body)) for body in bodies}
+            status, text = ask("POST", "/v2/models/c/infer", {"inputs": tensors})
+            assert status == 200, text
+            versions.add(json.loads(text)["model_version"])
+            assert len(versions) == 1, (customer, versions)
+            seen |= versions
+    assert seen == {"1", "2"}
+
+
+@test
 def triton_s_client_loads_and_unloads(folder):
     try:
         import tritonclient.http as triton

@@ -39,6 +39,10 @@ static void json_is_looked_into(void **state)
     check_json("{\"columns\":{\"a\":[1,2],\"who\":[\"x\",\"y\"]}}", "x");
     check_json("{\"inputs\":{\"who\":[5]}}", "5");
     check_json("{\"who\":1}\n{\"who\":2}\n", "1");
+    check_json("{\"columns\":[\"a\",\"who\"],\"data\":[[1,\"x\"],[2,\"y\"]]}", "x");
+    check_json("{\"data\":[[{\"who\":3},2.50]],\"columns\":[\"a\",\"who\",\"b\"]}", "2.50");
+    check_json("{\"dataframe_split\":{\"columns\":[\"who\"],\"index\":[0],\"data\":[[true]]}}",
+               "true");
     check_json("{\"inputs\":1,\"who\":\"ann\"}", "ann");
 }
 
@@ -63,12 +67,101 @@ static void json_without_it_has_none(void **state)
                                          "{\"a\":nul}",
                                          "{\"instances\":[]}",
                                          "{\"instances\":[{\"instances\":[{\"who\":1}]}]}",
-                                         "{\"columns\":[\"who\"],\"data\":[[1]]}",
+                                         "{\"columns\":[\"who\"],\"data\":[]}",
+                                         "{\"columns\":[\"who\"],\"data\":[1]}",
+                                         "{\"columns\":[\"who\"],\"data\":[[]]}",
+                                         "{\"columns\":[\"who\"],\"data\":[[[1]]]}",
+                                         "{\"columns\":[\"a\",\"who\"],\"data\":[[1],[2,3]]}",
+                                         "{\"columns\":[1,\"who\"],\"data\":[[1,2]]}",
+                                         "{\"columns\":[\"a\"],\"data\":[[1]]}",
+                                         "{\"columns\":[\"who\"]}",
+                                         "{\"data\":[[1]]}",
+                                         "[{\"columns\":[\"who\"],\"data\":[[1]]}]",
                                          "{\"Who\":1,\"whom\":2,\"wh\":3}",
                                          "[[[[[[[[[[",
                                          "who"};
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         check_json(bodies[i], NULL);
+    }
+}
+
+static void check_tensors(const char *json, const char *binary, size_t n_binary,
+                          const char *expected)
+{
+    qn_arena memory = {0};
+    char body[512];
+    const size_t n_json = strlen(json);
+    memcpy(body, json, n_json);
+    if (n_binary > 0) memcpy(body + n_json, binary, n_binary);
+    const qn_span key = qn_route_key_in_tensors((qn_span){body, n_json + n_binary},
+                                                n_binary > 0 ? n_json : 0, "who", &memory);
+    const bool as_expected = expected ? key.text && key.bytes == strlen(expected) &&
+                                            memcmp(key.text, expected, key.bytes) == 0
+                                      : !key.text;
+    if (!as_expected) fail_msg("%s gave '%.*s'", json, (int)key.bytes, key.text ? key.text : "");
+    qn_arena_release(&memory);
+}
+
+#define TENSOR(name, type, rest) "{\"name\":\"" name "\",\"datatype\":\"" type "\"," rest "}"
+#define BINARY(name, type, bytes) \
+    TENSOR(name, type, "\"parameters\":{\"x\":{},\"binary_data_size\":" bytes "}")
+
+static void tensors_are_looked_into(void **state)
+{
+    (void)state;
+    check_tensors("{\"inputs\":[" TENSOR("a", "FP64", "\"data\":[1,2]") "," TENSOR(
+                      "who", "BYTES", "\"data\":[\"ann\",\"bob\"]") "]}",
+                  NULL, 0, "ann");
+    check_tensors("{\"id\":\"who\",\"inputs\":[" TENSOR(
+                      "who", "FP64", "\"shape\":[2,1],\"data\":[[1.50],[2]]") "]}",
+                  NULL, 0, "1.50");
+    check_tensors("{\"inputs\":[{\"data\":[7],\"name\":\"who\"}]}", NULL, 0, "7");
+    check_tensors("{\"inputs\":[" BINARY("who", "BYTES", "7") "]}", "\3\0\0\0ann", 7, "ann");
+    check_tensors("{\"inputs\":[" BINARY("a", "INT8", "2") "," BINARY("who", "INT16", "4") "]}",
+                  "\1\2\xfe\xff\3\0", 6, "-2");
+    check_tensors("{\"inputs\":[" BINARY("who", "UINT64", "8") "]}",
+                  "\xff\xff\xff\xff\xff\xff\xff\xff", 8, "18446744073709551615");
+    check_tensors("{\"inputs\":[" BINARY("who", "FP64", "8") "]}", "\0\0\0\0\0\0\xf8\x3f", 8,
+                  "1.5");
+    check_tensors("{\"inputs\":[" BINARY("who", "FP32", "4") "]}", "\0\0\x20\x41", 4, "10");
+    check_tensors("{\"inputs\":[" BINARY("who", "BOOL", "1") "]}", "\1", 1, "true");
+}
+
+static void tensors_without_it_have_none(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {"",
+                                         "{",
+                                         "[]",
+                                         "{}",
+                                         "5",
+                                         "{\"inputs\":{}}",
+                                         "{\"inputs\":[]}",
+                                         "{\"inputs\":[3]}",
+                                         "{\"inputs\":[{\"name\":\"who\"}]}",
+                                         "{\"inputs\":[{\"name\":\"who\",\"data\":[]}]}",
+                                         "{\"inputs\":[{\"name\":\"who\",\"data\":[[[1]]]}]}",
+                                         "{\"inputs\":[{\"name\":\"who\",\"data\":[null]}]}",
+                                         "{\"inputs\":[{\"name\":\"a\",\"data\":[1]}]}",
+                                         "{\"inputs\":[{\"name\":5,\"data\":[1]}]}",
+                                         "{\"inputs\":[{\"name\":\"who\",\"data\":[1],}]}",
+                                         "{\"outputs\":[{\"name\":\"who\",\"data\":[1]}]}"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        check_tensors(bodies[i], NULL, 0, NULL);
+    }
+    static const char *const binary[] = {BINARY("who", "BYTES", "3"),
+                                         BINARY("who", "BYTES", "4"),
+                                         BINARY("who", "BYTES", "9"),
+                                         BINARY("who", "FP64", "4"),
+                                         BINARY("who", "FP64", "-1"),
+                                         BINARY("who", "FP64", "1e300"),
+                                         BINARY("who", "NONE", "4"),
+                                         BINARY("who", "FP32", "4"),
+                                         BINARY("a", "BYTES", "5") "," BINARY("who", "BOOL", "1")};
+    for (size_t i = 0; i < sizeof binary / sizeof *binary; i++) {
+        char json[300];
+        snprintf(json, sizeof json, "{\"inputs\":[%s]}", binary[i]);
+        check_tensors(json, "\xff\xff\xff\x7f", 4, NULL); /* a length beyond all; NaN */
     }
 }
 
@@ -97,15 +190,21 @@ static void csv_without_it_has_none(void **state)
 static void what_is_cut_short_is_safe(void **state)
 {
     (void)state;
-    static const char *const bodies[] = {"{\"instances\":[{\"a\":\"x\\n\",\"who\":\"ann\"}]}",
-                                         "a,\"who\"\r\n\"x \"\"y\"\"\",\"ann\"\r\n"};
-    for (int i = 0; i < 2; i++) {
+    static const char *const bodies[] = {
+        "{\"instances\":[{\"a\":\"x\\n\",\"who\":\"ann\"}]}",
+        "a,\"who\"\r\n\"x \"\"y\"\"\",\"ann\"\r\n",
+        "{\"columns\":[\"a\",\"who\"],\"data\":[[1,\"x\\n\"]]}",
+        "{\"inputs\":[" TENSOR("a", "FP64", "\"data\":[1]") "," BINARY("who", "INT8", "1") "]}x"};
+    for (int i = 0; i < 4; i++) {
         for (size_t bytes = 0; bytes <= strlen(bodies[i]); bytes++) {
             qn_arena memory = {0};
             char *copy = malloc(bytes + 1);
             memcpy(copy + 1, bodies[i], bytes); /* ends where the memory ends */
             (void)qn_route_key_in_json((qn_span){copy + 1, bytes}, "who", &memory);
             (void)qn_route_key_in_csv((qn_span){copy + 1, bytes}, "who");
+            for (size_t n_json = 0; n_json <= bytes; n_json += 7) {
+                (void)qn_route_key_in_tensors((qn_span){copy + 1, bytes}, n_json, "who", &memory);
+            }
             qn_arena_release(&memory);
             free(copy);
         }
@@ -113,4 +212,5 @@ static void what_is_cut_short_is_safe(void **state)
 }
 
 RUN_TESTS(TEST(json_is_looked_into), TEST(json_without_it_has_none), TEST(csv_is_looked_into),
+          TEST(tensors_are_looked_into), TEST(tensors_without_it_have_none),
           TEST(csv_without_it_has_none), TEST(what_is_cut_short_is_safe))
