@@ -96,6 +96,13 @@ static uint32_t interest_of(qn_stage stage)
     return stage == QN_STAGE_WORKING || stage == QN_STAGE_WAITING ? 0 : EPOLLIN;
 }
 
+/* Of a handler that is not done. */
+static qn_stage stage_after(qn_step step)
+{
+    if (step == QN_STEP_WAIT) return QN_STAGE_WAITING;
+    return step == QN_STEP_GATHER ? QN_STAGE_GATHERED : QN_STAGE_WORKING;
+}
+
 static void set_interest(const qn_loop *loop, qn_connection *c, uint32_t interest)
 {
     if (interest == c->interest) return;
@@ -296,7 +303,7 @@ static bool take_step(qn_loop *loop, qn_connection *c)
     if (step == QN_STEP_MORE && loop->buffered_bytes > loop->buffered_bytes_max) {
         qn_reply_error(&x->reply, 503, no_memory, 0, NULL, NULL);
     } else if (step != QN_STEP_DONE) {
-        change_stage(loop, c, step == QN_STEP_MORE ? QN_STAGE_WORKING : QN_STAGE_WAITING);
+        change_stage(loop, c, stage_after(step));
         return false;
     }
     finish_request(loop, c);

@@ -21,7 +21,12 @@ typedef struct qn_exchange qn_exchange;
  * a request of a million rows does not hold up its neighbours. One that waits for another thread is
  * called again when the loop is woken. What it needs between calls is its `job`. It writes the
  * reply, or an error, by x->reply. */
-typedef enum qn_step { QN_STEP_DONE, QN_STEP_MORE, QN_STEP_WAIT } qn_step;
+typedef enum qn_step {
+    QN_STEP_DONE,
+    QN_STEP_MORE,   /* others get their turn first */
+    QN_STEP_GATHER, /* once the loop has no other requests to read in this turn */
+    QN_STEP_WAIT    /* once another thread wakes the loop */
+} qn_step;
 typedef qn_step (*qn_handler)(qn_exchange *x);
 
 /* Which models a route is about, and so for which of them its client needs the role. */

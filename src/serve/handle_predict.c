@@ -39,6 +39,8 @@ struct job {
     bool logged; /* by the prediction log, in `lines` */
     qn_prediction_lines lines;
     qn_explained_block *explained; /* NULL: parts are not asked for */
+    qn_micro_batch *batch;         /* the loop's */
+    qn_gathered *gathered;         /* rows that are in it, or were; NULL: none */
     int level;                     /* of intervals; -1: are not asked for */
     qn_shadows *shadows;           /* who is given the request in the end, with what was answered */
     qn_shadow_task *shadow;        /* NULL: nobody */
@@ -85,6 +87,7 @@ static qn_rows_opener opener_by_type(const qn_exchange *x)
 static void release_job(void *job_of_exchange)
 {
     job *j = job_of_exchange;
+    if (j->gathered && !j->gathered->predicted) qn_micro_batch_remove(j->batch, j->gathered);
     if (j->shadow) qn_shadows_add(j->shadows, j->shadow);
     qn_rows_release(&j->rows);
     qn_explained_block_release(j->explained);
@@ -273,18 +276,46 @@ static qn_status write_block(qn_exchange *x, job *j, const qn_rows_block *block,
 }
 
 /* A single row may be known; rows that come together cost the model less than looking them up. */
-static void predict_rows(const qn_exchange *x, const job *j, const qn_rows_block *block)
+static bool is_known(const qn_exchange *x, const job *j, const qn_rows_block *block)
 {
-    const qn_workspace *workspace = &x->worker->workspace;
     qn_prediction_cache *cache = block->n_rows == 1 ? x->worker->cache : NULL;
-    if (cache && qn_prediction_cache_find(cache, j->model, block->cells, workspace->outputs)) {
-        qn_count_add(&j->counters->cache_hits, 1);
-        return;
+    if (!cache ||
+        !qn_prediction_cache_find(cache, j->model, block->cells, x->worker->workspace.outputs)) {
+        return false;
     }
-    qn_rows_predict(&j->rows, block, workspace->turned, workspace->outputs, workspace->scratch);
+    qn_count_add(&j->counters->cache_hits, 1);
+    return true;
+}
+
+static void remember(const qn_exchange *x, const job *j, const qn_rows_block *block,
+                     const double *outputs)
+{
+    qn_prediction_cache *cache = block->n_rows == 1 ? x->worker->cache : NULL;
     if (!cache) return;
-    qn_prediction_cache_put(cache, workspace->outputs);
+    qn_prediction_cache_put(cache, j->model, block->cells, outputs);
     qn_count_add(&j->counters->cache_misses, 1);
+}
+
+/* Whether the last rows of a request can go into the micro-batch: others may join them, and they
+ * are few. */
+static bool gather(qn_exchange *x, job *j, const qn_rows_block *block)
+{
+    qn_worker *worker = x->worker;
+    if (block->n_rows > QN_GATHERED_ROWS_MAX || (worker->n_ahead == 0 && !worker->batch.first)) {
+        return false;
+    }
+    j->batch = &worker->batch;
+    j->gathered = qn_micro_batch_add(j->batch, j->model, block, &x->memory);
+    return j->gathered != NULL;
+}
+
+/* The rows that were gathered, with all others that were. */
+static qn_status predict_gathered(qn_exchange *x, job *j, qn_error *err)
+{
+    qn_gathered *gathered = j->gathered;
+    if (!gathered->predicted) qn_micro_batch_predict(j->batch, &x->worker->workspace);
+    remember(x, j, &gathered->block, gathered->outputs);
+    return write_block(x, j, &gathered->block, gathered->outputs, err);
 }
 
 /* Reads, predicts and writes one block; *last when there is no other. */
@@ -292,10 +323,16 @@ static qn_status predict_block(qn_exchange *x, job *j, bool *last, qn_error *err
 {
     const qn_workspace *workspace = &x->worker->workspace;
     qn_rows_block block = {.cells = workspace->cells};
+    if (j->gathered) return predict_gathered(x, j, err);
     QN_TRY(read_block(x, j, &block, err));
     *last = block.n_rows < QN_BLOCK_ROWS;
     if (block.n_rows == 0) return QN_OK;
-    predict_rows(x, j, &block);
+    if (!is_known(x, j, &block)) {
+        if (*last && gather(x, j, &block)) return QN_OK;
+        qn_rows_predict(&j->rows, &block, workspace->turned, workspace->outputs,
+                        workspace->scratch);
+        remember(x, j, &block, workspace->outputs);
+    }
     return write_block(x, j, &block, workspace->outputs, err);
 }
 
@@ -350,7 +387,8 @@ static qn_step predict(qn_exchange *x, const protocol *spoken)
      */
     const double begun_s = qn_clock_s();
     for (double now_s = begun_s; now_s - begun_s < slice_s; now_s = qn_clock_s()) {
-        bool last = false;
+        const bool was_gathered = j->gathered != NULL;
+        bool last = was_gathered;
         if (now_s - x->begun_s > x->worker->options->request_s) {
             qn_fail(&err, QN_ERR_INTERRUPTED,
                     "the request took too long; send fewer rows at a time");
@@ -359,6 +397,7 @@ static qn_step predict(qn_exchange *x, const protocol *spoken)
         const qn_status status = j->explained ? explain_block(x, j, begun_s + slice_s, &last, &err)
                                               : predict_block(x, j, &last, &err);
         if (status != QN_OK) return fail(x, &err);
+        if (j->gathered && !was_gathered) return QN_STEP_GATHER;
         if (last) return finish(x, j);
     }
     return QN_STEP_MORE;

@@ -53,6 +53,7 @@ qn_status qn_loop_init(qn_loop *loop, qn_server *server, const qn_serve_options 
     loop->stage_s[QN_STAGE_IDLE] = options->idle_s;
     loop->stage_s[QN_STAGE_HEAD] = loop->stage_s[QN_STAGE_BODY] = options->read_s;
     loop->stage_s[QN_STAGE_WORKING] = QN_INF; /* handlers look at the time themselves */
+    loop->stage_s[QN_STAGE_GATHERED] = QN_INF;
     loop->stage_s[QN_STAGE_WAITING] = QN_INF;
     loop->stage_s[QN_STAGE_WRITING] = options->write_s;
     loop->stage_s[QN_STAGE_LINGERING] = linger_s;
@@ -238,12 +239,12 @@ static void time_out(qn_loop *loop)
     }
 }
 
-/* One step for each connection that was working when the turn began. */
-static void work(qn_loop *loop)
+/* One step for each connection that was in this stage when it began. */
+static void work(qn_loop *loop, qn_stage stage)
 {
-    qn_connection *const last = loop->stages[QN_STAGE_WORKING].last;
+    qn_connection *const last = loop->stages[stage].last;
     for (bool more = last != NULL; more;) {
-        qn_connection *c = loop->stages[QN_STAGE_WORKING].first;
+        qn_connection *c = loop->stages[stage].first;
         more = c != last;
         qn_connection_work(loop, c);
     }
@@ -298,9 +299,11 @@ void qn_loop_run(qn_loop *loop)
         dated = second;
         take_news(loop);
         for (int i = 0; i < n; i++) {
+            loop->worker.n_ahead = n - 1 - i;
             handle_event(loop, &events[i]);
         }
-        work(loop);
+        work(loop, QN_STAGE_GATHERED); /* nothing is gathered now that n_ahead is 0 */
+        work(loop, QN_STAGE_WORKING);
         time_out(loop);
         accept_again(loop);
         if (look_after_closing(loop)) return;

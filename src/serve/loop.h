@@ -15,6 +15,7 @@ typedef enum qn_stage {
     QN_STAGE_HEAD,      /* a request has begun */
     QN_STAGE_BODY,      /* its head is there */
     QN_STAGE_WORKING,   /* its handler has more to do */
+    QN_STAGE_GATHERED,  /* its rows are in the micro-batch, until the end of the turn */
     QN_STAGE_WAITING,   /* its handler waits for another thread */
     QN_STAGE_WRITING,   /* the socket takes no more for now */
     QN_STAGE_LINGERING, /* all is said; what still comes is passed over, so that it arrives */

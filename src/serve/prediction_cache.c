@@ -178,7 +178,9 @@ bool qn_prediction_cache_find(qn_prediction_cache *cache, const qn_served_model 
     return true;
 }
 
-void qn_prediction_cache_put(qn_prediction_cache *cache, const double *outputs)
+void qn_prediction_cache_put(qn_prediction_cache *cache, const qn_served_model *model,
+                             const qn_cell *cells, const double *outputs)
 {
+    write_key(cache, model, cells);
     if (!cache->key.failed) put_into(cache, oldest_slot(cache), outputs);
 }

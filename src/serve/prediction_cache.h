@@ -30,7 +30,8 @@ void qn_prediction_cache_clear(qn_prediction_cache *cache);
  * there. */
 bool qn_prediction_cache_find(qn_prediction_cache *cache, const qn_served_model *model,
                               const qn_cell *cells, double *outputs);
-/* Keeps the outputs of the row that was asked for last. */
-void qn_prediction_cache_put(qn_prediction_cache *cache, const double *outputs);
+/* Keeps the outputs of a row that was not there. */
+void qn_prediction_cache_put(qn_prediction_cache *cache, const qn_served_model *model,
+                             const qn_cell *cells, const double *outputs);
 
 #endif

@@ -8,24 +8,12 @@
 
 #include "base/rng.h"
 #include "serve/credentials.h"
+#include "serve/micro_batch.h"
 #include "serve/model_store.h"
 #include "serve/prediction_cache.h"
 #include "serve/rate_limit.h"
 #include "serve/server.h"
 #include "serve/token_cache.h"
-
-/* Memory for one block of rows of the widest model so far; its contents last for one step. */
-typedef struct qn_workspace {
-    qn_cell *cells, *turned;
-    double *outputs;
-    void *scratch;
-    int64_t n_cells, n_outputs;
-    size_t scratch_bytes;
-} qn_workspace; /* zero-initialise; release with qn_workspace_release() */
-
-/* Makes it large enough for blocks of `model`; false when out of memory. */
-bool qn_workspace_reserve(qn_workspace *workspace, const qn_served_model *model);
-void qn_workspace_release(qn_workspace *workspace);
 
 typedef struct qn_worker {
     int index;
@@ -39,8 +27,10 @@ typedef struct qn_worker {
     qn_loop_counters *counters;
     qn_workspace workspace;
     qn_prediction_cache *cache; /* of the catalog's models; NULL: none */
-    qn_rng ids;                 /* of requests */
-    qn_str line;                /* of a log, while it is written */
+    qn_micro_batch batch;
+    int n_ahead; /* events of the loop's turn that are still to be handled */
+    qn_rng ids;  /* of requests */
+    qn_str line; /* of a log, while it is written */
     char date[64];
 } qn_worker;
 

@@ -53,6 +53,45 @@ def replies_are_what_predict_writes(folder):
 
 
 @test
+def requests_that_come_together_are_told_apart(folder):
+    lines = quern("predict", folder / "credit.quern", folder / "holdout.csv", "--json").stdout
+    expected = [json.loads(line) for line in lines.splitlines()]
+    rows = [{k: value_of(v) for k, v in row.items() if k != "class"}
+            for row in rows_of(folder / "holdout.csv")]
+    wrong = []
+    with server(folder / "credit.quern", folder / "other.quern", "--threads", 1) as (_, port, _):
+
+        def ask(first):
+            """In packets of three requests, so that the server has many at a time."""
+            client = socket.create_connection(("127.0.0.1", port))
+            stream = client.makefile("rb")
+            for at in range(first, len(rows), 8):
+                bodies = [json.dumps(rows[at]), json.dumps(rows[at:at + 20]), "{}"]
+                client.sendall("".join(
+                    f"POST /v1/models/credit HTTP/1.1\r\nHost: h\r\nContent-Type: application/json"
+                    f"\r\nContent-Length: {len(b)}\r\n\r\n{b}" for b in bodies).encode())
+                replies = []
+                for _ in bodies:
+                    length = 0
+                    while (line := stream.readline().strip()) != b"":
+                        if line.lower().startswith(b"content-length:"):
+                            length = int(line.split(b":")[1])
+                    replies.append(json.loads(stream.read(length)))
+                if replies[0] != {"model": "credit", "version": "1", **expected[at]} or \
+                        replies[1]["predictions"] != expected[at:at + 20] or \
+                        "is missing" not in replies[2]["error"]:
+                    wrong.append(replies)
+            client.close()
+
+        clients = [threading.Thread(target=ask, args=(first % 8,)) for first in range(24)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+    assert not wrong, wrong[0]
+
+
+@test
 def names_that_json_escapes_are_found(folder):
     names = ['a"b', "c\\d", "größe", "tab\tbed"]
     lines = [[i * 0.5, i % 3, 10 - i, i * i % 7] for i in range(40)]

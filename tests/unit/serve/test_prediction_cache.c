@@ -15,11 +15,18 @@ static qn_prediction_cache *cache_of(int64_t bytes)
     return cache;
 }
 
+/* What was asked for last. */
+static const qn_served_model *asked_model;
+static qn_cell asked[2];
+
 static bool knows(qn_prediction_cache *cache, const qn_served_model *model, qn_cell a, qn_cell b,
                   double *first)
 {
     double outputs[2] = {-1, -1};
-    const bool known = qn_prediction_cache_find(cache, model, (const qn_cell[]){a, b}, outputs);
+    asked_model = model;
+    asked[0] = a;
+    asked[1] = b;
+    const bool known = qn_prediction_cache_find(cache, model, asked, outputs);
     CHECK(!known || outputs[1] == outputs[0] + 1);
     *first = outputs[0];
     return known;
@@ -28,7 +35,7 @@ static bool knows(qn_prediction_cache *cache, const qn_served_model *model, qn_c
 /* Of the row that was asked for last. */
 static void keep(qn_prediction_cache *cache, double first)
 {
-    qn_prediction_cache_put(cache, (const double[]){first, first + 1});
+    qn_prediction_cache_put(cache, asked_model, asked, (const double[]){first, first + 1});
 }
 
 static qn_cell number(double value)

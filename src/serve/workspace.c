@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/worker.h"
+#include "serve/workspace.h"
 
 #include "base/alloc.h"
 
