@@ -41,7 +41,11 @@ typedef struct qn_fit_request {
     const char *learners; /* names, comma-separated; NULL: all that fit the task */
     const char *params;   /* "gbdt.objective=poisson,ridge.alpha=2": fixed for all candidates */
     const char *steps; /* features made of several columns, fitted inside each fold: "pca=10,svd=50,
-                          kmeans=8", sizes as in `quern fit --help`; NULL: none */
+                          kmeans=8": numbers of features, or shares of the variance below 1; NULL:
+                          none */
+    const char *outliers; /* among the rows that train: "flag", "weight" or "drop", perhaps with the
+                             share of rows, "drop=0.02" (default 0.01); NULL: not looked for. Rows
+                             that validate or test always stay */
     /* Constraints; only learners that can keep them are then tried. */
     const char *monotone;     /* "age=increasing,price=decreasing": numeric columns */
     const char *interactions; /* "age,sex;price,rooms": columns that may act together */

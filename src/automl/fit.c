@@ -34,6 +34,7 @@ struct fit {
     qn_preset preset;
     qn_derive_step steps[QN_DERIVED_MAX];
     int32_t n_steps;
+    qn_cleaning cleaning;
     qn_pool *pool;
     qn_fit_inputs inputs;
     const qn_metric *metric;
@@ -155,6 +156,7 @@ static qn_status check_request(struct fit *fit, qn_error *err)
     } else if (strcmp(preset, "balanced") != 0) {
         return qn_fail(err, QN_ERR_ARG, "--preset %s: expected fast, balanced or best", preset);
     }
+    QN_TRY(qn_cleaning_parse(request->outliers, &fit->cleaning, err));
     QN_TRY(qn_derive_parse(request->steps, fit->steps, &fit->n_steps, err));
     if (fit->n_steps > 0 && (request->monotone || request->interactions)) {
         return qn_fail(err, QN_ERR_ARG,
@@ -350,6 +352,7 @@ static qn_status prepare_folds(struct fit *fit, qn_error *err)
                                       .skip_dense = !with_dense,
                                       .steps = fit->request.steps,
                                       .constraints = &fit->constraints,
+                                      .cleaning = fit->cleaning,
                                       .seed = (uint64_t)fit->request.seed,
                                       .pool = fit->pool,
                                       .stop = &fit->stop};
@@ -411,6 +414,19 @@ static qn_candidates_request candidates_request(const struct fit *fit)
                                    .constrained = qn_constraints_any(&fit->constraints),
                                    .n_wanted = fit->request.n_trials,
                                    .seed = (uint64_t)fit->request.seed};
+}
+
+static qn_status find_outliers(struct fit *fit, qn_error *err)
+{
+    qn_fit_inputs *inputs = &fit->inputs;
+    const qn_cleaning_request question = {.cleaning = fit->cleaning,
+                                          .frame = inputs->frame,
+                                          .schema = inputs->schema,
+                                          .target = inputs->target,
+                                          .seed = (uint64_t)fit->request.seed,
+                                          .pool = fit->pool,
+                                          .stop = &fit->stop};
+    return qn_cleaning_tell(&question, inputs->train, inputs->n_train, &inputs->findings, err);
 }
 
 static qn_status create_candidates(struct fit *fit, qn_error *err)
@@ -880,6 +896,7 @@ static qn_status run(struct fit *fit, qn_error *err)
     fit->n_stages = 2;
     QN_TRY(choose_metric(fit, err));
     QN_TRY(create_candidates(fit, err));
+    QN_TRY(find_outliers(fit, err));
     tell(fit, "table read and checked", 0);
     tell_findings(fit);
     QN_TRY(prepare_folds(fit, err));

@@ -33,6 +33,18 @@ static int32_t *numbers_at(const int32_t *numbers, const int32_t *positions, int
     return out;
 }
 
+/* Weights get a mean of 1. */
+static void normalise(qn_dataset_part *part)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < part->n_rows; i++) {
+        sum += part->weights[i];
+    }
+    for (int64_t i = 0; sum > 0 && i < part->n_rows; i++) {
+        part->weights[i] *= (double)part->n_rows / sum;
+    }
+}
+
 static qn_status gather_part(const qn_fold_request *request, const int32_t *rows, int64_t n_rows,
                              qn_dataset_part *part, qn_error *err)
 {
@@ -50,13 +62,35 @@ static qn_status gather_part(const qn_fold_request *request, const int32_t *rows
 
     part->weights = qn_alloc_array(n_rows, sizeof *part->weights);
     if (!part->weights) return qn_fail(err, QN_ERR_NOMEM, "no memory for the folds");
-    double sum = 0;
     for (int64_t i = 0; i < n_rows; i++) {
-        sum += part->weights[i] = request->weights[rows[i]];
+        part->weights[i] = request->weights[rows[i]];
     }
-    for (int64_t i = 0; sum > 0 && i < n_rows; i++) {
-        part->weights[i] *= (double)n_rows / sum;
+    normalise(part);
+    return QN_OK;
+}
+
+static qn_status clean(const qn_fold_request *request, uint64_t seed, int32_t *rows,
+                       int64_t *n_rows, double **factors, qn_error *err)
+{
+    const qn_cleaning_request question = {.cleaning = request->cleaning,
+                                          .frame = request->frame,
+                                          .schema = request->schema,
+                                          .target = request->target,
+                                          .seed = seed,
+                                          .pool = request->pool,
+                                          .stop = request->stop};
+    return qn_cleaning_apply(&question, rows, n_rows, factors, err);
+}
+
+static qn_status weigh_part(const double *factors, qn_dataset_part *part, qn_error *err)
+{
+    const bool weighted = part->weights != NULL;
+    if (!weighted) part->weights = qn_alloc_array(part->n_rows, sizeof *part->weights);
+    if (!part->weights) return qn_fail(err, QN_ERR_NOMEM, "no memory for the folds");
+    for (int64_t i = 0; i < part->n_rows; i++) {
+        part->weights[i] = weighted ? part->weights[i] * factors[i] : factors[i];
     }
+    normalise(part);
     return QN_OK;
 }
 
@@ -95,6 +129,7 @@ static qn_status prepare(const qn_fold_request *request, const qn_folds *folds, 
 {
     int32_t *positions = NULL, *train = NULL, *valid = NULL;
     int64_t n_train = 0;
+    double *factors = NULL;
     qn_dataset *data = &fold->data;
     data->task = request->schema->task;
     data->n_classes = request->schema->n_classes;
@@ -111,7 +146,9 @@ static qn_status prepare(const qn_fold_request *request, const qn_folds *folds, 
         valid = numbers_at(request->rows, fold->valid, fold->n_valid);
         if (!train || !valid) status = qn_fail(err, QN_ERR_NOMEM, "no memory for the folds");
     }
+    if (status == QN_OK) status = clean(request, seed, train, &n_train, &factors, err);
     if (status == QN_OK) status = gather_part(request, train, n_train, &data->train, err);
+    if (status == QN_OK && factors) status = weigh_part(factors, &data->train, err);
     if (status == QN_OK) status = gather_part(request, valid, fold->n_valid, &data->valid, err);
     if (status == QN_OK) status = fill_views(request, fold, valid, seed, train, n_train, err);
     if (status == QN_OK && request->constraints) {
@@ -122,6 +159,7 @@ static qn_status prepare(const qn_fold_request *request, const qn_folds *folds, 
         status = qn_bins_create(data, BINS_MAX, request->pool, &data->bins, err);
         qn_matrix_release(&data->train.views[QN_VIEW_TREE]);
     }
+    qn_free(factors);
     qn_free(positions);
     qn_free(train);
     qn_free(valid);

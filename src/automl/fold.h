@@ -6,6 +6,7 @@
 #ifndef QN_AUTOML_FOLD_H
 #define QN_AUTOML_FOLD_H
 
+#include "automl/cleaning.h"
 #include "automl/constraints.h"
 #include "evaluate/split.h"
 #include "learn/dataset.h"
@@ -39,6 +40,7 @@ typedef struct qn_fold_request {
     bool skip_dense;
     const char *steps;                 /* see qn_recipe_request */
     const qn_constraints *constraints; /* NULL: none */
+    qn_cleaning cleaning;              /* of each fold's training rows */
     uint64_t seed;
     qn_pool *pool;
     const qn_stop *stop;

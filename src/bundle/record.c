@@ -220,8 +220,8 @@ static void read_findings(struct reading *r, qn_json_value list)
         const int64_t kind = qn_json_as_int(qn_json_get(entry, "kind"), QN_FINDING_GUESS);
         const char *column = qn_json_as_text(qn_json_get(entry, "column"), NULL);
         findings->items[i] =
-            (qn_finding){.kind = kind >= 0 && kind <= QN_FINDING_GUESS ? (qn_finding_kind)kind
-                                                                       : QN_FINDING_GUESS,
+            (qn_finding){.kind = kind >= 0 && kind < QN_N_FINDING_KINDS ? (qn_finding_kind)kind
+                                                                        : QN_FINDING_GUESS,
                          .column = column ? qn_strdup(column) : NULL,
                          .message = qn_strdup(qn_json_as_text(qn_json_get(entry, "message"), ""))};
         findings->n = i + 1;

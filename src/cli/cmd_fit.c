@@ -45,6 +45,8 @@ static const cli_option options[] = {
      "parameters to fix: gbdt.objective=poisson,ridge.alpha=2", NULL, false},
     {"steps", CLI_TEXT, AT(steps), "A=N,B=N",
      "features of many columns: pca=10 (or 0.95), svd=50 of words, kmeans=8", NULL, false},
+    {"outliers", CLI_TEXT, AT(outliers), "HOW",
+     "in training rows: flag, weight or drop; drop=0.02: share (default 0.01)", NULL, false},
     {"monotone", CLI_TEXT, AT(monotone), "COL=WAY",
      "age=increasing,price=decreasing: the prediction may only move so", NULL, false},
     {"interactions", CLI_TEXT, AT(interactions), "A,B;C,D",

@@ -13,9 +13,10 @@ enum {
     NAMED = 12           /* columns named when said together */
 };
 
-static const char *const kind_names[] = {
-    "id_like",   "constant",   "duplicate_column", "leak_suspect",     "duplicate_rows",
-    "imbalance", "rare_class", "mostly_missing",   "high_cardinality", "guess"};
+static const char *const kind_names[] = {"id_like",      "constant",       "duplicate_column",
+                                         "leak_suspect", "duplicate_rows", "imbalance",
+                                         "rare_class",   "mostly_missing", "high_cardinality",
+                                         "guess",        "outlier"};
 
 const char *qn_finding_kind_name(qn_finding_kind kind)
 {
@@ -81,6 +82,7 @@ static const char *joint_text(qn_finding_kind kind)
     case QN_FINDING_IMBALANCE:
     case QN_FINDING_RARE_CLASS:
     case QN_FINDING_GUESS:
+    case QN_FINDING_OUTLIER:
         break;
     }
     return NULL;
@@ -129,7 +131,7 @@ static qn_status gather_kind(qn_findings *findings, qn_finding_kind kind, qn_err
 
 qn_status qn_findings_gather(qn_findings *findings, qn_error *err)
 {
-    for (int kind = 0; kind <= QN_FINDING_GUESS; kind++) {
+    for (int kind = 0; kind < QN_N_FINDING_KINDS; kind++) {
         if (joint_text((qn_finding_kind)kind)) {
             QN_TRY(gather_kind(findings, (qn_finding_kind)kind, err));
         }

@@ -5,11 +5,6 @@
 
 #include "validate/understand.h"
 
-/* Appends a copy of `column`, which may be NULL, and of the message. */
-QN_MUST_CHECK
-qn_status qn_findings_add(qn_findings *findings, qn_finding_kind kind, const char *column,
-                          qn_error *err, const char *format, ...) QN_PRINTF(5, 6);
-
 /* Says in one line what was found of many columns: eighty lines of constant columns would hide the
  * one that leaks. Leak suspects keep a line each. The joint line stands where the first one did. */
 QN_MUST_CHECK

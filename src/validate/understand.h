@@ -42,8 +42,10 @@ typedef enum qn_finding_kind {
     QN_FINDING_RARE_CLASS,
     QN_FINDING_MOSTLY_MISSING,
     QN_FINDING_HIGH_CARDINALITY,
-    QN_FINDING_GUESS /* what was guessed and how to override it */
+    QN_FINDING_GUESS,  /* what was guessed and how to override it */
+    QN_FINDING_OUTLIER /* numbers are stored: new ones stand last */
 } qn_finding_kind;
+enum { QN_N_FINDING_KINDS = QN_FINDING_OUTLIER + 1 };
 
 typedef struct qn_finding {
     qn_finding_kind kind;
@@ -64,6 +66,10 @@ QN_MUST_CHECK
 qn_status qn_screen(const qn_frame *frame, const qn_schema *schema, qn_profile *profile,
                     const int32_t *rows, int64_t n_rows, const double *target, qn_pool *pool,
                     qn_findings *out, qn_error *err);
+/* Appends a copy of `column`, which may be NULL, and of the message. */
+QN_MUST_CHECK
+qn_status qn_findings_add(qn_findings *findings, qn_finding_kind kind, const char *column,
+                          qn_error *err, const char *format, ...) QN_PRINTF(5, 6);
 void qn_findings_release(qn_findings *findings);
 const char *qn_finding_kind_name(qn_finding_kind kind);
 

@@ -33,3 +33,10 @@ try quern outliers same.csv
 try quern evaluate odd.quern t.csv
 try quern explain odd.quern t.csv
 try quern inspect odd.quern
+quern fit examples/credit/train.csv --target class --trials 1 --learners constant --outliers drop=0.02 --report '' \
+    -o m.quern 2>notes.txt >/dev/null
+grep -c '^note: row .* is an outlier, score 0\.[0-9]*, set apart by .* = .* ([0-9]* %)' notes.txt
+grep 'training rows are outliers' notes.txt | sed 's/0\.[0-9]*/S/'
+quern inspect m.quern --json | python3 -c 'import json, sys
+print(sum("outlier" in f["message"] for f in json.load(sys.stdin)["record"]["findings"]))'
+try quern fit examples/credit/train.csv --outliers delete
