@@ -6,7 +6,7 @@
  *   weight   they count less: by (1 - score) / (1 - threshold)
  *   drop     they are left out, but for classes of which nothing would be left
  * Off by default: rows that features set apart are often the very ones that a model is for (frauds,
- * failures), and trees are hardly moved by them; figures stand in bench/README.md.
+ * failures), and trees are hardly moved by them; figures stand in bench/recipe/README.md.
  *
  * Threads: pure functions of their arguments. */
 #ifndef QN_AUTOML_CLEANING_H

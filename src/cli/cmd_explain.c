@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "bundle/bundle.h"
 #include "cli/commands.h"
+#include "cli/explain_shapes.h"
 #include "model/tree_model.h"
 #include "quern/explain.h"
 #include "source/source.h"
@@ -16,7 +17,8 @@
 struct explain_request {
     const char *arguments[2];
     int64_t row, tree, n_threads;
-    bool json;
+    const char *output;
+    bool json, shapes;
 };
 
 #define AT(member) offsetof(struct explain_request, member)
@@ -25,6 +27,9 @@ static const cli_option options[] = {
     {"row", CLI_COUNT, AT(row), "N", "explain row N of the table, counted from 1", NULL, false},
     {"tree", CLI_COUNT, AT(tree), "N",
      "with --row: its way through the N-th tree of each estimator of trees", NULL, false},
+    {"shapes", CLI_FLAG, AT(shapes), NULL,
+     "the terms of additive models (learner ebm), without a TABLE", NULL, false},
+    {"o", CLI_TEXT, AT(output), "FILE", "with --shapes: every cell, as .csv or .json", NULL, false},
     {"json", CLI_FLAG, AT(json), NULL, "print one JSON object", NULL, false},
     {"threads", CLI_COUNT, AT(n_threads), "N", "threads (default: all cores)", NULL, false},
     {0}};
@@ -301,29 +306,49 @@ static qn_status explain(const struct explain_request *request, qn_error *err)
     return status;
 }
 
+static qn_status check_arguments(const struct explain_request *request, qn_error *err)
+{
+    if (request->shapes && (request->arguments[1] || request->row > 0)) {
+        return qn_fail(err, QN_ERR_ARG,
+                       "--shapes shows what is in the model: leave out TABLE and --row");
+    }
+    if (!request->shapes && !request->arguments[1]) {
+        return qn_fail(err, QN_ERR_ARG, "no TABLE was given; see 'quern help explain'");
+    }
+    return request->output && !request->shapes ? qn_fail(err, QN_ERR_ARG, "-o goes with --shapes")
+                                               : QN_OK;
+}
+
 static int explain_run(int argc, char **argv)
 {
     struct explain_request request = {0};
     const int parsed = cli_parse(&cmd_explain, argc, argv, &request);
     if (parsed != CLI_OK) return parsed == CLI_HELP_SHOWN ? CLI_OK : parsed;
     qn_error err = {0};
+    if (check_arguments(&request, &err) != QN_OK) return cli_fail(&cmd_explain, &err);
+    if (request.shapes) {
+        return cli_explain_shapes(request.arguments[0], request.output, request.json, &err) == QN_OK
+                   ? CLI_OK
+                   : cli_fail(&cmd_explain, &err);
+    }
     return explain(&request, &err) == QN_OK ? CLI_OK : cli_fail(&cmd_explain, &err);
 }
 
 const cli_command cmd_explain = {
     .name = "explain",
     .summary = "show which part each column has in predictions",
-    .synopsis = "MODEL TABLE [--row N] [options]",
+    .synopsis = "MODEL TABLE [--row N] [options] | MODEL --shapes [-o FILE]",
     .details =
         "Divides up the log-odds of class 1 (of several classes: of the predicted one), or\n"
         "the predicted number. The parts of the columns and what is expected of any row add\n"
         "up to it. Without --row: their mean without sign, over all rows.\n"
         "\n"
-        "Trees are explained by exact SHAP values, linear models by coefficients, other\n"
-        "estimators by sampled Shapley values.",
-    .examples = "    quern explain credit.quern new.csv --row 3",
+        "Trees are explained by exact SHAP values, linear models by coefficients, additive ones\n"
+        "by their terms, other estimators by sampled Shapley values.",
+    .examples = "    quern explain credit.quern new.csv --row 3\n"
+                "    quern explain credit.quern --shapes -o shapes.csv",
     .options = options,
-    .n_arguments_min = 2,
+    .n_arguments_min = 1,
     .n_arguments_max = 2,
     .arguments_offset = AT(arguments),
     .run = explain_run};

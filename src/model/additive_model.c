@@ -6,6 +6,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Files without shares begin with the link, others with this more. */
+enum { WITH_SHARES = 256 };
+
 struct additive {
     qn_estimator head;
     bool borrowed;
@@ -23,6 +26,7 @@ void qn_additive_parts_release(qn_additive_parts *parts)
     qn_free(parts->term_features);
     qn_free(parts->term_starts);
     qn_free(parts->scores);
+    qn_free(parts->shares);
     qn_free(parts->intercepts);
     *parts = (qn_additive_parts){0};
 }
@@ -52,7 +56,7 @@ const qn_additive_parts *qn_additive_parts_of(const qn_estimator *estimator)
 
 /* Bins of a row, and the scores of a term's cell. */
 
-static int32_t bin_of(const qn_additive_parts *p, int64_t f, double value)
+int32_t qn_additive_bin(const qn_additive_parts *p, int64_t f, double value)
 {
     if (isnan(value)) return 0;
     if (p->n_levels[f] > 0) {
@@ -72,18 +76,23 @@ static void fill_bins(const qn_additive_parts *p, const qn_matrix *features, int
                       int32_t *bins)
 {
     for (int64_t f = 0; f < p->n_features; f++) {
-        bins[f] = bin_of(p, f, features->dense[f * features->stride + row]);
+        bins[f] = qn_additive_bin(p, f, features->dense[f * features->stride + row]);
     }
+}
+
+int64_t qn_additive_cell(const qn_additive_parts *p, int64_t term, int32_t a, int32_t b)
+{
+    const int32_t first = p->term_features[2 * term], second = p->term_features[2 * term + 1];
+    if (second < 0) return a;
+    return (int64_t)p->coarse[p->bin_starts[first] + a] * p->n_coarse[second] +
+           p->coarse[p->bin_starts[second] + b];
 }
 
 static const double *cell_of(const qn_additive_parts *p, int64_t term, const int32_t *bins)
 {
-    const int32_t a = p->term_features[2 * term], b = p->term_features[2 * term + 1];
-    int64_t cell = bins[a];
-    if (b >= 0) {
-        cell = (int64_t)p->coarse[p->bin_starts[a] + bins[a]] * p->n_coarse[b] +
-               p->coarse[p->bin_starts[b] + bins[b]];
-    }
+    const int32_t b = p->term_features[2 * term + 1];
+    const int64_t cell =
+        qn_additive_cell(p, term, bins[p->term_features[2 * term]], b >= 0 ? bins[b] : 0);
     return p->scores + (p->term_starts[term] + cell) * p->n_outputs;
 }
 
@@ -167,7 +176,7 @@ static void write_model(const qn_estimator *estimator, qn_writer *writer)
 {
     const qn_additive_parts *p = &((const struct additive *)estimator)->parts;
     const int64_t n = p->n_features;
-    qn_write_i32(writer, (int32_t)p->link);
+    qn_write_i32(writer, (int32_t)p->link + (p->shares ? WITH_SHARES : 0));
     qn_write_array(writer, p->n_levels, n, sizeof *p->n_levels);
     qn_write_array(writer, p->edge_starts, n + 1, sizeof *p->edge_starts);
     qn_write_array(writer, p->edges, p->edge_starts[n], sizeof *p->edges);
@@ -178,6 +187,9 @@ static void write_model(const qn_estimator *estimator, qn_writer *writer)
     qn_write_array(writer, p->term_starts, p->n_terms + 1, sizeof *p->term_starts);
     qn_write_array(writer, p->scores, p->term_starts[p->n_terms] * p->n_outputs, sizeof *p->scores);
     qn_write_array(writer, p->intercepts, p->n_outputs, sizeof *p->intercepts);
+    if (p->shares) {
+        qn_write_array(writer, p->shares, p->term_starts[p->n_terms], sizeof *p->shares);
+    }
 }
 
 static void *borrow(qn_reader *reader, size_t item_bytes, int64_t *n)
@@ -246,8 +258,10 @@ static bool good_parts(const qn_additive_parts *p)
 static bool read_parts(qn_reader *reader, int64_t n_features, qn_additive_parts *p)
 {
     int64_t n_levels, n_edge_starts, n_edges, n_bin_starts, n_coarse, n_bins, n_features_of_terms,
-        n_term_starts, n_scores, n_outputs;
-    const int32_t link = qn_read_i32(reader);
+        n_term_starts, n_scores, n_outputs, n_shares = 0;
+    const int32_t kind = qn_read_i32(reader);
+    const bool with_shares = kind >= WITH_SHARES;
+    const int32_t link = with_shares ? kind - WITH_SHARES : kind;
     p->n_levels = borrow(reader, sizeof *p->n_levels, &n_levels);
     p->edge_starts = borrow(reader, sizeof *p->edge_starts, &n_edge_starts);
     p->edges = borrow(reader, sizeof *p->edges, &n_edges);
@@ -258,10 +272,12 @@ static bool read_parts(qn_reader *reader, int64_t n_features, qn_additive_parts 
     p->term_starts = borrow(reader, sizeof *p->term_starts, &n_term_starts);
     p->scores = borrow(reader, sizeof *p->scores, &n_scores);
     p->intercepts = borrow(reader, sizeof *p->intercepts, &n_outputs);
+    p->shares = with_shares ? borrow(reader, sizeof *p->shares, &n_shares) : NULL;
     if (reader->failed || n_outputs < 1 || n_outputs > QN_CLASSES_MAX || n_levels != n_features ||
         n_edge_starts != n_features + 1 || n_bin_starts != n_features + 1 ||
         n_coarse != n_features || n_features_of_terms != 2 * (n_term_starts - 1) ||
         n_term_starts < 1 || n_scores % n_outputs != 0 ||
+        (with_shares && n_shares != n_scores / n_outputs) ||
         (link != QN_LINK_IDENTITY && link != QN_LINK_LOGISTIC && link != QN_LINK_SOFTMAX)) {
         return false;
     }
@@ -273,7 +289,7 @@ static bool read_parts(qn_reader *reader, int64_t n_features, qn_additive_parts 
            good_starts(p->bin_starts, n_features, n_bins) &&
            good_starts(p->term_starts, p->n_terms, n_scores / n_outputs) &&
            all_finite(p->edges, n_edges) && all_finite(p->scores, n_scores) &&
-           all_finite(p->intercepts, n_outputs) && good_parts(p);
+           all_finite(p->shares, n_shares) && all_finite(p->intercepts, n_outputs) && good_parts(p);
 }
 
 static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator **out,
@@ -370,6 +386,10 @@ static void describe_features(const qn_estimator *estimator, const qn_feature *f
         qn_json_end_array(json);
         put_doubles(json, "scores", p->scores + p->term_starts[t] * p->n_outputs,
                     (p->term_starts[t + 1] - p->term_starts[t]) * p->n_outputs);
+        if (p->shares) {
+            put_doubles(json, "shares", p->shares + p->term_starts[t],
+                        p->term_starts[t + 1] - p->term_starts[t]);
+        }
         qn_json_end_object(json);
     }
     qn_json_end_array(json);

@@ -30,6 +30,7 @@ typedef struct qn_additive_parts {
     int64_t *term_starts;   /* n_terms + 1: where the cells of terms begin. Cells of a pair: coarse
                                bin of the first × coarse bins of the second + that of the second */
     double *scores;         /* n_outputs per cell */
+    double *shares;         /* per cell: of the training rows, by weight; NULL: not known */
     double *intercepts;     /* n_outputs */
 } qn_additive_parts;
 
@@ -40,6 +41,11 @@ void qn_additive_parts_release(qn_additive_parts *parts);
 
 /* What the model holds; NULL when the estimator is of another family. Borrowed. */
 const qn_additive_parts *qn_additive_parts_of(const qn_estimator *estimator);
+
+/* The bin of a feature's value, and the cell of a term for bins of its features; `b` is not looked
+ * at where there is one. */
+int32_t qn_additive_bin(const qn_additive_parts *parts, int64_t feature, double value);
+int64_t qn_additive_cell(const qn_additive_parts *parts, int64_t term, int32_t a, int32_t b);
 
 /* What features add to the scores of a row beside the intercepts: out[c * n_features + f]. A term
  * of two counts half for each. `scratch` is that of the family. */

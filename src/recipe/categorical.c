@@ -298,6 +298,18 @@ static qn_status refit_training(const qn_fit_column *column, const qn_step *step
                               column->schema_column->name);
 }
 
+static const char *level_text(const qn_step *step, int32_t code)
+{
+    const struct categorical *state = step->state;
+    return code >= 0 && code < state->n_levels ? qn_map_key(state->levels, code, NULL) : NULL;
+}
+
+static int32_t code_of(const qn_step *step, const char *text)
+{
+    const struct categorical *state = step->state;
+    return (int32_t)qn_map_get(state->levels, text, strlen(text), -1);
+}
+
 static void write_state(const qn_step *step, qn_writer *writer)
 {
     const struct categorical *state = step->state;
@@ -387,6 +399,8 @@ const qn_transform qn_transform_categorical = {
     .fit = fit,
     .apply = apply,
     .refit_training = refit_training,
+    .level = level_text,
+    .code = code_of,
     .write = write_state,
     .read = read_state,
     .free_state = free_state,

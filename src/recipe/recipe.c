@@ -195,6 +195,29 @@ const qn_feature *qn_recipe_features(const qn_recipe *recipe, qn_view view, int6
     return recipe->features[view];
 }
 
+/* The step that makes a feature's categories, or NULL. */
+static const qn_step *step_of_levels(const qn_recipe *recipe, int64_t f)
+{
+    const qn_feature *feature = &recipe->features[QN_VIEW_TREE][f];
+    for (int32_t s = 0; feature->categorical && s < recipe->n_steps; s++) {
+        const qn_step *step = &recipe->steps[s];
+        if (step->input == feature->input && step->transform->level) return step;
+    }
+    return NULL;
+}
+
+const char *qn_recipe_level(const qn_recipe *recipe, int64_t f, int32_t code)
+{
+    const qn_step *step = step_of_levels(recipe, f);
+    return step ? step->transform->level(step, code) : NULL;
+}
+
+int32_t qn_recipe_level_code(const qn_recipe *recipe, int64_t f, const char *text)
+{
+    const qn_step *step = step_of_levels(recipe, f);
+    return step ? step->transform->code(step, text) : -1;
+}
+
 /* Applying. */
 
 static size_t aligned(size_t bytes)

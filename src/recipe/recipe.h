@@ -63,6 +63,11 @@ void qn_recipe_free(qn_recipe *recipe);
 const qn_feature *qn_recipe_features(const qn_recipe *recipe, qn_view view, int64_t *n,
                                      int64_t *n_dense);
 
+/* The text of a category's code in the tree view, borrowed, and the way back; NULL and -1 where
+ * feature `f` has no such code or level. */
+const char *qn_recipe_level(const qn_recipe *recipe, int64_t f, int32_t code);
+int32_t qn_recipe_level_code(const qn_recipe *recipe, int64_t f, const char *text);
+
 /* Whether a view has features made of several columns. */
 bool qn_recipe_is_derived(const qn_recipe *recipe, qn_view view);
 /* Adds `amount` to the schema's feature that feature `f` of a view comes from, or to several by

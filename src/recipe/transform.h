@@ -39,6 +39,9 @@ typedef struct qn_transform {
     /* Replaces, for training rows, what the target has leaked into. NULL: nothing. */
     qn_status (*refit_training)(const qn_fit_column *column, const qn_step *step, qn_view view,
                                 double *out, int64_t stride, qn_error *err);
+    /* Between a category's code in the tree view and its text; NULL: no categories. */
+    const char *(*level)(const qn_step *step, int32_t code);
+    int32_t (*code)(const qn_step *step, const char *text); /* -1: never seen */
     void (*write)(const qn_step *step, qn_writer *writer);
     qn_status (*read)(qn_reader *reader, qn_step *step, qn_error *err);
     void (*free_state)(void *state);

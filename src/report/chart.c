@@ -293,6 +293,23 @@ void qn_chart_spans(qn_str *out, const qn_chart *chart, const char *css_class, c
     qn_str_add(out, "\"/>");
 }
 
+void qn_chart_bars(qn_str *out, const qn_chart *chart, const char *css_class, const double *x,
+                   const double *x_end, const double *heights, int64_t n)
+{
+    if (n == 0) return;
+    begin_path(out, css_class);
+    for (int64_t i = 0; i < n; i++) {
+        if (!is_drawn(&chart->x, x[i]) || !is_drawn(&chart->x, x_end[i]) || !(heights[i] > 0)) {
+            continue;
+        }
+        const double left = qn_chart_x(chart, x[i]), across = qn_chart_x(chart, x_end[i]) - left;
+        const double high = heights[i] * (chart->height - TOP - BOTTOM);
+        add_point(out, 'M', left, chart->height - BOTTOM);
+        qn_str_addf(out, "v%.4gh%.4gv%.4gz", -high, fmax(0.5, across), high);
+    }
+    qn_str_add(out, "\"/>");
+}
+
 void qn_chart_cells(qn_str *out, const qn_chart *chart, const char *css_class,
                     const int32_t *levels, int64_t n_columns, int64_t n_rows, int32_t level)
 {

@@ -52,6 +52,10 @@ void qn_chart_steps(qn_str *out, const qn_chart *chart, const char *css_class, c
 /* Level bars from x[i] to x_end[i] at y[i]. */
 void qn_chart_spans(qn_str *out, const qn_chart *chart, const char *css_class, const double *x,
                     const double *x_end, const double *y, int64_t n);
+/* Filled bars from x[i] to x_end[i], standing on the lower axis, heights[i] (0 … 1) of the picture
+ * high. */
+void qn_chart_bars(qn_str *out, const qn_chart *chart, const char *css_class, const double *x,
+                   const double *x_end, const double *heights, int64_t n);
 /* Those of n_columns × n_rows equal cells between the margins, from the lower left and row by row,
  * whose level it is. */
 void qn_chart_cells(qn_str *out, const qn_chart *chart, const char *css_class,

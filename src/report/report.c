@@ -14,6 +14,7 @@ void qn_report_write(const qn_report_request *request, qn_str *out)
     qn_report_curves(request, out);
     qn_report_leaderboard(request, out);
     qn_report_importance(request, out);
+    qn_report_shapes(request, out);
     qn_report_columns(request, out);
     qn_report_timing(request, out);
     qn_report_lineage(request, out);

@@ -11,6 +11,7 @@ void qn_report_metrics(const qn_report_request *request, qn_str *out);
 void qn_report_curves(const qn_report_request *request, qn_str *out);
 void qn_report_leaderboard(const qn_report_request *request, qn_str *out);
 void qn_report_importance(const qn_report_request *request, qn_str *out);
+void qn_report_shapes(const qn_report_request *request, qn_str *out);
 void qn_report_timing(const qn_report_request *request, qn_str *out);
 void qn_report_columns(const qn_report_request *request, qn_str *out);
 void qn_report_lineage(const qn_report_request *request, qn_str *out);

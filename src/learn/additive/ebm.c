@@ -51,6 +51,7 @@ struct fit {
     qn_bag *bags;
     int64_t first, n; /* terms of the stage */
     double *tables;   /* means over the bags, centred: n_outputs per cell */
+    double *shares;   /* per cell: of the training rows, by weight */
     double *intercepts;
 };
 
@@ -66,6 +67,7 @@ static void release(struct fit *fit)
     }
     qn_free(fit->bags);
     qn_free(fit->tables);
+    qn_free(fit->shares);
     qn_free(fit->intercepts);
     qn_terms_release(&fit->terms);
 }
@@ -85,9 +87,10 @@ static qn_status create(struct fit *fit, qn_error *err)
         if (fit->terms.terms[t].n_cells > term_max) term_max = fit->terms.terms[t].n_cells;
     }
     fit->tables = qn_alloc_array(cells_max * k, sizeof *fit->tables);
+    fit->shares = qn_alloc_array(cells_max, sizeof *fit->shares);
     fit->intercepts = qn_alloc_array(k, sizeof *fit->intercepts);
     fit->bags = qn_alloc_array(fit->n_bags, sizeof *fit->bags);
-    if (!fit->tables || !fit->intercepts || !fit->bags) return no_memory(err);
+    if (!fit->tables || !fit->shares || !fit->intercepts || !fit->bags) return no_memory(err);
     for (int64_t b = 0; b < fit->n_bags; b++) {
         QN_TRY(qn_bag_create(fit->request, &fit->terms, &fit->params.bag, b, cells_max, term_max,
                              &fit->bags[b], err));
@@ -135,20 +138,20 @@ static qn_status average(struct fit *fit, qn_learn_result *result, qn_error *err
 
 /* Every term's mean over the training rows becomes 0, that of its magnitudes its importance. Cells
  * without rows stay at 0, the mean, where the term has levels: nothing is known of them. */
-static qn_status centre(struct fit *fit, double *importance, qn_error *err)
+static void centre(struct fit *fit, double *importance)
 {
     memset(importance, 0,
            (size_t)fit->request->data->n_features[QN_VIEW_TREE] * sizeof *importance);
     const qn_dataset_part *train = &fit->request->data->train;
     const int32_t k = fit->request->data->n_outputs;
-    double *shares = qn_alloc_array(fit->terms.n_cells, sizeof *shares), total = 0;
-    if (!shares) return no_memory(err);
+    double total = 0;
+    memset(fit->shares, 0, (size_t)fit->terms.n_cells * sizeof *fit->shares);
     for (int64_t i = 0; i < train->n_rows; i++) {
         total += train->weights ? train->weights[i] : 1;
     }
     for (int64_t t = 0; t < fit->terms.n_terms; t++) {
         const qn_term *term = &fit->terms.terms[t];
-        double *of_cell = shares + term->first, *table = fit->tables + term->first * k;
+        double *of_cell = fit->shares + term->first, *table = fit->tables + term->first * k;
         for (int64_t i = 0; i < train->n_rows; i++) {
             of_cell[term->cells[i]] += (train->weights ? train->weights[i] : 1) / total;
         }
@@ -168,8 +171,6 @@ static qn_status centre(struct fit *fit, double *importance, qn_error *err)
             if (pair) importance[term->features[1]] += size / 2;
         }
     }
-    qn_free(shares);
-    return QN_OK;
 }
 
 /* Pairs. */
@@ -262,7 +263,7 @@ static void put_feature(const struct fit *fit, int64_t f, qn_additive_parts *p)
     memcpy(p->coarse + p->bin_starts[f], fit->terms.coarse[f], (size_t)n_bins * sizeof *p->coarse);
 }
 
-/* Takes the tables and intercepts. */
+/* Takes the tables, shares and intercepts. */
 static qn_status make_model(struct fit *fit, qn_estimator **out, qn_error *err)
 {
     const qn_bins *bins = fit->request->data->bins;
@@ -271,8 +272,9 @@ static qn_status make_model(struct fit *fit, qn_estimator **out, qn_error *err)
                            .n_features = fit->terms.n_features,
                            .n_terms = fit->terms.n_terms,
                            .scores = fit->tables,
+                           .shares = fit->shares,
                            .intercepts = fit->intercepts};
-    fit->tables = fit->intercepts = NULL;
+    fit->tables = fit->shares = fit->intercepts = NULL;
     int64_t n_edges = 0;
     for (int64_t f = 0; f < p.n_features; f++) {
         n_edges += n_edges_of(&bins->features[f]);
@@ -319,11 +321,11 @@ static qn_status fit_model(const qn_learn_request *request, qn_learn_result *res
         boost(&fit, 0, fit.terms.n_features);
         status = average(&fit, result, err);
     }
-    if (status == QN_OK) status = centre(&fit, importance, err);
+    if (status == QN_OK) centre(&fit, importance);
     if (status == QN_OK && fit.params.interactions > 0 && !result->stopped) {
         status = boost_pairs(&fit, importance, err);
         if (status == QN_OK) status = average(&fit, result, err);
-        if (status == QN_OK) status = centre(&fit, importance, err);
+        if (status == QN_OK) centre(&fit, importance);
     }
     if (status == QN_OK) status = make_model(&fit, &result->estimator, err);
     release(&fit);
