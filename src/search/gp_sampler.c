@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bayesian optimisation with a Gaussian process (surrogate.h; Jones, Schonlau & Welch 1998):
  * proposes the configuration whose expected improvement is greatest, as far as climbing from the
- * best trials and from anywhere finds it (climb.h). */
+ * best trials and from anywhere finds it (climb.h).
+ *
+ * The first trials are normal about the middle, as those of CMA-ES are. Ranges are given about
+ * where the best is expected, and in many dimensions uniform draws all lie near the edges (Oh,
+ * Gavves & Welling 2018, arXiv 1806.01619, section 1); the model finds an optimum at the edge by
+ * itself. */
 #include "search/climb.h"
 #include "search/sampler_table.h"
 #include "search/surrogate.h"
@@ -11,7 +16,7 @@
 enum { BEST_MAX = 8 };
 
 struct gp_settings {
-    double startup, tpe_every;
+    double startup, spread, tpe_every;
 };
 
 struct gp_state {
@@ -61,13 +66,30 @@ static qn_status measure(void *context, const double *configurations, int64_t n,
     return qn_surrogate_gains(context, configurations, n, gains, err);
 }
 
+/* Numbers about the middle of their ranges, choices at random. */
+static void draw_first(const struct gp_state *gp, qn_sampler_ask *ask)
+{
+    const qn_space *space = gp->history->space;
+    const double spread = gp->settings.spread;
+    qn_space_draw(space, ask->rng, ask->values);
+    for (int64_t at = 0; spread > 0 && at < space->n; at++) {
+        const qn_parameter *p = &space->parameters[at];
+        if (qn_parameter_is_unordered(p)) continue;
+        double unit;
+        do {
+            unit = 0.5 + spread * qn_rng_normal(ask->rng);
+        } while (!(unit >= 0 && unit <= 1));
+        ask->values[at] = qn_parameter_from_unit(p, unit);
+    }
+}
+
 static qn_status ask(void *state, qn_sampler_ask *ask, qn_error *err)
 {
     struct gp_state *gp = state;
     const qn_space *space = gp->history->space;
     const int64_t every = (int64_t)gp->settings.tpe_every;
     if (gp->history->n_told < (int64_t)gp->settings.startup || space->n == 0) {
-        qn_space_draw(space, ask->rng, ask->values);
+        draw_first(gp, ask);
         return QN_OK;
     }
     if (every > 0 && ask->number % every == every - 1) {
@@ -86,7 +108,9 @@ static qn_status ask(void *state, qn_sampler_ask *ask, qn_error *err)
 #define AT(member) offsetof(struct gp_settings, member)
 
 static const qn_setting settings[] = {
-    {"startup", QN_SETTING_WHOLE, AT(startup), 2, 1e4, 10, "random trials before the first model"},
+    {"startup", QN_SETTING_WHOLE, AT(startup), 2, 1e4, 10, "trials before the first model"},
+    {"spread", QN_SETTING_FLOAT, AT(spread), 0, 1, 1.0 / 6,
+     "deviation of those about the middle of the ranges, as a share of them; 0: uniform"},
     {"tpe_every", QN_SETTING_WHOLE, AT(tpe_every), 0, 1e6, 3,
      "one trial in so many is TPE's; 0: none"},
     {0}};

@@ -8,11 +8,11 @@
  * (rung.h), as many as a tenth of the trials there; all others are bad ones. BOHB leaves those that
  * were stopped below out; as bad ones they keep the model away from where trials are stopped.
  *
- * Contrast. The density of the others is the less certain the more numeric parameters it spans: far
- * from the kernels it says where nothing was tried, not where it is bad, and a full ratio rewards
- * leaving for there. So it enters with an exponent, `contrast` where all parameters of a group are
- * numeric, rising to 1 with the share of choices, whose masses are known well (bench/search has
- * what that gains).
+ * Contrast. The density of the others is the less certain the more floats it spans: far from the
+ * kernels it says where nothing was tried, not where it is bad, and a full ratio rewards leaving
+ * for there. So it enters with an exponent, `contrast` where all parameters of a group are floats,
+ * rising to 1 with the share of those that have so many values and no more, choices and ints
+ * (bench/search has what that gains).
  *
  * Groups. Parameters that have been active in exactly the same trials form a group, whose joint
  * density is estimated; groups are treated one after another. So conditional spaces of any form
@@ -424,11 +424,11 @@ static qn_status fit(struct tpe_state *tpe, struct selection *s, bool below, qn_
 /* The exponent of the density of the others. */
 static double contrast_of(const struct tpe_state *tpe, const struct selection *s)
 {
-    int64_t n_numeric = 0;
+    int64_t n_dense = 0;
     for (int64_t d = 0; d < s->n_params; d++) {
-        n_numeric += !qn_parameter_is_unordered(s->parameters[d]);
+        n_dense += s->parameters[d]->n_values == 0;
     }
-    return 1 - (1 - tpe->settings.contrast) * (double)n_numeric / (double)s->n_params;
+    return 1 - (1 - tpe->settings.contrast) * (double)n_dense / (double)s->n_params;
 }
 
 /* Proposes for one group: the candidate most likely to be good rather than bad. */
@@ -540,7 +540,7 @@ static const qn_setting settings[] = {
     {"prior_weight", QN_SETTING_FLOAT, AT(prior_weight), 1e-3, 1e3, 1, "weight of the prior"},
     {"gamma", QN_SETTING_FLOAT, AT(gamma), 1e-3, 0.5, 0.1, "share of trials that count as good"},
     {"contrast", QN_SETTING_FLOAT, AT(contrast), 0, 1, 0.4,
-     "weight of the worse trials' density among numeric parameters"},
+     "weight of the worse trials' density among floats"},
     {0}};
 
 const qn_sampler qn_sampler_tpe = {
