@@ -167,6 +167,9 @@ static qn_status read_condition(struct reading *r, const qn_yaml_node *node,
     *condition = (qn_condition){.parent = (int32_t)parent, .values = values};
     for (const qn_yaml_node *item = is_list ? node->first : node; item; item = item->next) {
         const qn_parameter *p = &r->space->parameters[parent];
+        if (item->kind != QN_YAML_SCALAR) {
+            return fail_at(r, item->line, item->column, "expected a value or a list of values");
+        }
         if (!qn_parameter_parse(p, item->text, &values[condition->n_values++])) {
             return fail_at(r, item->line, item->column, "'%s' is never '%s'", node->key,
                            item->text);
@@ -207,16 +210,18 @@ static const struct type_form {
 };
 enum { N_TYPE_FORMS = sizeof type_forms / sizeof *type_forms };
 
+#define TYPES "float, int, categorical, ordinal, bool or fixed"
+
 static qn_status read_type(const struct reading *r, const qn_yaml_node *map,
                            const struct type_form **out)
 {
     const char *names[N_TYPE_FORMS];
     const qn_yaml_node *node = qn_yaml_get(map, "type");
     if (!node) {
-        return fail_at(r, map->line, map->column,
-                       "'%s' needs a type: float, int, categorical, "
-                       "ordinal, bool or fixed",
-                       map->key);
+        return fail_at(r, map->line, map->column, "'%s' needs a type: " TYPES, map->key);
+    }
+    if (node->kind != QN_YAML_SCALAR) {
+        return fail_at(r, node->line, node->column, "type: expected one word: " TYPES);
     }
     for (int i = 0; i < N_TYPE_FORMS; i++) {
         names[i] = type_forms[i].name;

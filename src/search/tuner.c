@@ -19,16 +19,21 @@
 #include <unistd.h>
 
 enum { FAILURES_MAX = 10, READ_BYTES = 65536, READS_MAX = 16, WAIT_MS = 200 };
+enum { POLLS_EACH = 3 }; /* output, errors and end of a worker's program */
 
-/* A program's output is kept up to this; all of it is read for results. */
+/* Each of a program's outputs is kept up to this; all of the first is read for results. */
 #define LOG_BYTES_MAX 10000000
+
+struct log {
+    int file; /* -1: none */
+    int64_t bytes;
+};
 
 struct worker {
     qn_trial *trial; /* NULL: idle */
     qn_process process;
     qn_output output;
-    int log;
-    int64_t log_bytes;
+    struct log output_log, error_log;
     bool is_pruned, is_late;
     bool is_taken; /* the trial is another worker's now, or was ended by hand */
     struct tuner *tuner;
@@ -40,7 +45,7 @@ struct tuner {
     struct worker *workers;
     qn_batch batch;
     qn_checkpoints checkpoints;
-    struct pollfd *polls; /* two per worker, one for the store */
+    struct pollfd *polls; /* POLLS_EACH per worker, one for the store */
     int64_t n_workers, n_busy;
     int64_t n_ended, n_failed;
     bool is_stopping;
@@ -50,30 +55,32 @@ struct tuner {
 
 /* Starting. */
 
-static const char *log_path(const struct tuner *tuner, int64_t number, const char *ending,
-                            qn_arena *arena)
+static qn_status open_log(const struct tuner *tuner, int64_t number, const char *ending,
+                          struct log *log, qn_error *err)
 {
     qn_str path = {0};
     qn_str_addf(&path, "%s/%" PRId64 ".%s", tuner->request->log_folder, number, ending);
-    const char *copy = path.failed ? NULL : qn_arena_strdup(arena, path.text);
+    qn_status status = path.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for a trial") : QN_OK;
+    if (status == QN_OK) {
+        *log = (struct log){open(path.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), 0};
+        if (log->file < 0) status = qn_fail(err, QN_ERR_IO, "%s: %s", path.text, strerror(errno));
+    }
     qn_str_release(&path);
-    return copy;
+    return status;
 }
 
-static qn_status open_log(struct worker *worker, int64_t number, const char **error_path,
-                          qn_arena *arena, qn_error *err)
+static qn_status open_logs(struct worker *worker, int64_t number, qn_error *err)
 {
-    struct tuner *tuner = worker->tuner;
-    worker->log = -1;
-    worker->log_bytes = 0;
-    *error_path = NULL;
+    const struct tuner *tuner = worker->tuner;
     if (!tuner->request->log_folder) return QN_OK;
-    const char *path = log_path(tuner, number, "out", arena);
-    *error_path = log_path(tuner, number, "err", arena);
-    if (!path || !*error_path) return qn_fail(err, QN_ERR_NOMEM, "no memory for a trial");
-    worker->log = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (worker->log >= 0) return QN_OK;
-    return qn_fail(err, QN_ERR_IO, "%s: %s", path, strerror(errno));
+    QN_TRY(open_log(tuner, number, "out", &worker->output_log, err));
+    return open_log(tuner, number, "err", &worker->error_log, err);
+}
+
+static void close_log(struct log *log)
+{
+    if (log->file >= 0) close(log->file);
+    log->file = -1;
 }
 
 static qn_status start_process(struct worker *worker, qn_arena *arena, qn_error *err)
@@ -85,6 +92,7 @@ static qn_status start_process(struct worker *worker, qn_arena *arena, qn_error 
                                 .trial = qn_trial_get_record(worker->trial)};
     qn_process_request process = {.memory_bytes = request->memory_bytes,
                                   .timeout_s = request->trial_timeout_s,
+                                  .takes_errors = request->log_folder != NULL,
                                   .error_descriptor = request->error_descriptor};
     QN_TRY(qn_checkpoint_begin(&tuner->checkpoints, command.space, command.trial, arena,
                                &command.checkpoint, err));
@@ -93,14 +101,14 @@ static qn_status start_process(struct worker *worker, qn_arena *arena, qn_error 
     if (!process.arguments || !process.environment) {
         return qn_fail(err, QN_ERR_NOMEM, "no memory for a trial");
     }
-    QN_TRY(open_log(worker, command.trial->number, &process.error_path, arena, err));
+    QN_TRY(open_logs(worker, command.trial->number, err));
     return qn_process_start(&process, &worker->process, err);
 }
 
 static void release_worker(struct worker *worker)
 {
-    if (worker->log >= 0) close(worker->log);
-    worker->log = -1;
+    close_log(&worker->output_log);
+    close_log(&worker->error_log);
     qn_output_release(&worker->output);
     worker->trial = NULL;
 }
@@ -110,7 +118,6 @@ static qn_status start(struct worker *worker, qn_trial *trial, qn_error *err)
     qn_arena arena = {0};
     worker->trial = trial;
     worker->is_pruned = worker->is_late = worker->is_taken = false;
-    worker->log = -1;
     qn_status status =
         qn_output_init(&worker->output, qn_study_objectives(worker->tuner->study), err);
     if (status == QN_OK) status = start_process(worker, &arena, err);
@@ -158,30 +165,42 @@ static qn_status take_report(void *context, int64_t step, double value, qn_error
     return QN_OK;
 }
 
-static void keep_log(struct worker *worker, const char *data, int64_t bytes)
+static void keep_log(struct log *log, const char *data, int64_t bytes)
 {
-    const int64_t room = LOG_BYTES_MAX - worker->log_bytes, kept = bytes < room ? bytes : room;
-    if (worker->log < 0 || kept <= 0) return;
+    const int64_t room = LOG_BYTES_MAX - log->bytes, kept = bytes < room ? bytes : room;
+    if (log->file < 0 || kept <= 0) return;
     /* A full disk costs the log, not the trial. */
-    worker->log_bytes += write(worker->log, data, (size_t)kept) == kept ? kept : LOG_BYTES_MAX;
+    log->bytes += write(log->file, data, (size_t)kept) == kept ? kept : LOG_BYTES_MAX;
+}
+
+/* What is there, into the tuner's buffer and the log: 0 when there is nothing now, or nothing more
+ * and the descriptor is closed. */
+static size_t read_some(const struct tuner *tuner, int *descriptor, struct log *log)
+{
+    if (*descriptor < 0) return 0;
+    const ssize_t bytes = read(*descriptor, tuner->buffer, READ_BYTES);
+    if (bytes < 0) return 0;
+    if (bytes == 0) {
+        close(*descriptor);
+        *descriptor = -1;
+    }
+    keep_log(log, tuner->buffer, bytes);
+    return (size_t)bytes;
 }
 
 /* Reads what is there; a program that prints without end cannot keep the others waiting. */
 static qn_status listen(struct worker *worker, qn_error *err)
 {
     struct tuner *tuner = worker->tuner;
-    for (int reads = 0; reads < READS_MAX && worker->process.output >= 0; reads++) {
-        const ssize_t bytes = read(worker->process.output, tuner->buffer, READ_BYTES);
-        if (bytes < 0) return QN_OK; /* nothing now */
-        if (bytes == 0) {
-            close(worker->process.output);
-            worker->process.output = -1;
-            return QN_OK;
-        }
-        keep_log(worker, tuner->buffer, bytes);
-        if (worker->is_pruned) continue;
-        QN_TRY(
-            qn_output_add(&worker->output, tuner->buffer, (size_t)bytes, take_report, worker, err));
+    qn_process *process = &worker->process;
+    size_t bytes = 1;
+    for (int reads = 0; reads < READS_MAX && bytes > 0; reads++) {
+        bytes = read_some(tuner, &process->output, &worker->output_log);
+        if (bytes == 0 || worker->is_pruned) continue;
+        QN_TRY(qn_output_add(&worker->output, tuner->buffer, bytes, take_report, worker, err));
+    }
+    for (int reads = 0; reads < READS_MAX; reads++) {
+        if (read_some(tuner, &process->errors, &worker->error_log) == 0) break;
     }
     return QN_OK;
 }
@@ -336,20 +355,27 @@ static void watch(struct tuner *tuner)
     }
 }
 
+static struct pollfd *polls_of(const struct tuner *tuner, int64_t worker)
+{
+    return tuner->polls + POLLS_EACH * worker;
+}
+
 /* Waits for output, ends, and news of other processes. */
 static qn_status wait_for_work(struct tuner *tuner, qn_error *err)
 {
-    const int64_t n = 2 * tuner->n_workers;
+    struct pollfd *store = polls_of(tuner, tuner->n_workers);
     for (int64_t i = 0; i < tuner->n_workers; i++) {
         const struct worker *worker = &tuner->workers[i];
-        tuner->polls[2 * i] =
-            (struct pollfd){.fd = worker->trial ? worker->process.output : -1, .events = POLLIN};
-        tuner->polls[2 * i + 1] =
-            (struct pollfd){.fd = worker->trial ? worker->process.exit : -1, .events = POLLIN};
+        const qn_process *process = &worker->process;
+        const bool busy = worker->trial != NULL;
+        struct pollfd *polls = polls_of(tuner, i);
+        polls[0] = (struct pollfd){.fd = busy ? process->output : -1, .events = POLLIN};
+        polls[1] = (struct pollfd){.fd = busy ? process->errors : -1, .events = POLLIN};
+        polls[2] = (struct pollfd){.fd = busy ? process->exit : -1, .events = POLLIN};
     }
-    tuner->polls[n] = (struct pollfd){.fd = qn_study_descriptor(tuner->study), .events = POLLIN};
-    poll(tuner->polls, (nfds_t)(n + 1), WAIT_MS);
-    if (!tuner->polls[n].revents) return QN_OK;
+    *store = (struct pollfd){.fd = qn_study_descriptor(tuner->study), .events = POLLIN};
+    poll(tuner->polls, (nfds_t)(POLLS_EACH * tuner->n_workers + 1), WAIT_MS);
+    if (!store->revents) return QN_OK;
     tuner->next_ask_s = 0;
     return qn_study_stay(tuner->study, err);
 }
@@ -360,9 +386,10 @@ static qn_status work_once(struct tuner *tuner, qn_error *err)
     watch(tuner);
     for (int64_t i = 0; i < tuner->n_workers; i++) {
         struct worker *worker = &tuner->workers[i];
+        const struct pollfd *polls = polls_of(tuner, i);
         if (!worker->trial) continue;
-        if (tuner->polls[2 * i].revents) QN_TRY(listen(worker, err));
-        if (tuner->polls[2 * i + 1].revents) QN_TRY(finish(worker, err));
+        if (polls[0].revents || polls[1].revents) QN_TRY(listen(worker, err));
+        if (polls[2].revents) QN_TRY(finish(worker, err));
     }
     QN_TRY(end_trials(tuner, err));
     if (tuner->request->tick) tuner->request->tick(tuner->request->context);
@@ -412,14 +439,14 @@ static qn_status prepare(struct tuner *tuner, qn_error *err)
         return qn_fail(err, QN_ERR_IO, "%s: %s", request->log_folder, strerror(errno));
     }
     tuner->workers = qn_alloc_array(tuner->n_workers, sizeof *tuner->workers);
-    tuner->polls = qn_alloc_array(2 * tuner->n_workers + 1, sizeof *tuner->polls);
+    tuner->polls = qn_alloc_array(POLLS_EACH * tuner->n_workers + 1, sizeof *tuner->polls);
     tuner->buffer = qn_alloc_array(READ_BYTES, 1);
     if (!tuner->workers || !tuner->polls || !tuner->buffer) {
         return qn_fail(err, QN_ERR_NOMEM, "no memory for %" PRId64 " workers", tuner->n_workers);
     }
     for (int64_t i = 0; i < tuner->n_workers; i++) {
         tuner->workers[i].tuner = tuner;
-        tuner->workers[i].log = -1;
+        tuner->workers[i].output_log.file = tuner->workers[i].error_log.file = -1;
     }
     return QN_OK;
 }

@@ -236,6 +236,12 @@ BAD_PROGRAMS = [
     (f"sleep {LONG_S} & sleep {LONG_S} & exit 3", "exit code 3", False),
     (f"for i in $(seq 100); do sleep {LONG_S} & done; echo 7", "", True),
     (f"(trap '' TERM; sleep {LONG_S}) & echo 7", "", True),
+    # leaving their session, their parent and their group
+    (f"setsid sleep {LONG_S} & echo 7", "", True),
+    (f"setsid -f sh -c 'setsid -f sleep {LONG_S}; sleep {LONG_S}; sleep {LONG_S}'; exit 3", "exit code 3", False),
+    (f"setsid -f sh -c 'trap \"\" TERM HUP; sleep {LONG_S}' >&- 2>&-; sleep {LONG_S}", "it took too long", False),
+    (f"for i in $(seq 20); do setsid -f sh -c 'sleep {LONG_S} & sleep {LONG_S}'; done; kill -KILL $$", "signal 9",
+     False),
     # dying
     ("kill -SEGV $$", "signal 11 (Segmentation fault)", False),
     ("echo 7; kill -KILL $$", "signal 9", False),
@@ -257,9 +263,10 @@ def check_bad_programs(root):
     print(f"{len(BAD_PROGRAMS) + 1} bad programs")
     begun = time.monotonic()
     result = run(root, "--trials", "1", "--logs", "logs", "--", "sh", "-c",
-                 "head -c 500000000 /dev/zero; yes 3 | head -c 500000000; echo; echo 4")
+                 "head -c 500000000 /dev/zero >&2; head -c 500000000 /dev/zero; yes 3 | head -c 500000000; echo; echo 4")
     assert result.returncode == 0 and "best    trial 0, 4" in result.stdout, result
-    assert (root / "logs" / "0.out").stat().st_size <= 10_000_000
+    for name in ("0.out", "0.err"):
+        assert (root / "logs" / name).stat().st_size == 10_000_000, name
     print(f"1 GB of output: {time.monotonic() - begun:.1f} s")
 
 
@@ -278,6 +285,7 @@ DAMAGED = [
     "parameters: {x: {type: bool}, x: {type: bool}}", "parameters: {x: {type: bool}}\nconstraints: [x +]",
     "parameters: {x: {type: bool}}\nconstraints: [z > 1]", "parameters: {x: {type: bool}}\nobjectives: {a: most}",
     "parameters: {x: {type: bool}", "parameters: {x: {type: bool}}\n\tx: 1", "\x00\x01\x02", "\ufeff\u2028: {",
+    "parameters: {x: {type: [bool]}}", "parameters: {x: {type: bool}, y: {type: bool, when: {x: [[true]]}}}",
     "&a [*a]", "parameters: &p {x: *p}", "[" * 5000,
 ]
 

@@ -101,6 +101,8 @@ static void what_is_wrong_is_told_with_line_and_column(void **state)
         {P "{type: bool, when: {y: 1}}\n", "s.yaml:2:26: there is no parameter 'y' above this one"},
         {P "{type: bool, when: 3}\n", "s.yaml:2:25: expected {parameter: value}"},
         {P "{type: bool}\n  y: {type: bool, when: {x: 2}}\n", "s.yaml:3:29: 'x' is never '2'"},
+        {P "{type: bool}\n  y: {type: bool, when: {x: [[2]]}}\n", "s.yaml:3:30: expected a value"},
+        {P "{type: [bool]}\n", "s.yaml:2:13: type: expected one word: float, int, categorical"},
         {P "{type: bool}\n  y: {type: bool, when: {x: {}}}\n", "expected a value or a list"},
         {P "{type: float, low: 0, high: 1}\n  y: {type: bool, when: {x: 1}}\n",
          "it can depend on choices, booleans and whole numbers only"},
