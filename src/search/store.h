@@ -41,6 +41,7 @@ typedef enum qn_store_mode {
 typedef struct qn_stored_trial {
     qn_trial_record record; /* without its attributes */
     const char *attributes; /* JSON object or NULL */
+    int64_t n_losses;       /* as unpacked; 0: as many as the study has objectives, or none */
 } qn_stored_trial;
 /* What is given is borrowed for the call. record.told orders ends among each other. */
 typedef qn_status qn_store_visitor(void *context, const qn_stored_trial *trial, qn_error *err);

@@ -76,6 +76,7 @@ qn_status qn_stored_trial_unpack(const char *data, size_t bytes, qn_arena *arena
     record->n_values = head.n_values;
     record->values = numbers;
     numbers += head.n_values;
+    out->n_losses = head.n_losses;
     record->losses = head.n_losses > 0 ? numbers : NULL;
     numbers += head.n_losses;
     record->n_reports = head.n_reports;

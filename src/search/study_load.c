@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "search/study_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,23 +37,39 @@ static bool is_finished(qn_trial_state state)
     return state >= QN_TRIAL_COMPLETE;
 }
 
-static bool values_make_sense(const qn_study *study, const qn_trial_record *from)
+static bool results_make_sense(const qn_study *study, const qn_stored_trial *stored)
 {
+    const qn_trial_record *from = &stored->record;
+    const int64_t n = study->objectives.n;
     const bool told = from->state == QN_TRIAL_COMPLETE || from->state == QN_TRIAL_PRUNED;
-    if (from->n_values > study->space.n) return false;
     if (told && (from->told < 0 || !from->losses)) return false;
-    for (int64_t at = 0; at < from->n_values; at++) {
-        const double value = from->values[at];
-        const qn_parameter *p = &study->space.parameters[at];
-        if (value == value && !qn_parameter_accepts(p, value)) return false;
+    if (stored->n_losses > 0 && stored->n_losses != n) return false;
+    for (int64_t i = 0; from->losses && i < n; i++) {
+        if (isnan(from->losses[i])) return false;
     }
-    return from->state != QN_TRIAL_PRUNED || from->n_reports > 0;
+    for (int64_t i = 0; i < from->n_reports; i++) {
+        if (isnan(from->reports[i].loss)) return false;
+    }
+    return from->violation >= 0 && (from->state != QN_TRIAL_PRUNED || from->n_reports > 0);
 }
 
-static bool makes_sense(const qn_study *study, const qn_trial_record *from)
+static bool values_make_sense(const qn_study *study, const qn_trial_record *from)
 {
-    return from->number >= 0 && from->number <= study->history.n_trials &&
-           values_make_sense(study, from);
+    if (from->n_values > study->space.n) return false;
+    for (int64_t at = 0; at < from->n_values; at++) {
+        const double value = from->values[at];
+        if (!isnan(value) && !qn_parameter_accepts(&study->space.parameters[at], value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool makes_sense(const qn_study *study, const qn_stored_trial *stored)
+{
+    const int64_t number = stored->record.number;
+    return number >= 0 && number <= study->history.n_trials &&
+           values_make_sense(study, &stored->record) && results_make_sense(study, stored);
 }
 
 static qn_status damaged(const qn_trial_record *from, qn_error *err)
@@ -96,7 +113,7 @@ static qn_status restore_trial(qn_study *study, const qn_stored_trial *stored, q
     const qn_trial_record *from = &stored->record;
     qn_trial *trial;
     if (from->n_values > study->space.n) QN_TRY(qn_study_read_growth(study, err));
-    if (!makes_sense(study, from)) return damaged(from, err);
+    if (!makes_sense(study, stored)) return damaged(from, err);
     if (from->number == study->history.n_trials) {
         QN_TRY(add_stored(study, from, &trial, err));
     } else {
@@ -170,8 +187,8 @@ static qn_status keep_prior(struct loading *loading, const qn_stored_trial *stor
     const qn_study *study = loading->study;
     const qn_trial_record *from = &stored->record;
     if (from->n_values > study->space.n) QN_TRY(qn_study_read_growth(loading->study, err));
-    if (!values_make_sense(study, from) || from->state < QN_TRIAL_COMPLETE ||
-        from->state > QN_TRIAL_PRUNED) {
+    if (!values_make_sense(study, from) || !results_make_sense(study, stored) ||
+        from->state < QN_TRIAL_COMPLETE || from->state > QN_TRIAL_PRUNED) {
         return damaged(from, err);
     }
     qn_stored_trial *copy = qn_arena_array(&loading->arena, 1, sizeof *copy);

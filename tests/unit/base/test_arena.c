@@ -30,6 +30,29 @@ static void a_reset_arena_gives_zeroed_memory_again(void **state)
     qn_arena_release(&arena);
 }
 
+/* 32 MB of pieces, large ones among them: every one keeps what is written to it. */
+static void many_pieces_need_few_blocks(void **state)
+{
+    (void)state;
+    enum { N = 500000, LARGE_EACH = 50000, LARGE = 3000000 };
+    qn_arena arena = {0};
+    int64_t **pieces = qn_alloc_array(N, sizeof *pieces);
+    qn_alloc_fail_at(0, false);
+    for (int64_t i = 0; i < N; i++) {
+        const int64_t count = i % LARGE_EACH == 0 ? LARGE / 8 : 8;
+        pieces[i] = qn_arena_array(&arena, count, sizeof **pieces);
+        if (!pieces[i] || pieces[i][0] != 0 || pieces[i][count - 1] != 0) fail();
+        pieces[i][0] = pieces[i][count - 1] = i;
+    }
+    CHECK(qn_alloc_fail_at(0, false) < 30);
+    for (int64_t i = 0; i < N; i++) {
+        if (pieces[i][0] != i) fail();
+    }
+    qn_arena_reset(&arena);
+    CHECK(arena.blocks == NULL); /* nobody keeps megabytes for work that was large once */
+    qn_free(pieces);
+}
+
 static void small_work_after_a_reset_allocates_nothing(void **state)
 {
     (void)state;
@@ -45,5 +68,5 @@ static void small_work_after_a_reset_allocates_nothing(void **state)
     CHECK(arena.blocks == NULL);
 }
 
-RUN_TESTS(TEST(a_reset_arena_gives_zeroed_memory_again),
+RUN_TESTS(TEST(a_reset_arena_gives_zeroed_memory_again), TEST(many_pieces_need_few_blocks),
           TEST(small_work_after_a_reset_allocates_nothing))

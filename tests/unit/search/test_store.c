@@ -97,6 +97,35 @@ static qn_status short_study(qn_error *err)
     return status;
 }
 
+/* Rows that no study of one objective writes, each wrong in one way. */
+static void damaged_trials_are_refused(void **state)
+{
+    (void)state;
+    double values[] = {0, 0, QN_NA}, losses[] = {1, 2}, none[] = {QN_NA};
+    qn_curve_point nowhere = {1, QN_NA};
+    const qn_stored_trial good = {.record = {.state = QN_TRIAL_COMPLETE,
+                                             .n_values = 3,
+                                             .values = values,
+                                             .losses = losses,
+                                             .begun_s = 1}};
+    qn_stored_trial trials[] = {good, good, good, good, good, good};
+    trials[1].n_losses = 2;
+    trials[2].record.losses = none;
+    trials[3].record.violation = QN_NA;
+    trials[4].record.n_reports = 1;
+    trials[4].record.reports = &nowhere;
+    trials[5].record.state = QN_TRIAL_PRUNED; /* and nothing reported */
+    for (int i = 0; i < 6; i++) {
+        qn_error err = {0};
+        qn_study *study = NULL;
+        CHECK_OK(qn_study_open(&(qn_study_request){.space = space}, &study, &err));
+        const qn_status status = qn_study_restore(study, &trials[i], 1, &err);
+        CHECK_INT(status, i == 0 ? QN_OK : QN_ERR_DATA);
+        if (i > 0) CHECK_CONTAINS(err.message, "trial 0 of the store is damaged");
+        qn_study_close(study);
+    }
+}
+
 static void a_store_survives_running_out_of_memory(void **state)
 {
     (void)state;
@@ -109,6 +138,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         STORE_TEST(what_does_not_fit_the_store_is_told),
+        STORE_TEST(damaged_trials_are_refused),
         STORE_TEST(a_store_survives_running_out_of_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
