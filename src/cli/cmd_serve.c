@@ -114,7 +114,7 @@ static const cli_option options[] = {
      "for a client to take any more of its reply (default: 20s)", NULL, false},
     {"idle-time", CLI_DURATION, AT(serve.idle_s), "SECONDS",
      "between the requests of a connection (default: 75s)", NULL, false},
-    {"drain-delay", CLI_DURATION, AT(drain_delay_s), "SECONDS",
+    {"drain-delay", CLI_DELAY, AT(drain_delay_s), "SECONDS",
      "serve on, but not ready, when told to end, for balancers to notice (default: 0)", NULL,
      false},
     {"drain-time", CLI_DURATION, AT(serve.drain_s), "SECONDS",

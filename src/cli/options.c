@@ -126,7 +126,9 @@ static bool store(const cli_option *option, const char *text, void *request)
         memcpy(at, &number, sizeof number);
         return true;
     case CLI_DURATION:
-        if (!parse_scaled(text, "smh", seconds, &number) || number == 0) return false;
+    case CLI_DELAY:
+        if (!parse_scaled(text, "smh", seconds, &number)) return false;
+        if (number == 0 && option->type == CLI_DURATION) return false;
         memcpy(at, &number, sizeof number);
         return true;
     case CLI_SIZE:
@@ -148,6 +150,7 @@ static const char *type_hint(cli_type type)
     case CLI_DOUBLE:
         return "a number";
     case CLI_DURATION:
+    case CLI_DELAY:
         return "a time such as 60s, 10m or 1h";
     case CLI_SIZE:
         return "a size such as 500M or 4G";

@@ -19,6 +19,7 @@ typedef enum cli_type {
     CLI_COUNT,    /* int64_t, not negative; 0 asks for the default */
     CLI_DOUBLE,   /* double */
     CLI_DURATION, /* double seconds: 90, 60s, 10m, 1h */
+    CLI_DELAY,    /* the same, or 0 */
     CLI_SIZE,     /* int64_t bytes: 500M, 4G */
     CLI_FLAG      /* bool */
 } cli_type;

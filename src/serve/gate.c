@@ -90,9 +90,8 @@ static const char *check_bearer(qn_exchange *x, qn_span bearer)
         const qn_key *key =
             credentials->keys ? qn_key_file_find(credentials->keys, bearer, now_us, &wrong) : NULL;
         if (!key) return wrong;
-        return qn_identity_copy(&key->identity, &x->memory, &x->identity)
-                   ? NULL
-                   : "there is no memory to check the key";
+        return qn_identity_copy(&key->identity, &x->memory, &x->identity) ? NULL
+                                                                          : qn_identity_no_memory;
     }
     if (!credentials->tokens) return wrong;
     return qn_token_cache_check(x->worker->tokens, credentials, bearer, now_us / 1000000,
@@ -120,6 +119,7 @@ static bool identify(qn_exchange *x)
         return refuse_stranger(x, true, "send a header 'Authorization: Bearer KEY'");
     }
     const char *wrong = check_bearer(x, bearer);
+    if (wrong == qn_identity_no_memory) return refuse(x, &(struct refusal){503, wrong, NULL});
     return wrong ? refuse_stranger(x, true, wrong) : true;
 }
 

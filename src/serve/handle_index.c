@@ -9,6 +9,7 @@ qn_step qn_handle_index(qn_exchange *x)
     qn_reply_begin(&x->reply, 200, "application/json", NULL);
     qn_json_begin_object(&json);
     qn_json_put_text(&json, "server", "quern");
+    qn_json_put_text(&json, "status", "alive"); /* what KServe's clients by its version 1 look at */
     qn_json_put_text(&json, "version", qn_version());
     qn_json_key(&json, "routes");
     qn_json_begin_array(&json);

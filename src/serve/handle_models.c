@@ -141,6 +141,7 @@ qn_step qn_handle_model(qn_exchange *x)
     qn_reply_begin(&x->reply, 200, "application/json", entry->model->header);
     qn_json_begin_object(&json);
     qn_json_put_text(&json, "name", entry->name);
+    qn_json_put_bool(&json, "ready", true); /* KServe's version 1: one that is not is no 200 */
     write_model(entry->model, &json);
     write_aliases(entry->routing, &json);
     write_route(entry->routing, &json);

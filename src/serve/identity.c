@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+const char qn_identity_no_memory[] =
+    "there is no memory to check the credentials; send it again later";
+
 static const struct {
     const char *name;
     qn_access role;

@@ -36,6 +36,10 @@ typedef struct qn_identity {
     int64_t n_grants;
 } qn_identity;
 
+/* Why it is not known who a client is, where that is nobody's fault: told from other reasons by its
+ * address. */
+extern const char qn_identity_no_memory[];
+
 /* Has the role for that model, or (NULL) for all of them. */
 bool qn_identity_may(const qn_identity *identity, qn_access role, const qn_span *model);
 /* Has the role for some model. */

@@ -37,15 +37,19 @@ static bool split(qn_span text, struct parts *parts)
     return true;
 }
 
-/* A part that is a JSON object; NULL when it is none, or out of memory. */
-static qn_json *read_object(qn_span part, qn_arena *memory)
+/* A part that is a JSON object. NULL and why in *wrong, which is `otherwise` when it is none. */
+static qn_json *read_object(qn_span part, qn_arena *memory, const char *otherwise,
+                            const char **wrong)
 {
     qn_json *json = NULL;
     size_t bytes = 0;
     const int64_t room = (int64_t)part.bytes / 4 * 3 + 3;
     char *text = qn_arena_array(memory, room, 1);
+    *wrong = text ? otherwise : qn_identity_no_memory;
     if (!text || !qn_base64url_read(part.text, part.bytes, text, (size_t)room, &bytes)) return NULL;
-    if (qn_json_parse(text, bytes, "token", &json, NULL) != QN_OK) return NULL;
+    const qn_status status = qn_json_parse(text, bytes, "token", &json, NULL);
+    if (status == QN_ERR_NOMEM) *wrong = qn_identity_no_memory;
+    if (status != QN_OK) return NULL;
     if (qn_json_is_object(qn_json_root(json))) return json;
     qn_json_free(json);
     return NULL;
@@ -171,7 +175,7 @@ static const char *check_claims(const qn_token_keys *keys, qn_json_value claims,
     write_name(claims, &out->identity);
     out->identity.grants = read_scope(qn_json_as_text(qn_json_get(claims, "scope"), ""), memory,
                                       &out->identity.n_grants);
-    return out->identity.grants ? NULL : "there is no memory to check the token";
+    return out->identity.grants ? NULL : qn_identity_no_memory;
 }
 
 bool qn_token_check(const qn_token_keys *keys, qn_span text, int64_t now_s, qn_arena *memory,
@@ -181,14 +185,13 @@ bool qn_token_check(const qn_token_keys *keys, qn_span text, int64_t now_s, qn_a
     *out = (qn_token){0};
     *wrong = "this is no key and no token";
     if (!split(text, &parts)) return false;
-    qn_json *header = read_object(parts.header, memory);
+    qn_json *header = read_object(parts.header, memory, *wrong, wrong);
     if (!header) return false;
     *wrong = check_signature(keys, &parts, qn_json_root(header));
     qn_json_free(header);
     if (*wrong) return false;
-    qn_json *claims = read_object(parts.payload, memory);
-    *wrong = claims ? check_claims(keys, qn_json_root(claims), now_s, memory, out)
-                    : "the token's claims are no JSON";
+    qn_json *claims = read_object(parts.payload, memory, "the token's claims are no JSON", wrong);
+    if (claims) *wrong = check_claims(keys, qn_json_root(claims), now_s, memory, out);
     qn_json_free(claims);
     return *wrong == NULL;
 }

@@ -44,7 +44,8 @@ typedef struct qn_token {
 } qn_token;
 
 /* Checks the token at `now_s`. Everything in *out is in `memory`. On failure false and why, in
- * words that may be answered and hold nothing of the token. */
+ * words that may be answered and hold nothing of the token; qn_identity_no_memory where that is not
+ * the token's fault. */
 bool qn_token_check(const qn_token_keys *keys, qn_span text, int64_t now_s, qn_arena *memory,
                     qn_token *out, const char **wrong);
 

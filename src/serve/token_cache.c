@@ -53,7 +53,7 @@ bool qn_token_cache_check(qn_token_cache *cache, const qn_credentials *credentia
     if (entry->generation == credentials->generation &&
         qn_secret_equals(entry->digest, digest, sizeof digest) &&
         now_s >= entry->token.not_before_s && now_s < entry->token.expires_s) {
-        *wrong = "there is no memory to check the token";
+        *wrong = qn_identity_no_memory;
         return qn_identity_copy(&entry->token.identity, memory, out);
     }
     if (!qn_token_check(credentials->tokens, text, now_s, memory, &token, wrong)) return false;

@@ -379,6 +379,13 @@ def a_watched_file_is_loaded_by_itself(folder):
 
 
 @test
+def no_delay_may_be_said(folder):
+    with server(folder / "credit.quern", "--drain-delay", "0") as (process, _, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
+@test
 def a_signal_ends_it_without_a_failed_request(folder):
     body = (folder / "holdout.csv").read_text()
     failures, n_good = [], 0

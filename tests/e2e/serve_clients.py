@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The server met by clients that others wrote: Triton's, Prometheus' parser, a validator and a fuzzer
-of OpenAPI, a browser; where they are installed (pip install tritonclient[http] prometheus_client
-openapi-spec-validator schemathesis playwright; apt-get install chromium). What is missing is told
-and passed over.
+"""The server met by clients that others wrote: Triton's, MLflow's, KServe's, Prometheus' parser, a
+validator and a fuzzer of OpenAPI, a browser; where they are installed (pip install tritonclient[http]
+mlflow-skinny kserve pandas prometheus_client openapi-spec-validator schemathesis playwright; apt-get
+install chromium). What is missing is told and passed over.
 usage: serve_clients.py QUERN SOURCE"""
+import asyncio
 import importlib
 import json
+import re
 import shutil
+import urllib.error
 import urllib.request
 
 from serving import main, quern, rows_of, run, server, test
@@ -89,6 +92,77 @@ def tritons_client_gets_what_predict_writes(folder):
         assert statistics["inference_count"] == 9 * len(rows), statistics
         assert statistics["inference_stats"]["success"]["count"] == 9, statistics
         assert statistics["inference_stats"]["fail"]["count"] == 1, statistics
+
+
+def table_of(pandas, folder):
+    """The rows to ask for, as numbers and texts."""
+    return pandas.read_csv(folder / "holdout.csv").drop(columns="class")
+
+
+@test
+def mlflows_client_gets_what_predict_writes(folder):
+    modules = needs("mlflow.pyfunc.scoring_server.client", "pandas")
+    if not modules:
+        return
+    mlflow, pandas = modules
+    expected, table = expected_of(folder), table_of(pandas, folder)
+    with server(folder / "credit.quern") as (process, port, _):
+        client = mlflow.ScoringServerClient("127.0.0.1", port)
+        client.wait_server_ready(timeout=20, scoring_server_proc=process)
+        client.ping()
+        assert re.search(r"\d+\.\d+", client.get_version())
+        for n in (len(table), 1):
+            got = client.invoke(table.head(n)).get_predictions().to_dict("records")
+            assert got == expected[:n], (got[0], expected[0])
+        try:
+            client.invoke(table.drop(columns="age"))
+            raise AssertionError("a column was missing")
+        except Exception as error:  # pylint: disable=broad-except
+            assert "400" in str(error) and "'age' is missing" in str(error), error
+
+
+@test
+def kserves_client_gets_what_predict_writes(folder):
+    modules = needs("kserve", "pandas")
+    if not modules:
+        return
+    kserve, pandas = modules
+    expected, table = expected_of(folder), table_of(pandas, folder)
+
+    def tensors(binary):
+        for name in table:
+            is_text = table[name].dtype == object or str(table[name].dtype).startswith("str")
+            tensor = kserve.InferInput(name, [len(table)], "BYTES" if is_text else "FP64")
+            values = table[name].to_numpy(dtype=object if is_text else float)
+            tensor.set_data_from_numpy(values, binary_data=binary)
+            yield tensor
+
+    async def ask(url):
+        # Tensors are of the second version of the protocol, the first has rows.
+        for protocol in ("v2", "v1"):
+            client = kserve.InferenceRESTClient(kserve.RESTConfig(protocol=protocol))
+            assert await client.is_server_live(url) and await client.is_model_ready(url, "credit")
+            if protocol == "v1":
+                rows = json.loads(table.to_json(orient="records", double_precision=15))
+                reply = await client.infer(url, {"instances": rows}, model_name="credit")
+                yield [row["p_good"] for row in reply["predictions"]]
+                continue
+            assert await client.is_server_ready(url)
+            for binary in (False, True):
+                request = kserve.InferRequest(model_name="credit", infer_inputs=list(tensors(binary)))
+                reply = await client.infer(url, request, model_name="credit")
+                outputs = {output.name: output for output in reply.outputs}
+                labels = [label.decode() if isinstance(label, bytes) else label
+                          for label in outputs["prediction"].as_numpy()]
+                assert labels == [row["prediction"] for row in expected]
+                yield outputs["probabilities"].as_numpy()[:, 1].tolist()
+
+    async def ask_all(url):
+        return [probabilities async for probabilities in ask(url)]
+
+    with server(folder / "credit.quern") as (_, port, _):
+        answers = asyncio.run(ask_all(f"http://127.0.0.1:{port}"))
+    assert answers == [[row["p_good"] for row in expected]] * 3
 
 
 @test

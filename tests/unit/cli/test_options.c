@@ -12,7 +12,7 @@ struct request {
     const char *target, *file;
     const char *const *kinds;
     int64_t seed, threads, memory;
-    double fraction, budget;
+    double fraction, budget, delay;
     bool json;
 };
 
@@ -27,6 +27,7 @@ static const cli_option options[] = {
     {"memory", CLI_SIZE, AT(memory), "SIZE", "memory", NULL, false},
     {"test-fraction", CLI_DOUBLE, AT(fraction), "X", "share", NULL, false},
     {"budget", CLI_DURATION, AT(budget), "TIME", "time", NULL, false},
+    {"delay", CLI_DELAY, AT(delay), "TIME", "time, or none", NULL, false},
     {"json", CLI_FLAG, AT(json), NULL, "print JSON", NULL, true},
     {0}};
 
@@ -111,6 +112,18 @@ static void times_and_sizes_have_units(void **state)
         CHECK(r.budget == times[i].seconds);
         CHECK_INT(r.memory, sizes[i].bytes);
     }
+}
+
+static void a_delay_may_be_none(void **state)
+{
+    (void)state;
+    struct request r = {.delay = 9};
+    CHECK_INT(parse(&r, WORDS("t", "--delay", "0")), CLI_OK);
+    CHECK(r.delay == 0);
+    CHECK_INT(parse(&r, WORDS("t", "--delay", "0s")), CLI_OK);
+    CHECK_INT(parse(&r, WORDS("t", "--delay", "1.5m")), CLI_OK);
+    CHECK(r.delay == 90);
+    CHECK_INT(parse(&r, WORDS("t", "--delay", "-1s")), CLI_USAGE);
 }
 
 static void values_out_of_range_are_refused_and_said(void **state)
@@ -293,9 +306,9 @@ static void a_status_becomes_its_exit_code(void **state)
 }
 
 RUN_TESTS(TEST(every_type_is_stored_in_its_place), TEST(times_and_sizes_have_units),
-          TEST(values_out_of_range_are_refused_and_said), TEST(an_unknown_option_names_the_nearest),
-          TEST(the_last_of_an_option_given_twice_counts), TEST(arguments_are_counted),
-          TEST(two_dashes_end_the_options_and_one_is_standard_input),
+          TEST(a_delay_may_be_none), TEST(values_out_of_range_are_refused_and_said),
+          TEST(an_unknown_option_names_the_nearest), TEST(the_last_of_an_option_given_twice_counts),
+          TEST(arguments_are_counted), TEST(two_dashes_end_the_options_and_one_is_standard_input),
           TEST(help_is_printed_and_ends_the_parse), TEST(a_file_holds_the_same_options),
           TEST(a_list_in_a_file_is_joined_for_an_option_given_once),
           TEST(a_wrong_line_of_a_file_is_named), TEST(the_command_is_told_again_quoted_for_a_shell),

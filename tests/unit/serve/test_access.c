@@ -726,6 +726,37 @@ static void starting_survives_running_out_of_memory(void **state)
     CHECK_SURVIVES_NO_MEMORY(start_and_free());
 }
 
+/* Good credentials are not called bad because there is no memory to look at them: 503, and the
+ * client is not held for one that guesses. A probe goes first: what is then the first allocation of
+ * a request is what the credentials are copied to. */
+static void a_lack_of_memory_is_not_the_clients_fault(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"read", "token read m"};
+    http_client *client = malloc(sizeof *client);
+    for (int i = 0; i < 2; i++) {
+        static const int statuses[] = {503, 200};
+        running r = {0};
+        start_guarded(&r);
+        connect_afresh(client, r.port);
+        http_reply reply = ask(client, "GET", "/livez", "", "");
+        CHECK_INT(reply.status, 200);
+        free(reply.body);
+        for (int k = 0; k < 2; k++) {
+            qn_alloc_fail_at(k == 0, false);
+            reply = ask(client, "GET", "/version", lines_of(names[i]), "");
+            qn_alloc_fail_at(0, false);
+            CHECK_INT(reply.status, statuses[k]);
+            if (k == 0) CHECK_CONTAINS(reply.body, "no memory to check the credentials");
+            if (k == 0) CHECK_CONTAINS(reply.head, "retry-after: ");
+            free(reply.body);
+        }
+        close(client->fd);
+        stop(&r);
+    }
+    free(client);
+}
+
 /* Without memory nobody is let in who should not be. */
 static void a_lack_of_memory_opens_nothing(void **state)
 {
@@ -772,6 +803,7 @@ int main(void)
         TEST(keys_are_revoked_without_a_restart),
         TEST(addresses_of_others_need_credentials_and_tls),
         TEST(starting_survives_running_out_of_memory),
+        TEST(a_lack_of_memory_is_not_the_clients_fault),
         TEST(a_lack_of_memory_opens_nothing)};
     return cmocka_run_group_tests(tests, make_all, remove_all);
 }
