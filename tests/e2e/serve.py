@@ -21,7 +21,7 @@ import urllib.error
 import urllib.request
 import zlib
 
-from serving import QUERN, SOURCE, main, post, quern, rows_of, server, test, value_of, wait_for
+from serving import LIMIT_S, QUERN, SOURCE, main, post, quern, rows_of, server, test, value_of, wait_for
 
 
 @test
@@ -191,7 +191,7 @@ def replies_are_explained_as_predict_explains(folder):
 
 def exchange(port, body, **headers):
     """(status, headers, body) of a prediction, the body as it came."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
     connection.request("POST", "/v1/models/credit", body,
                        {"Content-Type": "text/csv",
                         **{name.replace("_", "-"): value for name, value in headers.items()}})
@@ -208,7 +208,7 @@ def bodies_are_coded_both_ways(folder):
     many = lines[0] + b"".join(lines[1:]) * 200  # some hundred steps to decode, predict and encode
     def by_zstd(data, *options):
         return subprocess.run(["zstd", "-q", "-c", *options], input=data, capture_output=True,
-                              timeout=30, check=True).stdout
+                              timeout=LIMIT_S, check=True).stdout
     zstd = shutil.which("zstd")
     with server(folder / "credit.quern", "--body-max", "50M") as (_, port, _):
         for table in (text, many):
@@ -254,16 +254,16 @@ def curl_is_understood(folder):
                         ["--json", row, "-H", "Transfer-Encoding: chunked"],
                         ["--json", row, "--http2"]):
             done = subprocess.run(["curl", "-sS", "--fail-with-body", *options, url],
-                                  capture_output=True, text=True, timeout=30, check=False)
+                                  capture_output=True, text=True, timeout=LIMIT_S, check=False)
             assert json.loads(done.stdout)["prediction"] in ("good", "bad"), done
         done = subprocess.run(["curl", "-sS", "-I", f"http://127.0.0.1:{port}/livez"],
-                              capture_output=True, text=True, timeout=30, check=True)
+                              capture_output=True, text=True, timeout=LIMIT_S, check=True)
         assert done.stdout.startswith("HTTP/1.1 200 OK\r\n") or done.stdout.startswith("HTTP/1.1 200 OK\n")
 
 
 def ask_unix(path, url="http://here/v1/models/credit"):
     return subprocess.run(["curl", "-sS", "--unix-socket", str(path), url], capture_output=True,
-                          text=True, timeout=30, check=False)
+                          text=True, timeout=LIMIT_S, check=False)
 
 
 @test
@@ -283,7 +283,7 @@ def a_socket_of_the_file_system_is_served(folder):
     with server(*options, listen=f"unix:{path}") as (process, _, _):  # what was left is replaced
         assert json.loads(ask_unix(path).stdout)["name"] == "credit"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(LIMIT_S) == 0
     assert all(json.loads(line)["address"] == "unix" for line in log.read_text().splitlines())
     path.unlink()
     path.write_text("precious")
@@ -322,12 +322,12 @@ def a_socket_of_systemd_is_served(folder):
                 assert post(port, "/v1/models/credit", (folder / "holdout.csv").read_text(),
                             "text/csv")[0]
             process.terminate()
-            assert process.wait(30) == 0
+            assert process.wait(LIMIT_S) == 0
             process.stderr.close()
         for given, n, part in ((public, 1, "--open-to-all"), (local, 2, "2 sockets"),
                                (local, 0, "0 sockets")):
             process = start(given, n)
-            assert part in process.communicate(timeout=30)[1] and process.returncode == 2
+            assert part in process.communicate(timeout=LIMIT_S)[1] and process.returncode == 2
     alone = quern("serve", folder / "credit.quern", "--listen", "systemd")
     assert alone.returncode == 2 and "no socket was passed on" in alone.stderr, alone
 
@@ -382,7 +382,7 @@ def a_watched_file_is_loaded_by_itself(folder):
 def no_delay_may_be_said(folder):
     with server(folder / "credit.quern", "--drain-delay", "0") as (process, _, _):
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=LIMIT_S) == 0
 
 
 @test
@@ -394,7 +394,7 @@ def a_signal_ends_it_without_a_failed_request(folder):
 
         def ask():
             nonlocal n_good
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
             while True:
                 try:
                     connection.request("POST", "/v1/models/credit", body, {"Content-Type": "text/csv"})
@@ -416,13 +416,13 @@ def a_signal_ends_it_without_a_failed_request(folder):
         process.send_signal(signal.SIGTERM)
         time.sleep(0.1)
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30)
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=LIMIT_S)
         except urllib.error.HTTPError as error:
             assert error.code == 503
             ready_seen.set()
         for client in clients:
             client.join()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=LIMIT_S) == 0
         assert ready_seen.is_set() and not failures and n_good > 8, (failures, n_good)
 
 

@@ -13,7 +13,7 @@ import shutil
 import urllib.error
 import urllib.request
 
-from serving import main, quern, rows_of, run, server, test
+from serving import LIMIT_S, main, quern, rows_of, run, server, test
 
 
 def needs(*modules):
@@ -27,7 +27,7 @@ def needs(*modules):
 
 
 def get(port, path):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=LIMIT_S) as reply:
         return reply.read().decode()
 
 
@@ -108,7 +108,7 @@ def mlflows_client_gets_what_predict_writes(folder):
     expected, table = expected_of(folder), table_of(pandas, folder)
     with server(folder / "credit.quern") as (process, port, _):
         client = mlflow.ScoringServerClient("127.0.0.1", port)
-        client.wait_server_ready(timeout=20, scoring_server_proc=process)
+        client.wait_server_ready(timeout=LIMIT_S, scoring_server_proc=process)
         client.ping()
         assert re.search(r"\d+\.\d+", client.get_version())
         for n in (len(table), 1):
@@ -175,11 +175,11 @@ def metrics_are_what_prometheus_reads(folder):
         request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/models/credit", row,
                                          {"Content-Type": "application/json"})
         for _ in range(3):
-            urllib.request.urlopen(request, timeout=30).close()
+            urllib.request.urlopen(request, timeout=LIMIT_S).close()
         for bad in (b"{}", b"[", b"[1]"):
             request.data = bad
             try:
-                urllib.request.urlopen(request, timeout=30)
+                urllib.request.urlopen(request, timeout=LIMIT_S)
             except urllib.error.HTTPError as error:
                 assert error.code in (400, 422)
         families = {family.name: family

@@ -15,7 +15,7 @@ import threading
 import urllib.error
 import urllib.request
 
-from serving import SOURCE, main, quern, rows_of, server, test, value_of, wait_for
+from serving import LIMIT_S, SOURCE, main, quern, rows_of, server, test, value_of, wait_for
 
 
 @contextlib.contextmanager
@@ -32,7 +32,7 @@ def asked(*words):
             request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, headers,
                                              method=method)
             try:
-                with urllib.request.urlopen(request, timeout=30) as reply:
+                with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
                     return reply.status, reply.read().decode()
             except urllib.error.HTTPError as error:
                 return error.code, error.read().decode()
@@ -40,7 +40,7 @@ def asked(*words):
         ask.address = f"127.0.0.1:{port}"
         yield process, ask, lines
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0, lines
+        assert process.wait(timeout=LIMIT_S) == 0, lines
 
 
 def put(source, target):
@@ -149,7 +149,7 @@ def what_routes_learn_outlives_the_process(folder):
             request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data,
                                              {"Content-Type": "application/json"}, method=method)
             try:
-                with urllib.request.urlopen(request, timeout=30) as reply:
+                with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
                     return reply.status, reply.read().decode(), reply.headers["x-request-id"]
             except urllib.error.HTTPError as error:
                 return error.code, error.read().decode(), None
@@ -197,7 +197,7 @@ def states_are_whole_whenever_the_server_is_killed(folder):
     known = 0
     for i in range(12):
         with server(*words) as (process, port, _):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
             connection.request("GET", "/metrics")
             text = connection.getresponse().read().decode()
             total = sum(int(n) for n in re.findall(r"^quern_route_requests_total.* (\d+)$", text, re.M))
@@ -338,7 +338,7 @@ def swaps_under_load_fail_nothing_and_leave_no_memory_behind(folder):
     stop, wrong, n_replies, seen = threading.Event(), [], [], {}
 
     def keep_asking(address):
-        connection = http.client.HTTPConnection(address, timeout=30)
+        connection = http.client.HTTPConnection(address, timeout=LIMIT_S)
         n = 0
         try:
             while not stop.wait(0.2):

@@ -15,7 +15,7 @@ import socket
 import ssl
 import time
 
-from serving import QUERN, main, make_authority, make_certificate, quern, run, server, test, wait_for
+from serving import LIMIT_S, QUERN, main, make_authority, make_certificate, quern, run, server, test, wait_for
 
 
 def context_of(folder, client=None, **settings):
@@ -38,7 +38,7 @@ def predict(connection, body, **headers):
 
 
 def connect(folder, port, **settings):
-    return http.client.HTTPSConnection("127.0.0.1", port, timeout=30,
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=LIMIT_S,
                                        context=context_of(folder, **settings))
 
 
@@ -82,7 +82,7 @@ def what_is_no_tls_ends(folder):
     with server(folder / "credit.quern", *tls_options(folder)) as (_, port, _):
         for data in (b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01\xff\xff" + b"A" * 70000,
                      b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00", b"\x00" * 100, b"\x80\x2e\x01\x00\x02"):
-            with socket.create_connection(("127.0.0.1", port), timeout=30) as one:
+            with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as one:
                 with contextlib.suppress(OSError):
                     one.sendall(data)
                     one.shutdown(socket.SHUT_WR)
@@ -97,7 +97,7 @@ def slow_clients_of_tls_are_closed_in_time(folder):
     words = [folder / "credit.quern", *tls_options(folder), "--read-time", "0.5s", "--idle-time", "1s"]
     with server(*words) as (_, port, _):
         def raw(text):
-            one = socket.create_connection(("127.0.0.1", port), timeout=30)
+            one = socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S)
             one.sendall(text)
             return one
 
@@ -134,7 +134,7 @@ def certificates_are_replaced_without_a_dropped_connection(folder):
         shutil.copy(folder / f"server.{end}", served / f"server.{end}")
 
     def serial(port):
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as one:
+        with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as one:
             with context_of(folder).wrap_socket(one, server_hostname="127.0.0.1") as tls:
                 return tls.getpeercert()["serialNumber"]
 
@@ -202,7 +202,7 @@ def keys_come_and_go_by_the_command_line(folder):
     assert keys.stat().st_mode & 0o777 == 0o600 and first[23:] not in keys.read_text()
     with server(folder / "credit.quern", "--keys", keys) as (process, port, lines):
         def status(key):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
             return predict(connection, body, Authorization=f"Bearer {key}")[0].status
 
         assert status(first) == 200 and status(first[:-1]) == 401
@@ -244,7 +244,7 @@ def no_log_has_a_secret(folder):
         metrics = connection.getresponse().read().decode()
         process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        process.wait(timeout=LIMIT_S)
     text = audit.read_text() + "\n".join(lines) + metrics
     assert '"status":401' in text
     for secret in secrets:
@@ -259,7 +259,7 @@ def the_audit_log_goes_on_after_a_rotation(folder):
     with server(folder / "credit.quern", "--keys", folder / "keys.json", "--audit",
                 audit) as (process, port, _):
         def refused():
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
             assert predict(connection, "")[0].status == 401
 
         refused()
@@ -311,7 +311,7 @@ def the_sandbox_lets_the_server_do_its_work(folder):
             for task in pathlib.Path(f"/proc/{process.pid}/task").iterdir():
                 status = (task / "status").read_text()
                 assert "Seccomp:\t2" in status and "NoNewPrivs:\t1" in status
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
 
             def model():
                 reply, _ = predict(connection, body)
@@ -338,7 +338,7 @@ def the_sandbox_lets_the_server_do_its_work(folder):
             assert re.search(r"^process_open_fds [1-9]", metrics, re.M)
             assert re.search(r"^process_resident_memory_bytes [1-9]", metrics, re.M)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=LIMIT_S) == 0
         (served / "credit.quern").unlink()
         shutil.copy(folder / "credit.quern", served / "credit.quern")
 

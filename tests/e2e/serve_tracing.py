@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.request
 
-from serving import SOURCE, main, make_authority, make_certificate, quern, server, test, wait_for
+from serving import LIMIT_S, SLOWNESS, SOURCE, main, make_authority, make_certificate, quern, server, test, wait_for
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PATH = "/v1/models/credit"
@@ -80,7 +80,7 @@ def holdout(folder):
 
 
 def ask(port, body, path=PATH, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
     connection.request("POST", path, body, {"Content-Type": "text/csv", **headers})
     reply = connection.getresponse()
     text = reply.read()
@@ -89,7 +89,7 @@ def ask(port, body, path=PATH, **headers):
 
 
 def metrics(port):
-    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode()
+    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LIMIT_S).read().decode()
     return {name: float(value) for name, value in re.findall(r"^(\S+) (\S+)$", text, re.M)}
 
 
@@ -131,12 +131,10 @@ def otlp_has_a_span_for_each_request(folder):
             unsampled, _ = ask(port, holdout(folder), traceparent=f"00-{TRACE}-{PARENT}-00")
             assert unsampled.headers["traceparent"].endswith("-00")
             urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz").read()
-            wait_for(lambda: len(spans_of(receiver.bodies())) == 2)
-            figures = metrics(port)
-            assert figures['quern_trace_spans_total{exporter="otlp"}'] == 2
-            assert figures['quern_trace_sent_spans_total{exporter="otlp"}'] == 2
+            wait_for(lambda: metrics(port)['quern_trace_sent_spans_total{exporter="otlp"}'] == 2)
+            assert metrics(port)['quern_trace_spans_total{exporter="otlp"}'] == 2
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(LIMIT_S) == 0
             assert not any("s3cret" in line for line in lines)
     path, headers, body = receiver.requests[0]
     assert path == "/v1/traces" and headers["content-type"] == "application/json"
@@ -209,7 +207,7 @@ def zipkin_has_the_same_spans(folder):
         ask(port, holdout(folder), traceparent=f"00-{TRACE}-{PARENT}-01")
         ask(port, "x")
         process.send_signal(signal.SIGTERM)  # what waits is sent at the end
-        assert process.wait(20) == 0
+        assert process.wait(LIMIT_S) == 0
     assert zipkin.requests[0][0] == "/api/v2/spans"
     spans = [span for body in zipkin.bodies() for span in body]
     jsonschema.validate(spans, {"type": "array", "items": ZIPKIN_SPAN})
@@ -231,7 +229,7 @@ def samplers_are_those_of_opentelemetry(folder):
                 headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"} if i < 20 else {}
                 ask(port, "x", **(headers if expected is not None else {}))
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(LIMIT_S) == 0
         n = len(spans_of(receiver.bodies()))
         assert n == expected if expected is not None else 60 < n < 140, (words, n)
     for words in (["--trace-sampler", "sometimes"],
@@ -261,12 +259,12 @@ def https_is_believed_by_its_authority_alone(folder):
             else:
                 wait_for(lambda: metrics(port)['quern_trace_failed_requests_total{exporter="otlp"}'] > 0)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(LIMIT_S) == 0
         assert len(spans_of(receiver.bodies())) == 1
 
 
 def seconds_per_request(port, body, n=300):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
     times = []
     for _ in range(n):
         begun = time.perf_counter()
@@ -318,7 +316,7 @@ def bad_receivers_change_nothing_for_requests(folder):
                 figures = metrics(port)
                 begun = time.monotonic()
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(20) == 0
+                assert process.wait(LIMIT_S) == 0
                 ending = time.monotonic() - begun
             taken = figures['quern_trace_spans_total{exporter="otlp"}']
             dropped = {reason: figures['quern_trace_dropped_spans_total{exporter="otlp",reason="%s"}' % reason]
@@ -328,7 +326,7 @@ def bad_receivers_change_nothing_for_requests(folder):
             assert taken == 10050
             assert median < 1.5 * without + 0.0005, (name, median, without)
             assert grown < 16e6, (name, grown)
-            assert ending < 8, (name, ending)
+            assert ending < 5 + 3 * SLOWNESS, (name, ending)
             if name in ("dead", "hanging"):
                 assert dropped["full"] > 1000, dropped
             if name == "500":

@@ -16,6 +16,11 @@ import urllib.request
 
 QUERN, SOURCE = (os.path.abspath(path) for path in sys.argv[1:3])
 TESTS = []
+# A program built with sanitizers is that much slower, and so are the limits that it is given.
+SANITIZED = any(name in pathlib.Path(QUERN).read_bytes() for name in (b"__asan_init", b"__tsan_init"))
+SLOWNESS = 10 if SANITIZED else 1
+LIMIT_S = 30 * SLOWNESS  # for anything that a test waits for
+SLOW_OPTIONS = ["--request-time", f"{LIMIT_S}s", "--drain-time", f"{LIMIT_S}s"] if SANITIZED else []
 
 
 def test(function):
@@ -25,7 +30,7 @@ def test(function):
 
 
 def run(*words, **options):
-    return subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=200,
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=200 * SLOWNESS,
                           check=False, **options)
 
 
@@ -53,7 +58,7 @@ def make_certificate(folder, name, authority, extension="subjectAltName=IP:127.0
 @contextlib.contextmanager
 def server(*words, prefix=(), listen="127.0.0.1:0"):
     """A running server; yields (process, port, lines of stderr so far)."""
-    process = subprocess.Popen([*prefix, QUERN, "serve", "--listen", listen, *map(str, words)],
+    process = subprocess.Popen([*prefix, QUERN, "serve", "--listen", listen, *SLOW_OPTIONS, *map(str, words)],
                                stderr=subprocess.PIPE, text=True)
     lines = []
     for line in process.stderr:
@@ -75,7 +80,7 @@ def server(*words, prefix=(), listen="127.0.0.1:0"):
 
 
 def wait_for(condition):
-    for _ in range(400):
+    for _ in range(400 * SLOWNESS):
         if condition():
             return
         time.sleep(0.025)
@@ -85,7 +90,7 @@ def wait_for(condition):
 def post(port, path, body, content_type):
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body.encode(),
                                      {"Content-Type": content_type})
-    with urllib.request.urlopen(request, timeout=30) as reply:
+    with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
         return reply.read().decode(), reply.headers
 
 

@@ -1,24 +1,42 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a prediction cache costs and saves: the server's CPU time for a request of one row, 500 trees
-of 31 leaves on 30 columns, without a cache, with one that never has the row, and with one that
-always has.
+"""What options cost and save: the server's CPU time for a request of one row, 500 trees of 31 leaves
+on 30 columns, without any, with a prediction cache that never has the row, with one that always
+has, and with spans sent to a receiver.
 
-    bench/serve/cache.py [--program build/quern] [--seconds 3] [--rounds 5]
+    bench/serve/options.py [--program build/quern] [--seconds 3] [--rounds 5]
 
 As run.py; wrk asks over 64 connections, each request one of 4,096 rows. A cache of 256 KB holds some 700 of
 them, of which none is left when its turn comes again; one of 64 MB holds them all. Prints a JSON line for
 each figure."""
 import argparse
+import http.server
 import json
 import pathlib
 import statistics
 import subprocess
 import tempfile
+import threading
 
 from run import make_model, measure, wait_until_ready
 
-CASES = [("without", []), ("misses", ["--prediction-cache", "256k"]), ("hits", ["--prediction-cache", "64M"])]
+CASES = [("without", []), ("cache, misses", ["--prediction-cache", "256k"]),
+         ("cache, hits", ["--prediction-cache", "64M"]), ("spans", ["--otlp-endpoint", "http://127.0.0.1:8939"])]
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Of spans: takes all, and does nothing with them."""
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_):
+        pass
 
 
 def main():
@@ -27,6 +45,8 @@ def main():
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
+    receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 8939), Receiver)
+    threading.Thread(target=receiver.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as work:
         folder = pathlib.Path(work)
         make_model(folder)
@@ -52,7 +72,7 @@ def main():
                 process.wait()
     for name, rounds in figures.items():
         for key in ("cpu_us", "requests_s"):
-            print(json.dumps({"figure": f"prediction cache, {name}: {key}",
+            print(json.dumps({"figure": f"{name}: {key}",
                               "value": round(statistics.median(r[key] for r in rounds[1:]), 2)}))
 
 
