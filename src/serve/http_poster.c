@@ -66,8 +66,9 @@ static bool open_connection(qn_http_poster *poster, int address, double until_s)
     socklen_t bytes = sizeof code;
     if (fd < 0) return false;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const bool begun = connect(fd, (const struct sockaddr *)to, endpoint->addresses[address].bytes);
-    if ((begun && errno != EINPROGRESS) || !wait_until(poster, fd, POLLOUT, until_s) ||
+    const bool failed =
+        connect(fd, (const struct sockaddr *)to, endpoint->addresses[address].bytes) != 0;
+    if ((failed && errno != EINPROGRESS) || !wait_until(poster, fd, POLLOUT, until_s) ||
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &bytes) != 0 || code != 0) {
         close(fd);
         return false;
@@ -93,11 +94,15 @@ static bool shake_hands(qn_http_poster *poster, double until_s)
     }
 }
 
+/* Each address has a like part of the time that is left: one that is silent does not use up that of
+ * the next. */
 static bool reconnect(qn_http_poster *poster, double until_s)
 {
-    for (int i = 0; i < poster->endpoint->n_addresses; i++) {
-        if (open_connection(poster, i, until_s)) {
-            if (shake_hands(poster, until_s)) return true;
+    const int n = poster->endpoint->n_addresses;
+    for (int i = 0; i < n; i++) {
+        const double now_s = qn_clock_s(), part_until_s = now_s + (until_s - now_s) / (n - i);
+        if (open_connection(poster, i, part_until_s)) {
+            if (shake_hands(poster, part_until_s)) return true;
             disconnect(poster);
         }
     }

@@ -21,7 +21,7 @@ import urllib.error
 import urllib.request
 import zlib
 
-from serving import LIMIT_S, QUERN, SOURCE, main, post, quern, rows_of, server, test, value_of, wait_for
+from serving import LIMIT_S, QUERN, SANITIZED, SOURCE, main, post, quern, rows_of, server, test, value_of, wait_for
 
 
 @test
@@ -168,6 +168,8 @@ def replies_are_explained_as_predict_explains(folder):
     expected = [json.loads(line) for line in lines]
     rows = [{k: value_of(v) for k, v in row.items() if k != "class"}
             for row in rows_of(folder / "holdout.csv")]
+    if SANITIZED:  # three times as many are still more than a block
+        rows, expected = rows[:50], expected[:50]
     with server(f"credit={folder / 'trees.quern'}") as (_, port, _):
         path = "/v1/models/credit"
         for query in ("?explain=true", "?x=1&explain", "?explain=1&y"):
