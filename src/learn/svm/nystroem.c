@@ -40,29 +40,38 @@ static int64_t n_landmarks(const qn_nystroem_request *request, int64_t n)
     return wanted < n ? wanted : n;
 }
 
-/* Rows of the first class; of all where there are none. */
-static int64_t first_class(const struct state *s)
+/* Positions of the rows learnt from; returns how many are of the first class, or all where there
+ * are none. */
+static int64_t list_rows(const struct state *s, int64_t *open, int64_t *n_open)
 {
-    int64_t n = 0;
-    while (!s->is_regression && n < s->n && s->problem->linear[n] == s->problem->linear[0]) {
-        n++;
+    const qn_smo_request *p = s->problem;
+    int64_t first = 0;
+    *n_open = 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        if (p->low[i] == p->high[i]) continue;
+        first += s->is_regression || p->linear[i] == p->linear[0];
+        open[(*n_open)++] = i;
     }
-    return s->is_regression ? s->n : n;
+    return first;
 }
 
 static qn_status choose_landmarks(struct state *s, qn_error *err)
 {
-    const int64_t first = first_class(s);
-    const int64_t n[2] = {first, s->n - first};
+    int64_t n_open, *open = qn_alloc_array(s->n, sizeof *open);
+    if (!open) return no_memory(err);
+    const int64_t first = list_rows(s, open, &n_open);
+    const int64_t n[2] = {first, n_open - first};
     const int64_t m[2] = {n_landmarks(s->request, n[0]), n_landmarks(s->request, n[1])};
     s->m = m[0] + m[1];
     s->at = qn_alloc_array(s->m, sizeof *s->at);
     s->rows = qn_alloc_array(s->m, sizeof *s->rows);
-    if (!s->at || !s->rows) return no_memory(err);
-    for (int64_t k = 0; k < s->m; k++) {
-        s->at[k] = k < m[0] ? k * n[0] / m[0] : first + (k - m[0]) * n[1] / m[1];
+    const bool complete = s->at && s->rows;
+    for (int64_t k = 0; k < s->m && complete; k++) {
+        s->at[k] = open[k < m[0] ? k * n[0] / m[0] : first + (k - m[0]) * n[1] / m[1]];
         s->rows[k] = s->problem->rows[s->at[k]];
     }
+    qn_free(open);
+    if (!complete) return no_memory(err);
     return qn_kernel_rows_fill(s->problem->x, s->rows, s->m, &s->laid_out, err);
 }
 
@@ -211,6 +220,7 @@ static qn_status solve_linear(struct state *s, qn_smo_result *result, qn_error *
         double *w = point + design->n_cols;
         qn_design_unpack(design, point, w, &result->bias);
         write_beta(s, w, w + s->m, result);
+        qn_design_multiply(design, point, s->request->pool, result->decisions);
     }
     qn_free(point);
     return status;

@@ -17,17 +17,17 @@
 #include "learn/svm/smo.h"
 
 typedef struct qn_nystroem_request {
-    const qn_smo_request
-        *problem;  /* as for qn_smo_solve(); rows of one class stand together. The
-                      bias is part of what is kept small; cache_bytes says nothing */
-    double share;  /* of the rows of a class that become landmarks */
-    int64_t least; /* landmarks of a class, where it has so many rows */
-    uint64_t seed; /* of the order of coordinate descent */
+    const qn_smo_request *problem; /* as for qn_smo_solve(); rows of one class stand together. The
+                                      bias is part of what is kept small; the cache is not used */
+    double share;                  /* of the rows of a class that become landmarks */
+    int64_t least;                 /* landmarks of a class, where it has so many rows */
+    uint64_t seed;                 /* of the order of coordinate descent */
     qn_pool *pool;
 } qn_nystroem_request;
 
-/* beta is 0 but for landmarks; the objective is left 0. Takes 8 bytes × rows × landmarks. Fails
- * with QN_ERR_NOMEM, QN_ERR_DATA (the kernel is far from positive definite). */
+/* beta is 0 but for landmarks, which are rows learnt from; the objective is left 0. Takes 8 bytes ×
+ * rows × landmarks. Fails with QN_ERR_NOMEM, QN_ERR_DATA (the kernel is far from positive
+ * definite). */
 QN_MUST_CHECK
 qn_status qn_nystroem_solve(const qn_nystroem_request *request, qn_smo_result *result,
                             qn_error *err);

@@ -7,205 +7,285 @@
 #include <math.h>
 #include <string.h>
 
-enum { STEPS_BETWEEN_STOPS = 256 };
+enum { STEPS_BETWEEN_STOPS = 256, STEPS_BETWEEN_SHRINKS = 1000 };
+static const double near_convergence = 10; /* tolerances: all variables are looked at once more */
 
-/* Rows of K, the one used longest ago replaced first: a ring of slots in order of use. */
-struct cache {
-    qn_kernel_rows rows;
-    float *slots; /* n_slots × n */
-    int64_t n_slots, n_used;
-    int32_t *slot_of;                 /* n: of a row, -1 none */
-    int32_t *row_of, *before, *after; /* n_slots; before and after also of slot n_slots, the ends */
-    float *dense, *sparse;
+enum { MAY_GROW = 1, MAY_SHRINK = 2 };
+
+/* The variables that steps are made of, in increasing order. */
+struct active {
+    int64_t n;
+    int32_t *variable, *row;
+    double *gradient, *diagonal;
+    float *row_up, *row_down; /* kernels of the pair with the rows of all */
+    uint8_t *may;
 };
 
 struct state {
     const qn_smo_request *request;
     int64_t n, n_variables;
-    struct cache cache;
-    double *beta, *gradient, *diagonal; /* gradient: linear - Kβ */
+    qn_kernel_reader reader;
+    double *beta;     /* n_variables */
+    double *products; /* n: Kβ, known for all rows after renew_products() */
+    double *bound;    /* n: the part of Kβ that variables at their outer bounds make */
+    bool *is_fresh;   /* n: whether the row has an active variable */
+    int32_t *stale;   /* n: rows that have none */
+    struct active active;
+    int64_t n_open; /* variables that may move at all */
+    bool looked_again;
 };
 
-static void cache_release(struct cache *c)
+static void state_release(struct state *s)
 {
-    qn_kernel_rows_release(&c->rows);
-    qn_free(c->slots);
-    qn_free(c->slot_of);
-    qn_free(c->row_of);
-    qn_free(c->dense);
+    qn_kernel_reader_release(&s->reader);
+    qn_free(s->beta);
+    qn_free(s->is_fresh);
+    qn_free(s->stale);
+    qn_free(s->active.variable);
+    qn_free(s->active.gradient);
+    qn_free(s->active.row_up);
+    qn_free(s->active.may);
 }
 
-static qn_status cache_init(struct cache *c, const qn_smo_request *request, qn_error *err)
+static qn_status state_init(struct state *s, qn_error *err)
 {
-    const int64_t n = request->n;
-    const double fit = request->cache_bytes / ((double)n * sizeof(float));
-    *c = (struct cache){0};
-    QN_TRY(qn_kernel_rows_fill(request->x, request->rows, n, &c->rows, err));
-    c->n_slots = fit < (double)n ? (int64_t)fit : n;
-    if (c->n_slots < 2) c->n_slots = 2;
-    c->slots = qn_alloc_aligned(c->n_slots * n, sizeof *c->slots);
-    c->slot_of = qn_alloc_array(n, sizeof *c->slot_of);
-    c->row_of = qn_alloc_array(3 * (c->n_slots + 1), sizeof *c->row_of);
-    c->dense = qn_alloc_array(c->rows.n_dense + c->rows.n_sparse, sizeof *c->dense);
-    if (!c->slots || !c->slot_of || !c->row_of || !c->dense) {
-        cache_release(c);
-        return qn_fail(err, QN_ERR_NOMEM, "no memory for the cache of kernels; make cache_mb less");
+    const int64_t n = s->n, m = s->n_variables;
+    struct active *a = &s->active;
+    QN_TRY(qn_kernel_reader_init(&s->reader, s->request->cache, err));
+    s->beta = qn_alloc_array(m + 2 * n, sizeof *s->beta);
+    s->is_fresh = qn_alloc_array(n, sizeof *s->is_fresh);
+    s->stale = qn_alloc_array(n, sizeof *s->stale);
+    a->variable = qn_alloc_array(2 * m, sizeof *a->variable);
+    a->gradient = qn_alloc_array(2 * m, sizeof *a->gradient);
+    a->row_up = qn_alloc_array(2 * m, sizeof *a->row_up);
+    a->may = qn_alloc_array(m, sizeof *a->may);
+    if (!s->beta || !s->is_fresh || !s->stale || !a->variable || !a->gradient || !a->row_up ||
+        !a->may) {
+        state_release(s);
+        return qn_fail(err, QN_ERR_NOMEM, "no memory for a support vector machine");
     }
-    c->sparse = c->dense + c->rows.n_dense;
-    c->before = c->row_of + c->n_slots + 1;
-    c->after = c->before + c->n_slots + 1;
-    for (int64_t i = 0; i < n; i++) {
-        c->slot_of[i] = -1;
-    }
-    c->before[c->n_slots] = c->after[c->n_slots] = (int32_t)c->n_slots;
+    s->products = s->beta + m;
+    s->bound = s->products + n;
+    a->row = a->variable + m;
+    a->diagonal = a->gradient + m;
+    a->row_down = a->row_up + m;
     return QN_OK;
 }
 
-static void unlink_slot(struct cache *c, int32_t slot)
+static uint8_t moves_of(const struct state *s, int64_t t)
 {
-    c->after[c->before[slot]] = c->after[slot];
-    c->before[c->after[slot]] = c->before[slot];
+    return (uint8_t)((s->beta[t] < s->request->high[t] ? MAY_GROW : 0) |
+                     (s->beta[t] > s->request->low[t] ? MAY_SHRINK : 0));
 }
 
-static void link_last(struct cache *c, int32_t slot)
+/* The value of a variable at the bound that is not 0, else 0. */
+static double bound_value(const struct state *s, int64_t t)
 {
-    const int32_t ends = (int32_t)c->n_slots;
-    c->before[slot] = c->before[ends];
-    c->after[slot] = ends;
-    c->after[c->before[ends]] = slot;
-    c->before[ends] = slot;
+    return moves_of(s, t) == (MAY_GROW | MAY_SHRINK) ? 0 : s->beta[t];
 }
 
-/* Kernel of row i with all rows; stays until two other rows were asked for. */
-static const float *cached_row(struct state *s, int64_t i)
+/* Makes all variables active that may move at all; products are known. */
+static void activate_all(struct state *s)
 {
-    struct cache *c = &s->cache;
-    const qn_smo_request *r = s->request;
-    int32_t slot = c->slot_of[i];
-    if (slot >= 0) {
-        unlink_slot(c, slot);
-        link_last(c, slot);
-        return c->slots + slot * s->n;
+    struct active *a = &s->active;
+    a->n = 0;
+    for (int64_t t = 0; t < s->n_variables; t++) {
+        if (!moves_of(s, t)) continue;
+        const int64_t row = t % s->n;
+        a->variable[a->n] = (int32_t)t;
+        a->row[a->n] = (int32_t)row;
+        a->gradient[a->n] = s->request->linear[t] - s->products[row];
+        a->diagonal[a->n] = qn_kernel_cache_diagonal(s->request->cache, row);
+        a->may[a->n++] = moves_of(s, t);
     }
-    if (c->n_used < c->n_slots) {
-        slot = (int32_t)c->n_used++;
-    } else {
-        slot = c->after[c->n_slots];
-        unlink_slot(c, slot);
-        c->slot_of[c->row_of[slot]] = -1;
-    }
-    link_last(c, slot);
-    c->slot_of[i] = slot;
-    c->row_of[slot] = (int32_t)i;
-    float *out = c->slots + slot * s->n;
-    qn_kernel_point point = {.dense = c->dense, .sparse = c->sparse};
-    point.square = qn_kernel_point_spread(r->x, r->rows[i], c->dense, c->sparse);
-    qn_kernel_rows_apply(&c->rows, &r->kernel, &point, 0, s->n, out);
-    qn_kernel_point_clear(r->x, r->rows[i], c->sparse);
-    return out;
+    s->n_open = a->n;
 }
 
-static void find_diagonal(struct state *s)
+/* Products of all rows: from the gradients of the active variables; for other rows from the part
+ * of the bounds and the kernels of the variables between theirs. */
+static void renew_products(struct state *s)
 {
+    const struct active *a = &s->active;
+    int64_t n_stale = 0;
+    memset(s->is_fresh, 0, (size_t)s->n * sizeof *s->is_fresh);
+    for (int64_t k = 0; k < a->n; k++) {
+        s->products[a->row[k]] = s->request->linear[a->variable[k]] - a->gradient[k];
+        s->is_fresh[a->row[k]] = true;
+    }
     for (int64_t i = 0; i < s->n; i++) {
-        float value = s->cache.rows.squares[i];
-        qn_kernel_apply(&s->request->kernel, value, &s->cache.rows.squares[i], 1, &value);
-        s->diagonal[i] = (double)value;
+        if (s->is_fresh[i]) continue;
+        s->products[i] = s->bound[i];
+        s->stale[n_stale++] = (int32_t)i;
+    }
+    for (int64_t t = 0; t < s->n_variables && n_stale > 0; t++) {
+        if (s->beta[t] == 0 || moves_of(s, t) != (MAY_GROW | MAY_SHRINK)) continue;
+        const float *row = qn_kernel_reader_row(&s->reader, t % s->n);
+        for (int64_t k = 0; k < n_stale; k++) {
+            s->products[s->stale[k]] += s->beta[t] * (double)row[s->stale[k]];
+        }
     }
 }
 
-/* The variable that may grow with the greatest gradient; -1 when none may. */
-static int64_t choose_up(const struct state *s)
+/* The place of the variable that may grow with the greatest gradient; -1 when none may. */
+static int64_t choose_up(const struct active *a)
 {
     double most = -QN_INF;
     int64_t best = -1;
-    for (int64_t t = 0; t < s->n_variables; t++) {
-        if (s->gradient[t] > most && s->beta[t] < s->request->high[t]) {
-            most = s->gradient[t];
-            best = t;
+    for (int64_t k = 0; k < a->n; k++) {
+        if (a->gradient[k] > most && (a->may[k] & MAY_GROW)) {
+            most = a->gradient[k];
+            best = k;
         }
     }
     return best;
 }
 
-/* The variable that may shrink for which the objective falls most; *violation is by how much the
- * optimality conditions are missed. */
-static int64_t choose_down(const struct state *s, int64_t up, const float *row, double *violation)
+/* The place of the variable that may shrink for which the objective falls most; *violation is by
+ * how much the optimality conditions are missed. */
+static int64_t choose_down(const struct active *a, int64_t up, double *violation)
 {
-    const double from = s->gradient[up], own = s->diagonal[up % s->n];
+    const double from = a->gradient[up], own = a->diagonal[up];
     double best_gain = 0, least = QN_INF;
     int64_t best = -1;
-    for (int32_t copy = 0; copy < s->request->copies; copy++) {
-        const int64_t offset = copy * s->n;
-        for (int64_t i = 0; i < s->n; i++) {
-            const int64_t t = offset + i;
-            if (!(s->beta[t] > s->request->low[t])) continue;
-            const double g = s->gradient[t], d = from - g;
-            if (g < least) least = g;
-            if (d <= 0) continue;
-            const double curve = fmax(own + s->diagonal[i] - 2 * (double)row[i], 1e-12);
-            if (d * d > best_gain * curve) {
-                best_gain = d * d / curve;
-                best = t;
-            }
+    for (int64_t k = 0; k < a->n; k++) {
+        if (!(a->may[k] & MAY_SHRINK)) continue;
+        const double g = a->gradient[k], d = from - g;
+        if (g < least) least = g;
+        if (d <= 0) continue;
+        const double curve = fmax(own + a->diagonal[k] - 2 * (double)a->row_up[k], 1e-12);
+        if (d * d > best_gain * curve) {
+            best_gain = d * d / curve;
+            best = k;
         }
     }
     *violation = from - least;
     return best;
 }
 
-static void move(struct state *s, int64_t up, int64_t down, const float *row_up,
-                 const float *row_down)
+static void gather(const struct active *a, const float *row, float *out)
 {
-    const double curve = fmax(
-        s->diagonal[up % s->n] + s->diagonal[down % s->n] - 2 * (double)row_up[down % s->n], 1e-12);
-    const double room_up = s->request->high[up] - s->beta[up];
-    const double room_down = s->beta[down] - s->request->low[down];
-    const double wanted = (s->gradient[up] - s->gradient[down]) / curve;
+    for (int64_t k = 0; k < a->n; k++) {
+        out[k] = row[a->row[k]];
+    }
+}
+
+/* Sets the variable at a place, and notes what bounds have to do with it. */
+static void set_variable(struct state *s, int64_t place, double value, const float *row)
+{
+    const int64_t t = s->active.variable[place];
+    const double before = bound_value(s, t);
+    s->beta[t] = value;
+    const double change = bound_value(s, t) - before;
+    for (int64_t i = 0; change != 0 && i < s->n; i++) {
+        s->bound[i] += change * (double)row[i];
+    }
+    s->active.may[place] = moves_of(s, t);
+}
+
+static void move(struct state *s, int64_t up, int64_t down, const float *row_up)
+{
+    struct active *a = &s->active;
+    const int64_t t_up = a->variable[up], t_down = a->variable[down];
+    const float *row_down = qn_kernel_reader_row(&s->reader, a->row[down]);
+    gather(a, row_down, a->row_down);
+    const double curve =
+        fmax(a->diagonal[up] + a->diagonal[down] - 2 * (double)a->row_up[down], 1e-12);
+    const double room_up = s->request->high[t_up] - s->beta[t_up];
+    const double room_down = s->beta[t_down] - s->request->low[t_down];
+    const double wanted = (a->gradient[up] - a->gradient[down]) / curve;
     const double step = fmin(wanted, fmin(room_up, room_down));
     /* Bounds are met exactly. */
-    s->beta[up] = step == room_up ? s->request->high[up] : s->beta[up] + step;
-    s->beta[down] = step == room_down ? s->request->low[down] : s->beta[down] - step;
-    for (int32_t copy = 0; copy < s->request->copies; copy++) {
-        double *gradient = s->gradient + copy * s->n;
-        for (int64_t i = 0; i < s->n; i++) {
-            gradient[i] -= step * ((double)row_up[i] - (double)row_down[i]);
-        }
+    set_variable(s, up, step == room_up ? s->request->high[t_up] : s->beta[t_up] + step, row_up);
+    set_variable(s, down, step == room_down ? s->request->low[t_down] : s->beta[t_down] - step,
+                 row_down);
+    for (int64_t k = 0; k < a->n; k++) {
+        a->gradient[k] -= step * ((double)a->row_up[k] - (double)a->row_down[k]);
     }
+}
+
+/* Sets aside variables at a bound that no pair would move from it; all are looked at once more
+ * when the rest has nearly converged. */
+static void shrink(struct state *s)
+{
+    struct active *a = &s->active;
+    double most = -QN_INF, least = QN_INF;
+    for (int64_t k = 0; k < a->n; k++) {
+        if (a->may[k] & MAY_GROW) most = fmax(most, a->gradient[k]);
+        if (a->may[k] & MAY_SHRINK) least = fmin(least, a->gradient[k]);
+    }
+    if (!s->looked_again && most - least <= near_convergence * s->request->tolerance) {
+        s->looked_again = true;
+        renew_products(s);
+        activate_all(s);
+    }
+    int64_t n = 0;
+    for (int64_t k = 0; k < a->n; k++) {
+        if ((a->may[k] == MAY_SHRINK && a->gradient[k] > most) ||
+            (a->may[k] == MAY_GROW && a->gradient[k] < least)) {
+            continue;
+        }
+        a->variable[n] = a->variable[k];
+        a->row[n] = a->row[k];
+        a->gradient[n] = a->gradient[k];
+        a->diagonal[n] = a->diagonal[k];
+        a->may[n++] = a->may[k];
+    }
+    a->n = n;
+}
+
+/* One step; false when the active variables have converged. */
+static bool step(struct state *s)
+{
+    struct active *a = &s->active;
+    const int64_t up = choose_up(a);
+    double violation;
+    if (up < 0) return false;
+    const float *row = qn_kernel_reader_row(&s->reader, a->row[up]);
+    gather(a, row, a->row_up);
+    const int64_t down = choose_down(a, up, &violation);
+    if (down < 0 || violation <= s->request->tolerance) return false;
+    move(s, up, down, row);
+    return true;
 }
 
 static void iterate(struct state *s, qn_smo_result *result)
 {
+    const int64_t interval = s->n < STEPS_BETWEEN_SHRINKS ? s->n : STEPS_BETWEEN_SHRINKS;
+    int64_t left = interval;
     for (;; result->n_steps++) {
-        double violation;
-        const int64_t up = choose_up(s);
-        if (up < 0) return;
         if (result->n_steps % STEPS_BETWEEN_STOPS == 0 && qn_stop_requested(s->request->stop)) {
             result->stopped = true;
             return;
         }
-        const float *row_up = cached_row(s, up % s->n);
-        const int64_t down = choose_down(s, up, row_up, &violation);
-        if (down < 0 || violation <= s->request->tolerance) return;
-        move(s, up, down, row_up, cached_row(s, down % s->n));
+        if (left-- == 0) {
+            shrink(s);
+            left = interval;
+        }
+        if (step(s)) continue;
+        if (s->active.n == s->n_open) return;
+        renew_products(s);
+        activate_all(s);
+        if (!step(s)) return;
+        left = 0;
     }
 }
 
-/* The gradient of free variables; without any, the middle of what the others allow. */
+/* The gradient of variables between their bounds; without any, the middle of what the others
+ * allow. */
 static double bias_of(const struct state *s)
 {
     double sum = 0, above = QN_INF, below = -QN_INF;
     int64_t n_free = 0;
     for (int64_t t = 0; t < s->n_variables; t++) {
-        const bool may_grow = s->beta[t] < s->request->high[t];
-        const bool may_shrink = s->beta[t] > s->request->low[t];
-        if (may_grow && may_shrink) {
-            sum += s->gradient[t];
+        const double gradient = s->request->linear[t] - s->products[t % s->n];
+        const uint8_t may = moves_of(s, t);
+        if (may == (MAY_GROW | MAY_SHRINK)) {
+            sum += gradient;
             n_free++;
-        } else if (may_grow) {
-            below = fmax(below, s->gradient[t]);
-        } else if (may_shrink) {
-            above = fmin(above, s->gradient[t]);
+        } else if (may == MAY_GROW) {
+            below = fmax(below, gradient);
+        } else if (may == MAY_SHRINK) {
+            above = fmin(above, gradient);
         }
     }
     if (n_free > 0) return sum / (double)n_free;
@@ -221,25 +301,21 @@ qn_status qn_smo_solve(const qn_smo_request *request, qn_smo_result *result, qn_
         .request = request, .n = request->n, .n_variables = request->n * request->copies};
     result->n_steps = 0;
     result->stopped = false;
-    QN_TRY(cache_init(&s.cache, request, err));
-    s.beta = qn_alloc_array(2 * s.n_variables + s.n, sizeof *s.beta);
-    if (!s.beta) {
-        cache_release(&s.cache);
-        return qn_fail(err, QN_ERR_NOMEM, "no memory for a support vector machine");
-    }
-    s.gradient = s.beta + s.n_variables;
-    s.diagonal = s.gradient + s.n_variables;
-    memcpy(s.gradient, request->linear, (size_t)s.n_variables * sizeof *s.gradient);
-    find_diagonal(&s);
-    iterate(&s, result);
-    result->bias = bias_of(&s);
     result->objective = 0;
+    QN_TRY(state_init(&s, err));
+    activate_all(&s);
+    iterate(&s, result);
+    renew_products(&s);
+    result->bias = bias_of(&s);
     memset(result->beta, 0, (size_t)s.n * sizeof *result->beta);
     for (int64_t t = 0; t < s.n_variables; t++) {
+        const double linear = request->linear[t];
         result->beta[t % s.n] += s.beta[t];
-        result->objective -= 0.5 * s.beta[t] * (s.gradient[t] + request->linear[t]);
+        result->objective -= 0.5 * s.beta[t] * (2 * linear - s.products[t % s.n]);
     }
-    cache_release(&s.cache);
-    qn_free(s.beta);
+    for (int64_t i = 0; i < s.n; i++) {
+        result->decisions[i] = s.products[i] + result->bias;
+    }
+    state_release(&s);
     return QN_OK;
 }

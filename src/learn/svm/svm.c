@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Support vector machines: C-SVC with a machine for each pair of classes, and epsilon-SVR. Each
- * machine, and each of the fits on part of its rows that its sigmoid is fitted to, is one task: of
- * the pool where all rows may be vectors, one after the other, for their memory, where only
- * landmarks may. */
+ * machine is a task, and within it each fit: on all its rows, and without each of the folds whose
+ * decisions its sigmoid is fitted to. The fits of a machine share rows of the kernel. Where only
+ * landmarks may be vectors, fits run one after the other, for their memory. */
 #include "learn/svm/kernel_svm.h"
 
 #include "base/alloc.h"
@@ -66,12 +66,12 @@ struct shared {
     int64_t n;
     double offset, scale; /* of the target: regression */
     qn_kernel kernel;
-    double cache_bytes;
     double share; /* of the rows that are landmarks; 0: all may be vectors */
 };
 
 /* One machine: rows of two classes (or all), and what was found for it. */
 struct machine {
+    const struct shared *shared;
     int32_t i, j;
     int64_t n;
     int32_t *rows;     /* n */
@@ -82,52 +82,17 @@ struct machine {
     double bias;
     qn_platt sigmoid;
     qn_status status;
+    bool stopped;
 };
 
-struct task {
+/* The fits of one machine. */
+struct fits {
     const struct shared *shared;
     struct machine *machine;
-    int64_t fold; /* rows left out: position % platt_folds == fold; -1: none */
-    bool stopped;
-    qn_status status;
+    qn_kernel_cache cache;
+    qn_status *statuses; /* of fits: the machine's own, then that without each fold */
+    bool *stopped;
 };
-
-static bool is_left_out(const struct task *task, int64_t position)
-{
-    return task->fold >= 0 && position % task->shared->params->platt_folds == task->fold;
-}
-
-/* Decisions of the rows that a fit left out. */
-static qn_status decide_left_out(const struct task *task, const int32_t *rows, int64_t n,
-                                 const double *beta, double bias)
-{
-    const struct shared *s = task->shared;
-    struct machine *m = task->machine;
-    qn_kernel_rows laid_out;
-    QN_TRY(qn_kernel_rows_fill(s->x, rows, n, &laid_out, NULL));
-    const int64_t n_features = s->x->n_dense + s->x->n_sparse;
-    float *dense = qn_alloc_array(n_features + n, sizeof *dense);
-    if (!dense) {
-        qn_kernel_rows_release(&laid_out);
-        return QN_ERR_NOMEM;
-    }
-    float *sparse = dense + s->x->n_dense, *values = dense + n_features;
-    for (int64_t i = 0; i < m->n; i++) {
-        if (!is_left_out(task, i)) continue;
-        qn_kernel_point point = {.dense = dense, .sparse = sparse};
-        point.square = qn_kernel_point_spread(s->x, m->rows[i], dense, sparse);
-        qn_kernel_rows_apply(&laid_out, &s->kernel, &point, 0, n, values);
-        qn_kernel_point_clear(s->x, m->rows[i], sparse);
-        double sum = bias;
-        for (int64_t v = 0; v < n; v++) {
-            sum += beta[v] * (double)values[v];
-        }
-        m->decisions[i] = sum;
-    }
-    qn_free(dense);
-    qn_kernel_rows_release(&laid_out);
-    return QN_OK;
-}
 
 /* C of a row: by its weight and, if balanced, by the size of its class among all. */
 static double cost_of(const struct shared *s, int32_t row, int32_t of_class)
@@ -141,25 +106,25 @@ static double cost_of(const struct shared *s, int32_t row, int32_t of_class)
     return cost;
 }
 
-/* Variables of one row: one for a class, two for regression. */
-static void set_variables(const struct shared *s, const struct machine *m, int64_t at, int64_t n,
-                          int64_t v, double *linear, double *low, double *high)
+/* Variables of row i of the machine: one for a class, two for regression. */
+static void set_variables(const struct shared *s, const struct machine *m, int64_t i,
+                          bool is_left_out, double *linear, double *low, double *high)
 {
-    const int32_t row = m->rows[at];
+    const int32_t row = m->rows[i];
     if (s->n_classes < 2) {
         const double y = (s->request->data->train.target[row] - s->offset) / s->scale;
-        linear[v] = y - s->params->epsilon;
-        linear[n + v] = y + s->params->epsilon;
-        low[v] = high[n + v] = 0;
-        high[v] = cost_of(s, row, 0);
-        low[n + v] = -high[v];
+        linear[i] = y - s->params->epsilon;
+        linear[m->n + i] = y + s->params->epsilon;
+        low[i] = high[m->n + i] = 0;
+        high[i] = cost_of(s, row, 0);
+        low[m->n + i] = -high[i];
         return;
     }
-    const bool positive = m->is_positive[at];
-    const double cost = cost_of(s, row, positive ? m->i : m->j);
-    linear[v] = positive ? 1 : -1;
-    low[v] = positive ? 0 : -cost;
-    high[v] = positive ? cost : 0;
+    const bool positive = m->is_positive[i];
+    const double cost = is_left_out ? 0 : cost_of(s, row, positive ? m->i : m->j);
+    linear[i] = positive ? 1 : -1;
+    low[i] = positive ? 0 : -cost;
+    high[i] = positive ? cost : 0;
 }
 
 enum { LANDMARKS_MIN = 20, FEATURES_MAX = 50000000 }; /* 400 MB */
@@ -175,49 +140,82 @@ static qn_status solve(const struct shared *s, const qn_smo_request *request, qn
                         : qn_smo_solve(request, result, NULL);
 }
 
-static void run_task(void *context, int64_t index)
+/* Fit 0 is the machine; fit f leaves out fold f - 1: rows whose position has that remainder. */
+static void run_fit(void *context, int64_t fit)
 {
-    struct task *task = (struct task *)context + index;
-    const struct shared *s = task->shared;
-    struct machine *m = task->machine;
+    struct fits *fits = context;
+    const struct shared *s = fits->shared;
+    struct machine *m = fits->machine;
     const int32_t copies = s->n_classes < 2 ? 2 : 1;
-    int64_t n = 0;
-    double *linear = qn_alloc_array((3 * copies + 1) * m->n, sizeof *linear);
-    int32_t *rows = qn_alloc_array(m->n, sizeof *rows);
-    task->status = linear && rows ? QN_OK : QN_ERR_NOMEM;
+    const int64_t n_folds = s->params->platt_folds;
+    double *linear = qn_alloc_array((3 * copies + 2) * m->n, sizeof *linear);
+    fits->statuses[fit] = linear ? QN_OK : QN_ERR_NOMEM;
+    if (!linear) return;
+    double *low = linear + copies * m->n, *high = low + copies * m->n;
+    double *beta = high + copies * m->n;
     for (int64_t i = 0; i < m->n; i++) {
-        n += !is_left_out(task, i);
+        set_variables(s, m, i, i % n_folds == fit - 1, linear, low, high);
     }
-    if (task->status == QN_OK) {
-        double *low = linear + copies * n, *high = low + copies * n;
-        int64_t v = 0;
-        for (int64_t i = 0; i < m->n; i++) {
-            if (is_left_out(task, i)) continue;
-            set_variables(s, m, i, n, v, linear, low, high);
-            rows[v++] = m->rows[i];
-        }
-        qn_smo_result result = {.beta = task->fold < 0 ? m->beta : high + copies * n};
-        const qn_smo_request request = {.x = s->x,
-                                        .rows = rows,
-                                        .n = n,
-                                        .copies = copies,
-                                        .kernel = s->kernel,
-                                        .linear = linear,
-                                        .low = low,
-                                        .high = high,
-                                        .tolerance = s->params->tol,
-                                        .cache_bytes = s->cache_bytes,
-                                        .stop = s->request->stop};
-        task->status = solve(s, &request, &result);
-        task->stopped = result.stopped;
-        if (task->status == QN_OK && task->fold < 0) {
-            m->bias = result.bias;
-        } else if (task->status == QN_OK) {
-            task->status = decide_left_out(task, rows, n, result.beta, result.bias);
-        }
+    qn_smo_result result = {.beta = fit == 0 ? m->beta : beta, .decisions = beta + m->n};
+    const qn_smo_request request = {.x = s->x,
+                                    .rows = m->rows,
+                                    .n = m->n,
+                                    .copies = copies,
+                                    .kernel = s->kernel,
+                                    .cache = &fits->cache,
+                                    .linear = linear,
+                                    .low = low,
+                                    .high = high,
+                                    .tolerance = s->params->tol,
+                                    .stop = s->request->stop};
+    fits->statuses[fit] = solve(s, &request, &result);
+    fits->stopped[fit] = fits->statuses[fit] == QN_OK && result.stopped;
+    if (fit == 0) m->bias = result.bias;
+    for (int64_t i = fit - 1; fit > 0 && i < m->n; i += n_folds) {
+        m->decisions[i] = result.decisions[i];
     }
     qn_free(linear);
-    qn_free(rows);
+}
+
+/* How many machines and how many fits of each are under way at a time share the memory. */
+static qn_status share_rows(struct fits *fits, int64_t n_machines, int64_t n_fits)
+{
+    const struct shared *s = fits->shared;
+    const int n_threads = qn_pool_n_threads(s->request->pool);
+    const int64_t n_readers = n_fits < n_threads ? n_fits : n_threads;
+    const int64_t at_once = n_machines < n_threads ? n_machines : n_threads;
+    return s->share > 0
+               ? QN_OK
+               : qn_kernel_cache_init(&fits->cache, s->x, fits->machine->rows, fits->machine->n,
+                                      &s->kernel, s->params->cache_mb * 1e6 / (double)at_once,
+                                      (int)n_readers, NULL);
+}
+
+static void run_machine(void *context, int64_t index)
+{
+    struct machine *m = (struct machine *)context + index;
+    const struct shared *s = m->shared;
+    const int64_t n_fits = s->n_classes < 2 ? 1 : s->params->platt_folds + 1;
+    struct fits fits = {.shared = s,
+                        .machine = m,
+                        .statuses = qn_alloc_array(n_fits, sizeof *fits.statuses),
+                        .stopped = qn_alloc_array(n_fits, sizeof *fits.stopped)};
+    m->status = fits.statuses && fits.stopped
+                    ? share_rows(&fits, qn_svm_n_machines(s->n_classes), n_fits)
+                    : QN_ERR_NOMEM;
+    if (m->status == QN_OK) {
+        qn_pool_run(s->share > 0 ? NULL : s->request->pool, n_fits, run_fit, &fits);
+        for (int64_t f = 0; f < n_fits; f++) {
+            if (fits.statuses[f] != QN_OK) m->status = fits.statuses[f];
+            m->stopped |= fits.stopped[f];
+        }
+        qn_kernel_cache_release(&fits.cache);
+    }
+    if (m->status == QN_OK && n_fits > 1) {
+        m->sigmoid = qn_platt_fit(m->decisions, m->is_positive, m->weights, m->n);
+    }
+    qn_free(fits.statuses);
+    qn_free(fits.stopped);
 }
 
 static void machine_release(struct machine *m)
@@ -234,7 +232,7 @@ static qn_status machine_init(const struct shared *s, int32_t i, int32_t j, stru
     const int64_t i_begin = i > 0 ? s->class_ends[i - 1] : 0, n_i = s->class_ends[i] - i_begin;
     const int64_t j_begin = j > 0 ? s->class_ends[j - 1] : 0;
     const int64_t n_j = j > i ? s->class_ends[j] - j_begin : 0;
-    *m = (struct machine){.i = i, .j = j, .n = n_i + n_j};
+    *m = (struct machine){.shared = s, .i = i, .j = j, .n = n_i + n_j};
     m->rows = qn_alloc_array(m->n, sizeof *m->rows);
     m->is_positive = qn_alloc_array(m->n, sizeof *m->is_positive);
     m->beta = qn_alloc_array(3 * m->n, sizeof *m->beta);
@@ -318,25 +316,15 @@ done:
     return status;
 }
 
-/* All fits of all machines, then their sigmoids. */
 static qn_status run_machines(const struct shared *s, struct machine *machines, int64_t n_machines,
                               bool *stopped, qn_error *err)
 {
-    const int64_t n_folds = s->n_classes < 2 ? 0 : s->params->platt_folds;
-    const int64_t n_tasks = n_machines * (n_folds + 1);
-    struct task *tasks = qn_alloc_array(n_tasks, sizeof *tasks);
     qn_status status = QN_OK;
-    if (!tasks) return qn_fail(err, QN_ERR_NOMEM, "no memory for support vector machines");
-    for (int64_t t = 0; t < n_tasks; t++) {
-        tasks[t] = (struct task){
-            .shared = s, .machine = machines + t / (n_folds + 1), .fold = t % (n_folds + 1) - 1};
+    qn_pool_run(s->share > 0 ? NULL : s->request->pool, n_machines, run_machine, machines);
+    for (int64_t m = 0; m < n_machines; m++) {
+        if (machines[m].status != QN_OK) status = machines[m].status;
+        *stopped |= machines[m].stopped;
     }
-    qn_pool_run(s->share > 0 ? NULL : s->request->pool, n_tasks, run_task, tasks);
-    for (int64_t t = 0; t < n_tasks; t++) {
-        if (tasks[t].status != QN_OK) status = tasks[t].status;
-        *stopped |= tasks[t].stopped;
-    }
-    qn_free(tasks);
     if (status == QN_ERR_DATA) {
         return qn_fail(err, status,
                        "svm: the kernel is not positive definite on these rows; take "
@@ -344,11 +332,6 @@ static qn_status run_machines(const struct shared *s, struct machine *machines, 
     }
     if (status != QN_OK) {
         return qn_fail(err, status, "no memory for support vector machines; make cache_mb less");
-    }
-    for (int64_t m = 0; n_folds > 0 && m < n_machines; m++) {
-        struct machine *machine = machines + m;
-        machine->sigmoid =
-            qn_platt_fit(machine->decisions, machine->is_positive, machine->weights, machine->n);
     }
     return QN_OK;
 }
@@ -456,8 +439,7 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
     struct shared s = {.request = request,
                        .params = params,
                        .x = &data->train.views[QN_VIEW_DENSE],
-                       .n_classes = data->task == QN_TASK_REGRESSION ? 1 : data->n_classes,
-                       .cache_bytes = params->cache_mb * 1e6 / qn_pool_n_threads(request->pool)};
+                       .n_classes = data->task == QN_TASK_REGRESSION ? 1 : data->n_classes};
     if (s.x->n_dense + s.x->n_sparse == 0) {
         return qn_fail(err, QN_ERR_UNSUPPORTED, "there are no columns for a kernel to compare");
     }

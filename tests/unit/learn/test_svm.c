@@ -25,13 +25,47 @@ static qn_kernel kernel_of(qn_json_value golden)
                        .coef0 = (float)number_of(golden, "coef0")};
 }
 
+/* Solves a problem with a cache of its own. */
+static qn_status solve(qn_smo_request request, double cache_bytes, qn_smo_result *result)
+{
+    qn_kernel_cache cache;
+    const qn_status status = qn_kernel_cache_init(&cache, request.x, request.rows, request.n,
+                                                  &request.kernel, cache_bytes, 1, NULL);
+    if (status != QN_OK) return status;
+    request.cache = &cache;
+    const qn_status solved = qn_smo_solve(&request, result, NULL);
+    qn_kernel_cache_release(&cache);
+    return solved;
+}
+
+/* Decisions, whichever variables were set aside when the fit ended, are what coefficients make of
+ * kernels. */
+static void check_sums(const qn_smo_request *request, const qn_smo_result *result)
+{
+    qn_error err = {0};
+    qn_kernel_cache cache;
+    qn_kernel_reader reader;
+    CHECK_OK(qn_kernel_cache_init(&cache, request->x, request->rows, request->n, &request->kernel,
+                                  0, 1, &err));
+    CHECK_OK(qn_kernel_reader_init(&reader, &cache, &err));
+    for (int64_t i = 0; i < request->n; i += 1 + request->n / 50) {
+        const float *row = qn_kernel_reader_row(&reader, i);
+        double sum = result->bias;
+        for (int64_t j = 0; j < request->n; j++) {
+            sum += result->beta[j] * (double)row[j];
+        }
+        CHECK_NEAR(result->decisions[i], sum, 1e-9 * fmax(1, fabs(sum)));
+    }
+    qn_kernel_reader_release(&reader);
+    qn_kernel_cache_release(&cache);
+}
+
 /* The dual objective of classes 0 and 1 with the default tolerance, whatever the cache holds. */
 static void check_objective(const real_table *t, qn_json_value golden, double cache_bytes)
 {
-    qn_error err = {0};
     const int64_t n_rows = t->data.train.n_rows;
     const double c = number_of(golden, "C"), wanted = number_of(golden, "objective");
-    double *linear = qn_alloc_array(4 * n_rows, sizeof *linear);
+    double *linear = qn_alloc_array(5 * n_rows, sizeof *linear);
     double *low = linear + n_rows, *high = low + n_rows;
     int32_t *rows = qn_alloc_array(n_rows, sizeof *rows);
     int64_t n = 0;
@@ -51,10 +85,10 @@ static void check_objective(const real_table *t, qn_json_value golden, double ca
                                     .linear = linear,
                                     .low = low,
                                     .high = high,
-                                    .tolerance = 1e-3,
-                                    .cache_bytes = cache_bytes};
-    qn_smo_result result = {.beta = high + n_rows};
-    CHECK_OK(qn_smo_solve(&request, &result, &err));
+                                    .tolerance = 1e-3};
+    qn_smo_result result = {.beta = high + n_rows, .decisions = high + 2 * n_rows};
+    CHECK_INT(solve(request, cache_bytes, &result), QN_OK);
+    check_sums(&request, &result);
     CHECK_NEAR(result.objective / wanted, 1, 1e-4);
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -105,7 +139,8 @@ static void check_decisions(const real_table *t, qn_json_value golden, const cha
 
 static void check_machines(const real_table *table, qn_json_value golden)
 {
-    check_objective(table, golden, 1e8);
+    check_objective(table, golden, 1e8); /* holds all rows */
+    check_objective(table, golden, 1e5);
     check_objective(table, golden, 0);
     check_decisions(table, golden, "tol=1e-7", 1e-3);
 }
@@ -141,45 +176,137 @@ static void machines_of_landmarks_decide_as_scikit_learn(void **state)
     check_real_tables("nystroem", check_landmarks);
 }
 
-/* 40 points of a line, labelled by the sign of a wave; half of them are landmarks. */
+/* 40 points of a line, labelled by the sign of a wave. */
+enum { N_WAVE = 40 };
+
+struct wave {
+    double values[N_WAVE], linear[N_WAVE], low[N_WAVE], high[N_WAVE];
+    double beta[N_WAVE], decisions[N_WAVE];
+    int32_t rows[N_WAVE];
+    qn_matrix x;
+    qn_smo_request problem;
+};
+
+static void wave_init(struct wave *w)
+{
+    for (int i = 0; i < N_WAVE; i++) {
+        w->rows[i] = i;
+        w->values[i] = (i % 20) * 0.3 + (i < 20 ? 0 : 0.9);
+        w->linear[i] = i < 20 ? 1 : -1;
+        w->low[i] = i < 20 ? 0 : -2;
+        w->high[i] = i < 20 ? 2 : 0;
+    }
+    w->x = (qn_matrix){.n_rows = N_WAVE, .n_dense = 1, .stride = N_WAVE, .dense = w->values};
+    w->problem = (qn_smo_request){.x = &w->x,
+                                  .rows = w->rows,
+                                  .n = N_WAVE,
+                                  .copies = 1,
+                                  .kernel = {.kind = QN_KERNEL_RBF, .degree = 1, .gamma = 1},
+                                  .linear = w->linear,
+                                  .low = w->low,
+                                  .high = w->high,
+                                  .tolerance = 1e-6};
+}
+
+/* Half of the points are landmarks. */
 static void landmarks_survive_running_out_of_memory(void **state)
 {
     (void)state;
-    double values[40], beta[40], linear[40], low[40], high[40];
-    int32_t rows[40];
-    for (int i = 0; i < 40; i++) {
-        rows[i] = i;
-        values[i] = (i % 20) * 0.3 + (i < 20 ? 0 : 0.9);
-        linear[i] = i < 20 ? 1 : -1;
-        low[i] = i < 20 ? 0 : -2;
-        high[i] = i < 20 ? 2 : 0;
-    }
-    const qn_matrix x = {.n_rows = 40, .n_dense = 1, .stride = 40, .dense = values};
-    const qn_smo_request problem = {.x = &x,
-                                    .rows = rows,
-                                    .n = 40,
-                                    .copies = 1,
-                                    .kernel = {.kind = QN_KERNEL_RBF, .degree = 1, .gamma = 1},
-                                    .linear = linear,
-                                    .low = low,
-                                    .high = high,
-                                    .tolerance = 1e-6};
-    const qn_nystroem_request request = {.problem = &problem, .share = 0.25, .least = 10};
-    qn_smo_result result = {.beta = beta};
+    struct wave w;
+    wave_init(&w);
+    const qn_nystroem_request request = {.problem = &w.problem, .share = 0.25, .least = 10};
+    qn_smo_result result = {.beta = w.beta, .decisions = w.decisions};
     CHECK_SURVIVES_NO_MEMORY(qn_nystroem_solve(&request, &result, NULL));
     int n_landmarks = 0;
-    for (int i = 0; i < 40; i++) {
-        n_landmarks += beta[i] != 0;
+    for (int i = 0; i < N_WAVE; i++) {
+        n_landmarks += w.beta[i] != 0;
     }
     CHECK_INT(n_landmarks, 20);
+}
+
+/* Every fourth row closed, against the problem that knows nothing of it. */
+static void rows_left_out_are_only_decided(void **state)
+{
+    (void)state;
+    struct wave all, rest;
+    wave_init(&all);
+    wave_init(&rest);
+    rest.problem.n = 0;
+    for (int i = 0; i < N_WAVE; i++) {
+        if (i % 4 == 1) {
+            all.low[i] = all.high[i] = 0;
+            continue;
+        }
+        const int64_t at = rest.problem.n++;
+        rest.rows[at] = i;
+        rest.linear[at] = all.linear[i];
+        rest.low[at] = all.low[i];
+        rest.high[at] = all.high[i];
+    }
+    qn_smo_result decided = {.beta = all.beta, .decisions = all.decisions};
+    qn_smo_result known = {.beta = rest.beta, .decisions = rest.decisions};
+    CHECK_INT(solve(all.problem, 1e6, &decided), QN_OK);
+    CHECK_INT(solve(rest.problem, 1e6, &known), QN_OK);
+    for (int64_t at = 0; at < rest.problem.n; at++) {
+        CHECK_NEAR(all.beta[rest.rows[at]], rest.beta[at], 1e-9);
+        CHECK_NEAR(all.decisions[rest.rows[at]], rest.decisions[at], 1e-9);
+    }
+    for (int i = 1; i < N_WAVE; i += 4) {
+        CHECK(all.beta[i] == 0);
+    }
+    check_sums(&all.problem, &decided);
+
+    const qn_nystroem_request landmarks = {.problem = &all.problem, .share = 0.25, .least = 10};
+    const qn_nystroem_request fewer = {.problem = &rest.problem, .share = 0.25, .least = 10};
+    CHECK_INT(qn_nystroem_solve(&landmarks, &decided, NULL), QN_OK);
+    CHECK_INT(qn_nystroem_solve(&fewer, &known, NULL), QN_OK);
+    for (int64_t at = 0; at < rest.problem.n; at++) {
+        CHECK_NEAR(all.decisions[rest.rows[at]], rest.decisions[at], 1e-4);
+    }
+    for (int i = 1; i < N_WAVE; i += 4) {
+        CHECK(all.beta[i] == 0);
+        CHECK_NEAR(all.decisions[i], (all.decisions[i - 1] + all.decisions[i + 1]) / 2, 0.2);
+    }
+}
+
+/* What two readers ask of one cache, with room for a few rows only, is what a cache of all says. */
+static void readers_of_a_cache_see_the_same_rows(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    struct wave w;
+    wave_init(&w);
+    qn_kernel_cache large, small;
+    qn_kernel_reader whole, first, second;
+    const double few = 8 * N_WAVE * sizeof(float);
+    CHECK_SURVIVES_NO_MEMORY(
+        qn_kernel_cache_init(&large, &w.x, w.rows, N_WAVE, &w.problem.kernel, 1e6, 1, &err));
+    CHECK_OK(qn_kernel_cache_init(&small, &w.x, w.rows, N_WAVE, &w.problem.kernel, few, 2, &err));
+    CHECK_SURVIVES_NO_MEMORY(qn_kernel_reader_init(&whole, &large, &err));
+    CHECK_OK(qn_kernel_reader_init(&first, &small, &err));
+    CHECK_OK(qn_kernel_reader_init(&second, &small, &err));
+    for (int i = 0; i < 4 * N_WAVE; i++) {
+        const int a = i * 7 % N_WAVE, b = i * 11 % N_WAVE;
+        const float *row_a = qn_kernel_reader_row(&first, a);
+        const float *row_b = qn_kernel_reader_row(i % 3 ? &first : &second, b);
+        const float *known = qn_kernel_reader_row(&whole, a);
+        assert_memory_equal(row_a, known, N_WAVE * sizeof *known);
+        known = qn_kernel_reader_row(&whole, b);
+        assert_memory_equal(row_b, known, N_WAVE * sizeof *known);
+    }
+    CHECK_NEAR(qn_kernel_cache_diagonal(&large, 3), 1, 1e-6);
+    qn_kernel_reader_release(&whole);
+    qn_kernel_reader_release(&first);
+    qn_kernel_reader_release(&second);
+    qn_kernel_cache_release(&large);
+    qn_kernel_cache_release(&small);
 }
 
 /* Two points of either class: the margin stands between them, with vectors of 2 / distance². */
 static void two_points_have_the_margin_between_them(void **state)
 {
     (void)state;
-    qn_error err = {0};
-    double values[2] = {1, 4}, beta[2];
+    double values[2] = {1, 4}, beta[2], decisions[2];
     const int32_t rows[2] = {0, 1};
     const qn_matrix x = {.n_rows = 2, .n_dense = 1, .stride = 2, .dense = values};
     const double linear[2] = {-1, 1}, low[2] = {-100, 0}, high[2] = {0, 100};
@@ -192,13 +319,15 @@ static void two_points_have_the_margin_between_them(void **state)
                                     .low = low,
                                     .high = high,
                                     .tolerance = 1e-9};
-    qn_smo_result result = {.beta = beta};
-    CHECK_OK(qn_smo_solve(&request, &result, &err));
+    qn_smo_result result = {.beta = beta, .decisions = decisions};
+    CHECK_INT(solve(request, 0, &result), QN_OK);
     CHECK_NEAR(beta[0], -2.0 / 9, 1e-12);
     CHECK_NEAR(beta[1], 2.0 / 9, 1e-12);
     CHECK_NEAR(result.bias, -5.0 / 3, 1e-9);
     CHECK_NEAR(result.objective, -2.0 / 9, 1e-12);
-    CHECK_SURVIVES_NO_MEMORY(qn_smo_solve(&request, &result, NULL));
+    CHECK_NEAR(decisions[0], -1, 1e-9);
+    CHECK_NEAR(decisions[1], 1, 1e-9);
+    CHECK_SURVIVES_NO_MEMORY(solve(request, 0, &result));
 }
 
 /* The kernels as their definitions have them, also with a sparse part. */
@@ -242,6 +371,6 @@ static void kernels_are_those_of_their_definitions(void **state)
 
 RUN_TESTS(TEST(objectives_and_decisions_equal_scikit_learn),
           TEST(machines_of_landmarks_decide_as_scikit_learn),
-          TEST(landmarks_survive_running_out_of_memory),
-          TEST(two_points_have_the_margin_between_them),
+          TEST(landmarks_survive_running_out_of_memory), TEST(rows_left_out_are_only_decided),
+          TEST(readers_of_a_cache_see_the_same_rows), TEST(two_points_have_the_margin_between_them),
           TEST(kernels_are_those_of_their_definitions))
