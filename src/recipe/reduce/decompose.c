@@ -21,6 +21,7 @@ struct decomposing {
     int64_t n, p, m; /* rows, features, the smaller */
     bool by_rows;    /* vectors are of rows: n < p */
     double *means;   /* p */
+    double *squares; /* of dense columns: sum of squares about the mean */
     double *values;  /* squared singular values, decreasing */
     double *vectors; /* n_found × m */
     int64_t n_found;
@@ -40,20 +41,44 @@ void qn_decomposition_release(qn_decomposition *d)
     *d = (qn_decomposition){0};
 }
 
+/* Sum of (values - mean)^2 in eight fixed lanes, as qn_sum() has them. */
+static double squares_about(const double *values, double mean, int64_t n)
+{
+    double lanes[8] = {0}, sum = 0;
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        for (int lane = 0; lane < 8; lane++) {
+            const double d = values[i + lane] - mean;
+            lanes[lane] += d * d;
+        }
+    }
+    for (int lane = 0; i < n; i++, lane++) {
+        lanes[lane] += (values[i] - mean) * (values[i] - mean);
+    }
+    for (int lane = 0; lane < 8; lane++) {
+        sum += lanes[lane];
+    }
+    return sum;
+}
+
+static void measure_dense(void *context, int64_t f)
+{
+    struct decomposing *d = context;
+    const qn_matrix *x = d->request->rows;
+    const double *values = x->dense + f * x->stride;
+    d->means[f] = qn_sum(values, d->n) / (double)d->n;
+    d->squares[f] = squares_about(values, d->means[f], d->n);
+}
+
 /* Means and the sum of variances; each divided by rows, or by rows - 1 when centred. */
 static qn_status measure_columns(struct decomposing *d, qn_error *err)
 {
     const qn_matrix *x = d->request->rows;
     const double divisor = (double)(d->request->centre ? d->n - 1 : d->n);
     double total = 0;
+    qn_pool_run(d->request->pool, x->n_dense, measure_dense, d);
     for (int64_t f = 0; f < x->n_dense; f++) {
-        const double *values = x->dense + f * x->stride;
-        const double mean = d->means[f] = qn_sum(values, d->n) / (double)d->n;
-        double squares = 0;
-        for (int64_t i = 0; i < d->n; i++) {
-            squares += (values[i] - mean) * (values[i] - mean);
-        }
-        total += squares / divisor;
+        total += d->squares[f] / divisor;
     }
     for (int64_t c = 0; c < x->n_sparse; c++) {
         const int64_t first = d->op.col_starts[c], end = d->op.col_starts[c + 1];
@@ -263,9 +288,10 @@ static qn_status find(struct decomposing *d, qn_error *err)
 static qn_status run(struct decomposing *d, qn_error *err)
 {
     const qn_decompose_request *request = d->request;
-    d->means = qn_alloc_array(d->p, sizeof *d->means);
+    d->means = qn_alloc_array(d->p + request->rows->n_dense, sizeof *d->means);
     d->out->means = qn_alloc_array(d->p, sizeof *d->means);
     if (!d->means || !d->out->means) return no_memory(err);
+    d->squares = d->means + d->p;
     d->out->n_features = d->p;
     QN_TRY(qn_row_operator_init(&d->op, request->rows, NULL, request->pool, err));
     QN_TRY(measure_columns(d, err));
