@@ -65,6 +65,28 @@ static double dense_dot(const double *restrict x, const double *restrict w,
     return sum;
 }
 
+static void dense_moments(const double *restrict x, const double *restrict w, int64_t n,
+                          double *sum, double *squares)
+{
+    double first[LANES] = {0}, second[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        for (int lane = 0; lane < LANES; lane++) {
+            const double part = w[i + lane] * x[i + lane];
+            first[lane] += part;
+            second[lane] += part * x[i + lane];
+        }
+    }
+    for (int lane = 0; i < n; i++, lane++) {
+        first[lane] += w[i] * x[i];
+        second[lane] += w[i] * x[i] * x[i];
+    }
+    for (int lane = 0; lane < LANES; lane++) {
+        *sum += first[lane];
+        *squares += second[lane];
+    }
+}
+
 double qn_columns_dot(const qn_columns *columns, int64_t feature, const double *weights,
                       const double *r, double shift)
 {
@@ -100,11 +122,7 @@ void qn_columns_moments(const qn_columns *columns, int64_t feature, const double
     const qn_matrix *x = columns->matrix;
     *sum = *squares = 0;
     if (feature < x->n_dense) {
-        const double *column = x->dense + feature * x->stride;
-        for (int64_t i = 0; i < x->n_rows; i++) {
-            *sum += weights[i] * column[i];
-            *squares += weights[i] * column[i] * column[i];
-        }
+        dense_moments(x->dense + feature * x->stride, weights, x->n_rows, sum, squares);
         return;
     }
     const int64_t c = feature - x->n_dense;

@@ -4,7 +4,11 @@
 #include "base/alloc.h"
 #include "linalg/kernels.h"
 
+#include <math.h>
 #include <string.h>
+#if defined __x86_64__ && defined __GNUC__
+#include <immintrin.h>
+#endif
 
 enum {
     SPARSE_SHARE = 4, /* a dense column with at most one non-zero in so many rows is sparse */
@@ -267,49 +271,98 @@ qn_status qn_design_transposed(const qn_design *d, const double *r, qn_pool *poo
 
 /* ---- Gram matrix ---- */
 
-enum { TILE_ROWS = 256 }; /* rows whose dense part stays in cache while its tiles are made */
+enum { TILE_ROWS = 128 }; /* rows whose dense part stays in cache while its tiles are made */
 
-/* Tile of four columns by four: out[a][b] += sum_i omega_i x_ia x_ib. Compiled twice: the same
- * operations, the same results. */
-static inline __attribute__((always_inline)) void add_tile(const double *dense, int64_t width,
-                                                           const double *omega, int64_t n,
-                                                           int64_t a, int64_t b, double *out,
-                                                           int64_t stride)
+/* out[r][c] += sum_i left_ir x_ic of four columns by 4 n_vectors, each product by one fused
+ * multiply-add: the same in both. */
+typedef void tile_function(const double *left, const double *dense, int64_t width, int64_t n,
+                           int n_vectors, double *out, int64_t stride);
+
+static void add_tile_plain(const double *left, const double *dense, int64_t width, int64_t n,
+                           int n_vectors, double *out, int64_t stride)
 {
-    double sums[4][4] = {{0}};
-    for (int64_t i = 0; i < n; i++) {
-        const double *left = dense + i * width + a, *right = dense + i * width + b;
-        for (int r = 0; r < 4; r++) {
-            const double scaled = omega[i] * left[r];
-            for (int c = 0; c < 4; c++) {
-                sums[r][c] += scaled * right[c];
-            }
-        }
-    }
     for (int r = 0; r < 4; r++) {
-        for (int c = 0; c < 4; c++) {
-            out[(a + r) * stride + b + c] += sums[r][c];
+        for (int c = 0; c < 4 * n_vectors; c++) {
+            double sum = 0;
+            for (int64_t i = 0; i < n; i++) {
+                sum = fma(left[4 * i + r], dense[i * width + c], sum);
+            }
+            out[r * stride + c] += sum;
         }
     }
 }
 
-static inline __attribute__((always_inline)) void add_dense(const double *dense, int64_t width,
-                                                            const double *omega, int64_t n,
-                                                            double *out, int64_t stride)
+#if defined __x86_64__ && defined __GNUC__
+__attribute__((target("avx2,fma"), always_inline)) static inline void
+add_vectors(const double *left, const double *dense, int64_t width, int64_t n, int n_vectors,
+            double *out, int64_t stride)
 {
+    __m256d sums[8];
+#pragma GCC unroll 8
+    for (int k = 0; k < 4 * n_vectors; k++) {
+        sums[k] = _mm256_setzero_pd();
+    }
+    for (int64_t i = 0; i < n; i++) {
+#pragma GCC unroll 8
+        for (int k = 0; k < 4 * n_vectors; k++) {
+            sums[k] = _mm256_fmadd_pd(_mm256_broadcast_sd(left + 4 * i + k % 4),
+                                      _mm256_loadu_pd(dense + i * width + k / 4 * 4), sums[k]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int k = 0; k < 4 * n_vectors; k++) {
+        double *to = out + k % 4 * stride + k / 4 * 4;
+        _mm256_storeu_pd(to, _mm256_add_pd(_mm256_loadu_pd(to), sums[k]));
+    }
+}
+
+__attribute__((target("avx2,fma"))) static void add_tile_wide(const double *left,
+                                                              const double *dense, int64_t width,
+                                                              int64_t n, int n_vectors, double *out,
+                                                              int64_t stride)
+{
+    if (n_vectors == 2) {
+        add_vectors(left, dense, width, n, 2, out, stride);
+    } else {
+        add_vectors(left, dense, width, n, 1, out, stride);
+    }
+}
+#endif
+
+static tile_function *choose_tile(void)
+{
+#if defined __x86_64__ && defined __GNUC__
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return add_tile_wide;
+#endif
+    return add_tile_plain;
+}
+
+static void add_dense(const double *dense, int64_t width, const double *omega, int64_t n,
+                      double *out, int64_t stride)
+{
+    tile_function *const add_tile = choose_tile();
+    double left[4 * TILE_ROWS];
     for (int64_t first = 0; first < n; first += TILE_ROWS) {
         const int64_t rows = n - first < TILE_ROWS ? n - first : TILE_ROWS;
+        const double *chunk = dense + first * width;
         for (int64_t a = 0; a < width; a += 4) {
-            for (int64_t b = 0; b <= a; b += 4) {
-                add_tile(dense + first * width, width, omega + first, rows, a, b, out, stride);
+            for (int64_t i = 0; i < rows; i++) {
+                for (int r = 0; r < 4; r++) {
+                    left[4 * i + r] = omega[first + i] * chunk[i * width + a + r];
+                }
             }
+            double *to = out + a * stride;
+            int64_t b = 0;
+            for (; b < a; b += 8) {
+                add_tile(left, chunk + b, width, rows, 2, to + b, stride);
+            }
+            if (b == a) add_tile(left, chunk + b, width, rows, 1, to + b, stride);
         }
     }
 }
 
 /* Products of a row's sparse columns with its dense ones and with one another. */
-static inline __attribute__((always_inline)) void add_sparse(const qn_design *d, int64_t i,
-                                                             double omega, double *out)
+static void add_sparse(const qn_design *d, int64_t i, double omega, double *out)
 {
     const double *dense = d->dense + i * d->width;
     const int64_t begin = d->starts[i], end = d->starts[i + 1];
@@ -326,35 +379,17 @@ static inline __attribute__((always_inline)) void add_sparse(const qn_design *d,
     }
 }
 
-static inline __attribute__((always_inline)) void
-gram_rows(const qn_design *d, int64_t first, int64_t last, const double *omega, double *out)
-{
-    add_dense(d->dense + first * d->width, d->width, omega + first, last - first, out, d->n_cols);
-    for (int64_t i = first; i < last; i++) {
-        if (omega[i] != 0) add_sparse(d, i, omega[i], out);
-    }
-}
-
-#if defined __x86_64__ && defined __GNUC__
-__attribute__((target("avx2"))) static void
-gram_rows_wide(const qn_design *d, int64_t first, int64_t last, const double *omega, double *out)
-{
-    gram_rows(d, first, last, omega, out);
-}
-#endif
-
 static void gram_block(void *context, int64_t block)
 {
     const struct sums *s = context;
+    const qn_design *d = s->design;
     const int64_t first = first_row(s, block), last = first_row(s, block + 1);
     double *out = part_of(s, block);
-#if defined __x86_64__ && defined __GNUC__
-    if (__builtin_cpu_supports("avx2")) {
-        gram_rows_wide(s->design, first, last, s->weights, out);
-        return;
+    add_dense(d->dense + first * d->width, d->width, s->weights + first, last - first, out,
+              d->n_cols);
+    for (int64_t i = first; i < last; i++) {
+        if (s->weights[i] != 0) add_sparse(d, i, s->weights[i], out);
     }
-#endif
-    gram_rows(s->design, first, last, s->weights, out);
 }
 
 qn_status qn_design_gram(const qn_design *d, const double *omega, qn_pool *pool, double *out,

@@ -148,7 +148,7 @@ static qn_status find_step(struct interior *in, double aim, bool corrects, qn_er
 
 static double shorten(double length, double value, double change)
 {
-    return change < 0 ? fmin(length, -value / change) : length;
+    return -change * length > value ? -value / change : length;
 }
 
 /* How far the step may go before a variable reaches its bound; at most 1. */
