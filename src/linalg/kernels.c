@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-double qn_dot(const double *restrict a, const double *restrict b, int64_t n)
+/* Compiled twice, here as below: same operations, same results. */
+static inline __attribute__((always_inline)) double dot(const double *restrict a,
+                                                        const double *restrict b, int64_t n)
 {
     double lanes[8] = {0};
     int64_t i = 0;
@@ -19,6 +21,22 @@ double qn_dot(const double *restrict a, const double *restrict b, int64_t n)
     }
     return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) +
            ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]));
+}
+
+#if defined __x86_64__ && defined __GNUC__
+__attribute__((target("avx2"))) static double dot_wide(const double *restrict a,
+                                                       const double *restrict b, int64_t n)
+{
+    return dot(a, b, n);
+}
+#endif
+
+double qn_dot(const double *restrict a, const double *restrict b, int64_t n)
+{
+#if defined __x86_64__ && defined __GNUC__
+    if (__builtin_cpu_supports("avx2")) return dot_wide(a, b, n);
+#endif
+    return dot(a, b, n);
 }
 
 double qn_sum(const double *a, int64_t n)
@@ -58,15 +76,35 @@ double qn_least(const double *a, int64_t n)
     return least;
 }
 
-void qn_add_scaled(double scale, const double *restrict a, double *restrict out, int64_t n)
+static inline __attribute__((always_inline)) void add_scaled(double scale, const double *restrict a,
+                                                             double *restrict out, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         out[i] += scale * a[i];
     }
 }
 
+#if defined __x86_64__ && defined __GNUC__
+__attribute__((target("avx2"))) static void add_scaled_wide(double scale, const double *restrict a,
+                                                            double *restrict out, int64_t n)
+{
+    add_scaled(scale, a, out, n);
+}
+#endif
+
+void qn_add_scaled(double scale, const double *restrict a, double *restrict out, int64_t n)
+{
+#if defined __x86_64__ && defined __GNUC__
+    if (__builtin_cpu_supports("avx2")) {
+        add_scaled_wide(scale, a, out, n);
+        return;
+    }
+#endif
+    add_scaled(scale, a, out, n);
+}
+
 /* e^y = 2^k e^r with |r| <= ln 2 / 2 (Cody & Waite 1980); e^r by its Taylor series to r^13, whose
- * rest is below 4e-18. Compiled twice: same operations, same results. */
+ * rest is below 4e-18. */
 static inline __attribute__((always_inline)) void exp_negative(const double *x, double *out,
                                                                int64_t n)
 {

@@ -59,22 +59,17 @@ static qn_status begin(struct system *s, const double *point, double *value, qn_
 }
 
 /* Of the normal equations; columns of zeros without a penalty are left at 1. */
-static void set_diagonal(struct system *s)
+static qn_status set_diagonal(struct system *s, qn_error *err)
 {
-    const qn_design *x = s->x;
-    for (int64_t i = 0; i < x->n_rows; i++) {
-        const double w = qn_glm_weight(s->glm, i) / s->glm->total;
-        for (int64_t c = 0; c < x->width; c++) {
-            s->diagonal[c] += w * x->dense[i * x->width + c] * x->dense[i * x->width + c];
-        }
-        for (int64_t j = x->starts[i]; j < x->starts[i + 1]; j++) {
-            s->diagonal[x->width + x->cols[j]] += w * (double)x->values[j] * (double)x->values[j];
-        }
+    for (int64_t i = 0; i < s->x->n_rows; i++) {
+        s->margins[i] = qn_glm_weight(s->glm, i) / s->glm->total;
     }
-    for (int64_t c = 0; c < x->n_cols; c++) {
+    QN_TRY(qn_design_diagonal(s->x, s->margins, s->glm->pool, s->diagonal, err));
+    for (int64_t c = 0; c < s->x->n_cols; c++) {
         s->diagonal[c] += penalty_on(s->glm, c);
         if (!(s->diagonal[c] > 0)) s->diagonal[c] = 1;
     }
+    return QN_OK;
 }
 
 /* scaled = residual / diagonal; returns their product. */
@@ -91,7 +86,7 @@ static qn_status iterate(struct system *s, double *point, int64_t *n_iterations,
     const int64_t p = s->x->n_cols;
     double value;
     QN_TRY(begin(s, point, &value, err));
-    set_diagonal(s);
+    QN_TRY(set_diagonal(s, err));
     double product = scale(s), ratio = 0;
     while (*n_iterations < s->glm->max_iter && !qn_stop_requested(s->glm->stop)) {
         if (!(0.5 * product > caution * s->glm->tol * value)) break;

@@ -269,6 +269,33 @@ qn_status qn_design_transposed(const qn_design *d, const double *r, qn_pool *poo
     return add_up(&s, transpose_block, pool, err);
 }
 
+static void diagonal_block(void *context, int64_t block)
+{
+    const struct sums *s = context;
+    const qn_design *d = s->design;
+    double *out = part_of(s, block), *sparse = out + d->width;
+    for (int64_t i = first_row(s, block); i < first_row(s, block + 1); i++) {
+        const double omega = s->weights[i], *dense = d->dense + i * d->width;
+        for (int64_t c = 0; c < d->width; c++) {
+            out[c] += omega * dense[c] * dense[c];
+        }
+        for (int64_t j = d->starts[i]; j < d->starts[i + 1]; j++) {
+            sparse[d->cols[j]] += omega * (double)d->values[j] * (double)d->values[j];
+        }
+    }
+}
+
+qn_status qn_design_diagonal(const qn_design *d, const double *omega, qn_pool *pool, double *out,
+                             qn_error *err)
+{
+    struct sums s = {.design = d,
+                     .weights = omega,
+                     .n_blocks = n_blocks_of(d->n_rows),
+                     .out = out,
+                     .part = d->n_cols};
+    return add_up(&s, diagonal_block, pool, err);
+}
+
 /* ---- Gram matrix ---- */
 
 enum { TILE_ROWS = 128 }; /* rows whose dense part stays in cache while its tiles are made */

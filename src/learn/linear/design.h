@@ -47,6 +47,11 @@ QN_MUST_CHECK
 qn_status qn_design_gram(const qn_design *design, const double *omega, qn_pool *pool, double *out,
                          qn_error *err);
 
+/* out[c] = sum_i omega_i x_ic^2, the diagonal of that. `out`: n_cols. Fails with QN_ERR_NOMEM. */
+QN_MUST_CHECK
+qn_status qn_design_diagonal(const qn_design *design, const double *omega, qn_pool *pool,
+                             double *out, qn_error *err);
+
 /* x_i . point, and point += scale × x_i. */
 double qn_design_row_dot(const qn_design *design, int64_t row, const double *point);
 void qn_design_row_add(const qn_design *design, int64_t row, double scale, double *point);

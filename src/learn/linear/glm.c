@@ -13,8 +13,10 @@
 #include <string.h>
 
 enum {
-    NEWTON_COLS_MAX = 640, /* of all outputs: beyond, the factor costs more than L-BFGS */
+    NEWTON_COLS_MAX =
+        640, /* of all outputs: beyond, the factor costs more than products with the rows */
     HALVINGS_MAX = 40,
+    CONJUGATE_MAX = 200,
     SCALES_MAX = 200, /* of the Huber loss */
     BLOCK_ROWS = 4096
 };
@@ -33,10 +35,11 @@ struct work {
     double *sums;     /* of blocks of rows */
     double *gradient; /* n_outputs × n_cols, like the step */
     double *step;
-    double *omega; /* n */
-    double *gram;  /* n_cols × n_cols */
-    double *hessian;
-    qn_status status; /* of what failed inside an objective */
+    double *omega;                                   /* n */
+    double *gram;                                    /* n_cols × n_cols */
+    double *hessian;                                 /* NULL: too large */
+    double *diagonal, *residual, *direction, *image; /* as the step; without a hessian */
+    double first_product; /* of the first gradient with itself, by the diagonal */
     qn_error *err;
 };
 
@@ -138,6 +141,115 @@ static qn_status set_hessian(struct work *w)
     return QN_OK;
 }
 
+/* step = -hessian^-1 gradient, by its factor. */
+static qn_status find_step(struct work *w)
+{
+    const int64_t n_point = w->n_cols * w->glm->n_outputs;
+    QN_TRY(set_hessian(w));
+    qn_semidefinite_factor(w->hessian, n_point, pivot_tolerance);
+    for (int64_t c = 0; c < n_point; c++) {
+        w->step[c] = -w->gradient[c];
+    }
+    qn_semidefinite_solve(w->hessian, n_point, w->step);
+    return QN_OK;
+}
+
+/* ---- the same on many columns, where no such matrix fits ---- */
+
+/* Changes of margins become changes of slopes, row by row. */
+static void curve_block(void *context, int64_t block)
+{
+    const struct work *w = context;
+    const qn_glm *glm = w->glm;
+    const int64_t first = block * BLOCK_ROWS;
+    const int64_t last = first + BLOCK_ROWS < w->n ? first + BLOCK_ROWS : w->n;
+    for (int64_t i = first; i < last; i++) {
+        const double weight = qn_glm_weight(glm, i), y = glm->target[i];
+        double *own = w->changes + i, mean = 0;
+        if (glm->loss != QN_GLM_SOFTMAX) {
+            *own *= qn_glm_curvature(glm, y, weight, w->margins[i]);
+            continue;
+        }
+        for (int32_t k = 0; k < glm->n_outputs; k++) {
+            const double p = weight > 0 ? w->slopes[k * w->n + i] / weight + (y == k) : 0;
+            mean += p * own[k * w->n];
+        }
+        for (int32_t k = 0; k < glm->n_outputs; k++) {
+            const double p = weight > 0 ? w->slopes[k * w->n + i] / weight + (y == k) : 0;
+            own[k * w->n] = weight * p * (own[k * w->n] - mean);
+        }
+    }
+}
+
+/* image = hessian . direction */
+static qn_status set_image(struct work *w)
+{
+    const qn_glm *glm = w->glm;
+    set_margins(w, w->direction, w->changes);
+    qn_pool_run(glm->pool, w->n_blocks, curve_block, w);
+    for (int32_t k = 0; k < glm->n_outputs; k++) {
+        const double *own = w->direction + k * w->n_cols;
+        double *image = w->image + k * w->n_cols;
+        QN_TRY(qn_design_transposed(glm->design, w->changes + k * w->n, glm->pool, image, w->err));
+        for (int64_t c = 0; c < w->n_cols; c++) {
+            image[c] = image[c] / glm->total + penalty_on(glm, c) * own[c];
+        }
+    }
+    return QN_OK;
+}
+
+static qn_status set_diagonal(struct work *w)
+{
+    const qn_glm *glm = w->glm;
+    for (int32_t k = 0; k < glm->n_outputs; k++) {
+        double *own = w->diagonal + k * w->n_cols;
+        set_omega(w, k, k);
+        QN_TRY(qn_design_diagonal(glm->design, w->omega, glm->pool, own, w->err));
+        for (int64_t c = 0; c < w->n_cols; c++) {
+            own[c] = own[c] / glm->total + penalty_on(glm, c);
+            if (!(own[c] > 0)) own[c] = 1;
+        }
+    }
+    return QN_OK;
+}
+
+/* The same step, nearly: conjugate gradients, divided by the diagonal, until the residual is a
+ * share of the gradient that itself falls with the gradient (Dembo & Steihaug 1983). */
+static qn_status find_truncated_step(struct work *w)
+{
+    const int64_t n_point = w->n_cols * w->glm->n_outputs;
+    double product = 0, ratio = 0;
+    QN_TRY(set_diagonal(w));
+    for (int64_t c = 0; c < n_point; c++) {
+        w->step[c] = w->direction[c] = 0;
+        w->residual[c] = -w->gradient[c];
+        product += w->gradient[c] * w->gradient[c] / w->diagonal[c];
+    }
+    if (w->first_product == 0) w->first_product = product;
+    const double share = fmin(0.25, sqrt(sqrt(product / w->first_product)));
+    const double enough = share * share * product;
+    for (int k = 0; k < CONJUGATE_MAX && product > enough; k++) {
+        for (int64_t c = 0; c < n_point; c++) {
+            w->direction[c] = w->residual[c] / w->diagonal[c] + ratio * w->direction[c];
+        }
+        QN_TRY(set_image(w));
+        const double curve = qn_dot(w->direction, w->image, n_point);
+        if (!(curve > 0)) break;
+        qn_add_scaled(product / curve, w->direction, w->step, n_point);
+        qn_add_scaled(-product / curve, w->image, w->residual, n_point);
+        double next = 0;
+        for (int64_t c = 0; c < n_point; c++) {
+            next += w->residual[c] * w->residual[c] / w->diagonal[c];
+        }
+        ratio = next / product;
+        product = next;
+        if (qn_stop_requested(w->glm->stop)) break;
+    }
+    return QN_OK;
+}
+
+/* ---- */
+
 /* Halves the step until the value falls as the slope promises; false: it never does. */
 static bool search_line(struct work *w, double *point, double slope, double *value)
 {
@@ -167,12 +279,7 @@ static qn_status newton(struct work *w, double *point, int64_t *n_iterations)
     double value = value_of(w, point);
     for (int64_t k = 0; k < glm->max_iter && !qn_stop_requested(glm->stop); k++) {
         QN_TRY(set_gradient(w, point, w->gradient));
-        QN_TRY(set_hessian(w));
-        qn_semidefinite_factor(w->hessian, n_point, pivot_tolerance);
-        for (int64_t c = 0; c < n_point; c++) {
-            w->step[c] = -w->gradient[c];
-        }
-        qn_semidefinite_solve(w->hessian, n_point, w->step);
+        QN_TRY(w->hessian ? find_step(w) : find_truncated_step(w));
         const double slope = qn_dot(w->step, w->gradient, n_point);
         const bool last =
             !(-slope > fmax(glm->tol, rounding) * fabs(value)) || glm->loss == QN_GLM_SQUARED;
@@ -181,31 +288,6 @@ static qn_status newton(struct work *w, double *point, int64_t *n_iterations)
         if (last) break; /* for squares, one step is exact */
     }
     return QN_OK;
-}
-
-/* ---- L-BFGS ---- */
-
-static double objective(void *context, const double *point, double *gradient)
-{
-    struct work *w = context;
-    set_margins(w, point, w->margins);
-    const double value = value_of(w, point);
-    if (w->status == QN_OK) w->status = set_gradient(w, point, gradient);
-    return value;
-}
-
-static qn_status lbfgs(struct work *w, double *point, int64_t *n_iterations)
-{
-    const qn_minimise_request question = {.objective = objective,
-                                          .context = w,
-                                          .n = w->n_cols * w->glm->n_outputs,
-                                          .iterations_max = w->glm->max_iter,
-                                          .tolerance = sqrt(w->glm->tol),
-                                          .stop = w->glm->stop};
-    int64_t n = 0;
-    QN_TRY(qn_minimise(&question, point, &n, w->err));
-    *n_iterations += n;
-    return w->status;
 }
 
 /* ---- the scale of the Huber loss ---- */
@@ -239,14 +321,13 @@ static double set_sigma(struct work *w)
 }
 
 /* Point and scale in turn: the problem is convex in both together. */
-static qn_status alternate(struct work *w, double *point, int64_t *n_iterations,
-                           qn_status (*minimise)(struct work *, double *, int64_t *))
+static qn_status alternate(struct work *w, double *point, int64_t *n_iterations)
 {
-    if (w->glm->loss != QN_GLM_HUBER) return minimise(w, point, n_iterations);
+    if (w->glm->loss != QN_GLM_HUBER) return newton(w, point, n_iterations);
     for (int k = 0; k < SCALES_MAX && !qn_stop_requested(w->glm->stop); k++) {
         set_margins(w, point, w->margins);
         const double change = set_sigma(w);
-        QN_TRY(minimise(w, point, n_iterations));
+        QN_TRY(newton(w, point, n_iterations));
         if (k > 0 && change <= 1e-9) break;
     }
     return QN_OK;
@@ -256,29 +337,33 @@ static qn_status alternate(struct work *w, double *point, int64_t *n_iterations,
 
 static bool allocate(struct work *w, bool with_hessian)
 {
-    const int64_t k = w->glm->n_outputs, p = w->n_cols, p_hessian = with_hessian ? p : 0;
-    w->margins = qn_alloc_array(w->n * k, sizeof(double));
-    w->slopes = qn_alloc_array(w->n * k, sizeof(double));
-    w->changes = qn_alloc_array(with_hessian ? w->n * k : 0, sizeof(double));
+    const int64_t n_point = w->n_cols * w->glm->n_outputs, n_margins = w->n * w->glm->n_outputs;
+    w->margins = qn_alloc_array(3 * n_margins, sizeof(double));
     w->sums = qn_alloc_array(w->n_blocks, sizeof(double));
-    w->gradient = qn_alloc_array(p * k, sizeof(double));
-    w->step = qn_alloc_array(p * k, sizeof(double));
-    w->omega = qn_alloc_array(with_hessian ? w->n : 0, sizeof(double));
-    w->gram = qn_alloc_array(p_hessian * p_hessian, sizeof(double));
-    w->hessian = qn_alloc_array(p_hessian * k * p_hessian * k, sizeof(double));
-    return w->margins && w->slopes && w->changes && w->sums && w->gradient && w->step && w->omega &&
-           w->gram && w->hessian;
+    w->omega = qn_alloc_array(w->n, sizeof(double));
+    w->gradient = qn_alloc_array((with_hessian ? 2 : 6) * n_point, sizeof(double));
+    if (!w->margins || !w->sums || !w->omega || !w->gradient) return false;
+    w->slopes = w->margins + n_margins;
+    w->changes = w->slopes + n_margins;
+    w->step = w->gradient + n_point;
+    if (with_hessian) {
+        w->gram = qn_alloc_array(w->n_cols * w->n_cols, sizeof(double));
+        w->hessian = qn_alloc_array(n_point * n_point, sizeof(double));
+        return w->gram && w->hessian;
+    }
+    w->diagonal = w->step + n_point;
+    w->residual = w->diagonal + n_point;
+    w->direction = w->residual + n_point;
+    w->image = w->direction + n_point;
+    return true;
 }
 
 static void release(struct work *w)
 {
     qn_free(w->margins);
-    qn_free(w->slopes);
-    qn_free(w->changes);
     qn_free(w->sums);
-    qn_free(w->gradient);
-    qn_free(w->step);
     qn_free(w->omega);
+    qn_free(w->gradient);
     qn_free(w->gram);
     qn_free(w->hessian);
 }
@@ -292,7 +377,7 @@ static qn_status minimise_smooth(qn_glm *glm, double *point, int64_t *n_iteratio
     qn_status status = QN_OK;
     if (allocate(&w, small)) {
         set_margins(&w, point, w.margins);
-        status = alternate(&w, point, n_iterations, small ? newton : lbfgs);
+        status = alternate(&w, point, n_iterations);
     } else {
         status = qn_fail(err, QN_ERR_NOMEM, "no memory for a linear model");
     }

@@ -5,9 +5,9 @@
  * penalty |point|_1 for the quantile loss, without the intercept unless it is said otherwise.
  *
  * Smooth losses are minimised by Newton's method on the Gram matrix while that is small, else
- * squares by conjugate gradients (conjugate.h), the others by L-BFGS. The piecewise linear ones
- * (quantile, hinge, epsilon-insensitive) go to an interior-point method (interior.h) or, when there
- * are many columns, to dual coordinate descent (dual.h).
+ * by conjugate gradients: squares in one go (conjugate.h), the others step by step. The piecewise
+ * linear ones (quantile, hinge, epsilon-insensitive) go to an interior-point method (interior.h)
+ * or, when there are many columns, to dual coordinate descent (dual.h).
  *
  * Threads: one thread at a time per problem; the pool is used inside. */
 #ifndef QN_LEARN_LINEAR_GLM_H

@@ -35,7 +35,7 @@ static const qn_param params_table[] = {
     {"quantile", QN_PARAM_FLOAT, AT(quantile), 0.001, 0.999, 0, 0, false, 0.5, NULL,
      "quantile: which one"},
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 100000, 0, 0, false, 200, NULL,
-     "iterations of Newton's method, L-BFGS or interior points"},
+     "iterations of Newton's method or interior points"},
     {"tol", QN_PARAM_FLOAT, AT(tol), 0, 1, 0, 0, false, 1e-9, NULL,
      "an iteration that gains less than this share of the objective ends it"},
     {0}};

@@ -27,7 +27,7 @@ static const qn_param logistic_params[] = {
     {"class_weight", QN_PARAM_CHOICE, AT(class_weight), 0, 1, 0, 0, false, 0, class_weights,
      "balanced: every class weighs the same in total"},
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 100000, 0, 0, false, 200, NULL,
-     "iterations of Newton's method or L-BFGS"},
+     "iterations of Newton's method"},
     {"tol", QN_PARAM_FLOAT, AT(tol), 0, 1, 0, 0, false, 1e-8, NULL,
      "an iteration that gains less than this share of the objective ends it"},
     {0}};
@@ -35,7 +35,7 @@ static const qn_param ridge_params[] = {
     {"alpha", QN_PARAM_FLOAT, AT(strength), 0, 1e12, 0, 0, true, 0, NULL,
      "penalty; 0: chosen on the validation rows"},
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 100000, 0, 0, false, 300, NULL,
-     "iterations of L-BFGS, on many columns; on few, one step is exact"},
+     "iterations of conjugate gradients, on many columns; on few, one step is exact"},
     {"tol", QN_PARAM_FLOAT, AT(tol), 0, 1, 0, 0, false, 1e-10, NULL,
      "an iteration that gains less than this share of the objective ends it"},
     {0}};
@@ -98,7 +98,7 @@ static qn_status fit_logistic(const qn_learn_request *request, qn_learn_result *
 const qn_learner qn_learner_logistic = {
     .name = "logistic",
     .help = "logistic and multinomial regression with L2 or elastic-net penalty",
-    .source = "Liu & Nocedal 1989; Boyd & Vandenberghe 2004, section 9.5",
+    .source = "Boyd & Vandenberghe 2004, section 9.5; Dembo & Steihaug 1983",
     .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS,
     .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,
     .view = QN_VIEW_DENSE,

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SPARE = 10, POWERS = 5, ROUNDS_MAX = 40 };
+enum { SPARE = 10, POWERS = 4, ROUNDS_MAX = 50, CHUNK = 512 };
 static const double residual_max = 1e-6; /* of a value, in units of the least that is wanted */
 static const double dependent = 1e-10;   /* what is left of a unit vector that others span */
 
@@ -51,8 +51,8 @@ static bool multiply(struct krylov *s, int64_t first, int64_t n)
     return complete;
 }
 
-/* Takes off a new vector, of length 1 first, what the basis has of it; twice is enough (Parlett
- * 1998, 6.9). */
+/* Takes off a new vector, of length 1 first, what the basis has of it; twice is enough, and once
+ * where most of it is left (Parlett 1998, 6.9). */
 static void part_task(void *context, int64_t j)
 {
     const struct krylov *s = context;
@@ -61,7 +61,7 @@ static void part_task(void *context, int64_t j)
     for (int64_t i = 0; i < s->m && norm > 0; i++) {
         v[i] /= norm;
     }
-    for (int round = 0; round < 2; round++) {
+    for (int round = 0; round < 2 && qn_dot(v, v, s->m) < (round == 0 ? 2 : 0.5); round++) {
         for (int64_t i = 0; i < s->n; i++) {
             const double *q = s->basis + i * s->m;
             qn_add_scaled(-qn_dot(q, v, s->m), q, v, s->m);
@@ -115,16 +115,21 @@ static void project_task(void *context, int64_t i)
     }
 }
 
-static void ritz_task(void *context, int64_t i)
+/* Some elements of all vectors and their images: those of the basis stay in cache meanwhile. */
+static void ritz_task(void *context, int64_t chunk)
 {
     const struct krylov *s = context;
-    double *vector = s->ritz + i * s->m, *image = s->ritz_images + i * s->m;
-    memset(vector, 0, (size_t)s->m * sizeof *vector);
-    memset(image, 0, (size_t)s->m * sizeof *image);
-    for (int64_t j = 0; j < s->n; j++) {
-        const double share = s->projected[i * s->n + j];
-        qn_add_scaled(share, s->basis + j * s->m, vector, s->m);
-        qn_add_scaled(share, s->images + j * s->m, image, s->m);
+    const int64_t first = chunk * CHUNK;
+    const int64_t n = s->m - first < CHUNK ? s->m - first : CHUNK;
+    for (int64_t i = 0; i < s->n && i < s->block; i++) {
+        double *vector = s->ritz + i * s->m + first, *image = s->ritz_images + i * s->m + first;
+        memset(vector, 0, (size_t)n * sizeof *vector);
+        memset(image, 0, (size_t)n * sizeof *image);
+        for (int64_t j = 0; j < s->n; j++) {
+            const double share = s->projected[i * s->n + j];
+            qn_add_scaled(share, s->basis + j * s->m + first, vector, n);
+            qn_add_scaled(share, s->images + j * s->m + first, image, n);
+        }
     }
 }
 
@@ -150,7 +155,7 @@ static qn_status restart(struct krylov *s, qn_error *err)
     const int64_t n = s->n < s->block ? s->n : s->block;
     qn_pool_run(s->op->pool, s->n, project_task, s);
     QN_TRY(qn_symmetric_eigen(s->projected, s->n, s->op->pool, s->values, err));
-    qn_pool_run(s->op->pool, n, ritz_task, s);
+    qn_pool_run(s->op->pool, (s->m + CHUNK - 1) / CHUNK, ritz_task, s);
     memcpy(s->basis, s->ritz, (size_t)(n * s->m) * sizeof *s->basis);
     memcpy(s->images, s->ritz_images, (size_t)(n * s->m) * sizeof *s->images);
     s->n = s->n_last = n;
