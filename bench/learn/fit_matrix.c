@@ -13,6 +13,8 @@
  *     kmeans, mini_batch      PARAMS k=…: out is the inertia
  *     pca, svd                PARAMS n_components=…: out is the share of variance explained
  *     isolation_forest        predictions are the scores of all training rows
+ *     products                PARAMS n=…: so many matrix products of 512 x 256 by 256 x 256, the
+ *                             latter laid out anew each time: what networks are made of
  *
  * Bins, which learners of trees need, are made anew in every fit, as part of it.
  *
@@ -27,6 +29,7 @@
 #include "learn/linear/glm.h"
 #include "learn/tree/bins.h"
 #include "learn/tree/isolation.h"
+#include "linalg/gemm.h"
 #include "model/linear_model.h"
 #include "recipe/cluster/kmeans.h"
 #include "recipe/reduce/decompose.h"
@@ -270,6 +273,37 @@ static qn_status run_isolation(struct job *job, qn_error *err)
     return status;
 }
 
+static qn_status run_products(struct job *job, qn_error *err)
+{
+    enum { M = 512, N = 256 };
+    float *memory = qn_alloc_aligned(2 * M * N + 2 * N * N, sizeof *memory);
+    if (!memory) return qn_fail(err, QN_ERR_NOMEM, "no memory for products");
+    float *a = memory, *c = a + M * N, *b = c + M * N, *panels = b + N * N;
+    for (int64_t i = 0; i < M * N; i++) {
+        a[i] = (float)(i % 7) - 3;
+        b[i % (N * N)] = (float)(i % 5) - 2;
+    }
+    const qn_gemm product = {.m = M,
+                             .n = N,
+                             .k = N,
+                             .a = a,
+                             .a_row_step = N,
+                             .a_col_step = 1,
+                             .panels = panels,
+                             .c = c,
+                             .c_row_step = N};
+    begin(job);
+    for (double left = parameter(job); left > 0; left--) {
+        qn_panels_pack(b, N, 1, N, N, panels);
+        qn_gemm_run(&product, job->pool);
+    }
+    lap(job, 0);
+    const double first = (double)c[0];
+    put(job, &first, 1);
+    qn_free(memory);
+    return QN_OK;
+}
+
 static const struct {
     const char *name;
     qn_status (*run)(struct job *job, qn_error *err);
@@ -280,6 +314,7 @@ static const struct {
               {"pca", run_decomposition},
               {"svd", run_decomposition},
               {"isolation_forest", run_isolation},
+              {"products", run_products},
               {NULL, run_learner}};
 
 static qn_status answer(struct job *job, const char *out, qn_error *err)
