@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A task makes 16 × 16 entries: chunks of 256 rows of both sets of columns, centred, stay in the
- * first caches, and 4 × 2 products at a time in registers. An entry takes its products in four
- * lanes over each chunk, each by one fused multiply-add, chunk after chunk, whatever the threads.
+/* Few columns of many rows are laid out as rows, block by block, whose Gram matrices add up. Of
+ * other shapes, a task makes 16 × 16 entries: chunks of 256 rows of both sets of columns, centred,
+ * stay in the first caches, and 4 × 2 products at a time in registers. An entry takes its products
+ * in four lanes over each chunk, each by one fused multiply-add, chunk after chunk, whatever the
+ * threads.
  */
 #include "linalg/cross_product.h"
+
+#include "base/alloc.h"
+#include "linalg/gram.h"
 
 #include <math.h>
 #include <string.h>
@@ -103,7 +108,71 @@ static void run_task(void *context, int64_t task)
     make_tile(p, a * TILE, task * TILE);
 }
 
-void qn_cross_product(const double *columns, int64_t stride, int64_t n_rows, int64_t n_cols,
+/* ---- few columns ---- */
+
+enum { FEW_COLS = 256, LAID_ROWS = 128, BLOCK_ROWS_MIN = 1024, BLOCKS_MAX = 8 };
+
+struct blocks {
+    const struct product *product;
+    int64_t n, width; /* blocks; columns with padding */
+    double *parts;    /* n × (width × width + LAID_ROWS × width): a sum, and rows laid out */
+};
+
+static double *part_of(const struct blocks *b, int64_t block)
+{
+    return b->parts + block * (b->width + LAID_ROWS) * b->width;
+}
+
+/* n rows from `row` on, centred, row after row; padding is zero from the beginning. */
+static void lay_out(const struct product *p, int64_t row, int64_t n, int64_t width, double *to)
+{
+    for (int64_t f = 0; f < p->n_cols; f++) {
+        const double *from = p->columns + f * p->stride + row;
+        const double mean = p->means ? p->means[f] : 0;
+        for (int64_t i = 0; i < n; i++) {
+            to[i * width + f] = from[i] - mean;
+        }
+    }
+}
+
+static void run_block(void *context, int64_t block)
+{
+    const struct blocks *b = context;
+    const struct product *p = b->product;
+    double *part = part_of(b, block), *rows = part + b->width * b->width;
+    const int64_t last = p->n_rows * (block + 1) / b->n;
+    for (int64_t row = p->n_rows * block / b->n; row < last; row += LAID_ROWS) {
+        const int64_t n = last - row < LAID_ROWS ? last - row : LAID_ROWS;
+        lay_out(p, row, n, b->width, rows);
+        qn_gram_add(rows, b->width, NULL, n, part, b->width);
+    }
+}
+
+static bool multiply_few(const struct product *p, qn_pool *pool)
+{
+    struct blocks b = {
+        .product = p, .n = p->n_rows / BLOCK_ROWS_MIN, .width = (p->n_cols + 3) / 4 * 4};
+    if (b.n < 1) b.n = 1;
+    if (b.n > BLOCKS_MAX) b.n = BLOCKS_MAX;
+    b.parts = qn_alloc_array(b.n * (b.width + LAID_ROWS) * b.width, sizeof *b.parts);
+    if (!b.parts) return false;
+    qn_pool_run(pool, b.n, run_block, &b);
+    for (int64_t i = 0; i < p->n_cols; i++) {
+        for (int64_t j = 0; j <= i; j++) {
+            double sum = 0;
+            for (int64_t block = 0; block < b.n; block++) {
+                sum += part_of(&b, block)[i * b.width + j];
+            }
+            p->out[i * p->n_cols + j] = p->out[j * p->n_cols + i] = sum;
+        }
+    }
+    qn_free(b.parts);
+    return true;
+}
+
+/* ---- */
+
+bool qn_cross_product(const double *columns, int64_t stride, int64_t n_rows, int64_t n_cols,
                       const double *means, qn_pool *pool, double *out)
 {
     struct product p = {.columns = columns,
@@ -112,6 +181,8 @@ void qn_cross_product(const double *columns, int64_t stride, int64_t n_rows, int
                         .n_rows = n_rows,
                         .n_cols = n_cols,
                         .out = out};
+    if (n_cols <= FEW_COLS && n_rows >= n_cols) return multiply_few(&p, pool);
     const int64_t n_tiles = (n_cols + TILE - 1) / TILE;
     qn_pool_run(pool, n_tiles * (n_tiles + 1) / 2, run_task, &p);
+    return true;
 }

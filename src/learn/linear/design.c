@@ -2,13 +2,10 @@
 #include "learn/linear/design.h"
 
 #include "base/alloc.h"
+#include "linalg/gram.h"
 #include "linalg/kernels.h"
 
-#include <math.h>
 #include <string.h>
-#if defined __x86_64__ && defined __GNUC__
-#include <immintrin.h>
-#endif
 
 enum {
     SPARSE_SHARE = 4, /* a dense column with at most one non-zero in so many rows is sparse */
@@ -298,96 +295,6 @@ qn_status qn_design_diagonal(const qn_design *d, const double *omega, qn_pool *p
 
 /* ---- Gram matrix ---- */
 
-enum { TILE_ROWS = 128 }; /* rows whose dense part stays in cache while its tiles are made */
-
-/* out[r][c] += sum_i left_ir x_ic of four columns by 4 n_vectors, each product by one fused
- * multiply-add: the same in both. */
-typedef void tile_function(const double *left, const double *dense, int64_t width, int64_t n,
-                           int n_vectors, double *out, int64_t stride);
-
-static void add_tile_plain(const double *left, const double *dense, int64_t width, int64_t n,
-                           int n_vectors, double *out, int64_t stride)
-{
-    for (int r = 0; r < 4; r++) {
-        for (int c = 0; c < 4 * n_vectors; c++) {
-            double sum = 0;
-            for (int64_t i = 0; i < n; i++) {
-                sum = fma(left[4 * i + r], dense[i * width + c], sum);
-            }
-            out[r * stride + c] += sum;
-        }
-    }
-}
-
-#if defined __x86_64__ && defined __GNUC__
-__attribute__((target("avx2,fma"), always_inline)) static inline void
-add_vectors(const double *left, const double *dense, int64_t width, int64_t n, int n_vectors,
-            double *out, int64_t stride)
-{
-    __m256d sums[8];
-#pragma GCC unroll 8
-    for (int k = 0; k < 4 * n_vectors; k++) {
-        sums[k] = _mm256_setzero_pd();
-    }
-    for (int64_t i = 0; i < n; i++) {
-#pragma GCC unroll 8
-        for (int k = 0; k < 4 * n_vectors; k++) {
-            sums[k] = _mm256_fmadd_pd(_mm256_broadcast_sd(left + 4 * i + k % 4),
-                                      _mm256_loadu_pd(dense + i * width + k / 4 * 4), sums[k]);
-        }
-    }
-#pragma GCC unroll 8
-    for (int k = 0; k < 4 * n_vectors; k++) {
-        double *to = out + k % 4 * stride + k / 4 * 4;
-        _mm256_storeu_pd(to, _mm256_add_pd(_mm256_loadu_pd(to), sums[k]));
-    }
-}
-
-__attribute__((target("avx2,fma"))) static void add_tile_wide(const double *left,
-                                                              const double *dense, int64_t width,
-                                                              int64_t n, int n_vectors, double *out,
-                                                              int64_t stride)
-{
-    if (n_vectors == 2) {
-        add_vectors(left, dense, width, n, 2, out, stride);
-    } else {
-        add_vectors(left, dense, width, n, 1, out, stride);
-    }
-}
-#endif
-
-static tile_function *choose_tile(void)
-{
-#if defined __x86_64__ && defined __GNUC__
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return add_tile_wide;
-#endif
-    return add_tile_plain;
-}
-
-static void add_dense(const double *dense, int64_t width, const double *omega, int64_t n,
-                      double *out, int64_t stride)
-{
-    tile_function *const add_tile = choose_tile();
-    double left[4 * TILE_ROWS];
-    for (int64_t first = 0; first < n; first += TILE_ROWS) {
-        const int64_t rows = n - first < TILE_ROWS ? n - first : TILE_ROWS;
-        const double *chunk = dense + first * width;
-        for (int64_t a = 0; a < width; a += 4) {
-            for (int64_t i = 0; i < rows; i++) {
-                for (int r = 0; r < 4; r++) {
-                    left[4 * i + r] = omega[first + i] * chunk[i * width + a + r];
-                }
-            }
-            double *to = out + a * stride;
-            int64_t b = 0;
-            for (; b < a; b += 8) {
-                add_tile(left, chunk + b, width, rows, 2, to + b, stride);
-            }
-            if (b == a) add_tile(left, chunk + b, width, rows, 1, to + b, stride);
-        }
-    }
-}
-
 /* Products of a row's sparse columns with its dense ones and with one another. */
 static void add_sparse(const qn_design *d, int64_t i, double omega, double *out)
 {
@@ -412,8 +319,8 @@ static void gram_block(void *context, int64_t block)
     const qn_design *d = s->design;
     const int64_t first = first_row(s, block), last = first_row(s, block + 1);
     double *out = part_of(s, block);
-    add_dense(d->dense + first * d->width, d->width, s->weights + first, last - first, out,
-              d->n_cols);
+    qn_gram_add(d->dense + first * d->width, d->width, s->weights + first, last - first, out,
+                d->n_cols);
     for (int64_t i = first; i < last; i++) {
         if (s->weights[i] != 0) add_sparse(d, i, s->weights[i], out);
     }

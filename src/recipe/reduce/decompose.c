@@ -139,9 +139,10 @@ static bool square_of_rows(struct decomposing *d, double *square)
             turned[i * d->p + f] = x->dense[f * x->stride + i] - mean;
         }
     }
-    if (turned) qn_cross_product(turned, d->p, d->p, d->n, NULL, d->request->pool, square);
+    const bool complete =
+        turned && qn_cross_product(turned, d->p, d->p, d->n, NULL, d->request->pool, square);
     qn_free(turned);
-    return turned != NULL;
+    return complete;
 }
 
 static qn_status find_exactly(struct decomposing *d, qn_error *err)
@@ -154,8 +155,9 @@ static qn_status find_exactly(struct decomposing *d, qn_error *err)
     if (x->n_sparse > 0) {
         complete = square_by_products(d, d->vectors);
     } else if (!d->by_rows) {
-        qn_cross_product(x->dense, x->stride, d->n, d->p, d->request->centre ? d->means : NULL,
-                         d->request->pool, d->vectors);
+        complete =
+            qn_cross_product(x->dense, x->stride, d->n, d->p, d->request->centre ? d->means : NULL,
+                             d->request->pool, d->vectors);
     } else {
         complete = square_of_rows(d, d->vectors);
     }
