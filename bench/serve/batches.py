@@ -40,9 +40,9 @@ def rss_mb(process):
     return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
 
 
-def start(program, model):
+def start(program, model, *options):
     process = subprocess.Popen(["taskset", "-c", "0", program, "serve", f"m={model}", "--threads", "1",
-                                "--listen", "127.0.0.1:0"], stderr=subprocess.PIPE, text=True)
+                                "--listen", "127.0.0.1:0", *options], stderr=subprocess.PIPE, text=True)
     lines = [process.stderr.readline()]
     while "ready" not in lines[-1]:
         lines.append(process.stderr.readline())
@@ -125,4 +125,5 @@ def main():
             process.kill()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -169,9 +169,23 @@ static qn_status read_query(qn_exchange *x, job *j, qn_error *err)
                : QN_OK;
 }
 
+/* Whether a request has waited for so long that who sent it may have given up. To refuse it is
+ * quicker than to predict it, and lets those behind it be in time. */
+static bool is_too_late(const qn_exchange *x)
+{
+    const qn_worker *worker = x->worker;
+    const double queue_s = worker->options->queue_s;
+    return qn_clock_s() - worker->waiting_since_s > queue_s && qn_peer_silent_s(x->peer) > queue_s;
+}
+
 /* The job of a request; NULL when it is answered already. */
 static job *open_job(qn_exchange *x, const protocol *spoken)
 {
+    if (is_too_late(x)) {
+        qn_reply_error(&x->reply, 503, "the server is behind; send the request again later", 0,
+                       NULL, NULL);
+        return NULL;
+    }
     job *j = qn_arena_array(&x->memory, 1, sizeof *j);
     if (!j) {
         qn_reply_error(&x->reply, 503, "no memory to predict", 0, NULL, NULL);

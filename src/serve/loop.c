@@ -294,6 +294,8 @@ void qn_loop_run(qn_loop *loop)
     for (;;) {
         const int n = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, wait_ms(loop));
         const time_t second = time(NULL);
+        if (loop->took_all) loop->worker.waiting_since_s = loop->now_s;
+        loop->took_all = n < EVENTS_MAX;
         loop->now_s = qn_clock_s();
         if (second != dated) format_date(loop->worker.date, sizeof loop->worker.date);
         dated = second;

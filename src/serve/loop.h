@@ -48,6 +48,7 @@ typedef struct qn_loop {
     bool accepting;                   /* listen_fd is in epoll */
     double accept_again_s;            /* after a shortage of descriptors */
     double now_s;
+    bool took_all; /* the turn had all that was ready when it began */
     int64_t n_connections, connections_max;
     size_t buffered_bytes, buffered_bytes_max; /* of requests being received */
     double stage_s[QN_N_STAGES];

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -75,6 +76,14 @@ qn_io qn_peer_write(qn_peer *peer, const void *data, size_t bytes, size_t *writt
 size_t qn_peer_pending(const qn_peer *peer)
 {
     return peer->tls ? qn_tls_pending(peer->tls) : 0;
+}
+
+double qn_peer_silent_s(const qn_peer *peer)
+{
+    struct tcp_info info;
+    socklen_t bytes = sizeof info;
+    if (peer->is_local || getsockopt(peer->fd, IPPROTO_TCP, TCP_INFO, &info, &bytes) != 0) return 0;
+    return info.tcpi_last_data_recv / 1000.0;
 }
 
 void qn_peer_end(qn_peer *peer)

@@ -33,6 +33,9 @@ qn_io qn_peer_read(qn_peer *peer, void *out, size_t room, size_t *bytes);
 qn_io qn_peer_write(qn_peer *peer, const void *data, size_t bytes, size_t *written);
 /* Bytes that were received and are not given out: epoll will not tell of them. */
 size_t qn_peer_pending(const qn_peer *peer);
+/* Seconds since bytes last came from the other side, read or not, to the millisecond; 0 where the
+ * kernel does not tell. */
+double qn_peer_silent_s(const qn_peer *peer);
 /* No more will be written. */
 void qn_peer_end(qn_peer *peer);
 /* Passes over what is received; QN_IO_ENDED when the other side has ended, too. */

@@ -72,6 +72,7 @@ static qn_serve_options with_defaults(const qn_serve_options *given)
     default_count(&options.memory_bytes_max, INT64_C(1) << 30);
     default_count(&options.rows_max, 1000000);
     default_time(&options.request_s, 30);
+    default_time(&options.queue_s, 1);
     default_time(&options.read_s, 20);
     default_time(&options.write_s, 20);
     default_time(&options.idle_s, 75);

@@ -51,6 +51,7 @@ typedef struct qn_serve_options {
     bool known_only;                 /* refuse categories that training never saw */
     int64_t prediction_cache_bytes;  /* of rows that were predicted before; default none */
     double request_s;                /* from a request to its reply; default 30 */
+    double queue_s;                  /* before its turn, or it is refused; default 1 */
     double read_s;                   /* to send a request's head, and again its body; default 20 */
     double write_s;                  /* for a reply to get on; default 20 */
     double idle_s;                   /* between requests; default 75 */

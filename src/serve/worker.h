@@ -28,9 +28,10 @@ typedef struct qn_worker {
     qn_workspace workspace;
     qn_prediction_cache *cache; /* of the catalog's models; NULL: none */
     qn_micro_batch batch;
-    int n_ahead; /* events of the loop's turn that are still to be handled */
-    qn_rng ids;  /* of requests */
-    qn_str line; /* of a log, while it is written */
+    int n_ahead;            /* events of the loop's turn that are still to be handled */
+    double waiting_since_s; /* no request of this turn has waited for longer */
+    qn_rng ids;             /* of requests */
+    qn_str line;            /* of a log, while it is written */
     char date[64];
 } qn_worker;
 

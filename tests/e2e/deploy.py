@@ -3,6 +3,7 @@
 """The files of deploy/ say what the program takes: a server started with the arguments of
 kubernetes.yaml, and one with the options of README.md, become ready and want a key; systemd and
 Kubernetes accept the files where their checkers are installed. usage: deploy.py QUERN SOURCE"""
+import json
 import os
 import pathlib
 import re
@@ -94,6 +95,36 @@ def as_in_readme(folder):
     serves(folder, port, ["serve", "--config", f"{folder}/serve.yaml", f"{folder}/credit.quern"])
 
 
+def as_in_sagemaker(folder):
+    text = (deploy / "README.md").read_text()
+    options = re.search(r"has the options:\n\n((?:    [a-z-]+: .*\n)+)", text).group(1)
+    assert 'ENTRYPOINT ["/quern", "serve", "--config"]' in text
+    port = free_port()
+    (folder / "models" / "credit").mkdir(parents=True)
+    shutil.copy(folder / "credit.quern", folder / "models" / "credit" / "1.quern")
+    options = options.replace("/opt/ml/model", f"{folder}/models").replace("    ", "")
+    (folder / "serve").write_text(options.replace("0.0.0.0:8080", f"127.0.0.1:{port}"))
+    with open(source / "examples" / "credit" / "holdout.csv", encoding="utf-8") as table:
+        names, values = (table.readline().strip().split(",") for _ in range(2))
+    body = json.dumps({"instances": [dict(zip(names, values))]}).encode()
+    server = subprocess.Popen([str(quern), "serve", "--config", "serve"], cwd=folder)
+    try:
+        for _ in range(400):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2)
+                break
+            except OSError:
+                assert server.poll() is None
+                time.sleep(0.05)
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body,
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            assert len(json.load(reply)["predictions"]) == 1
+    finally:
+        server.terminate()
+        assert server.wait(30) == 0
+
+
 def checked_by_their_owners(folder):
     if shutil.which("systemd-analyze"):
         unit = (deploy / "quern-serve.service").read_text()
@@ -114,5 +145,6 @@ with tempfile.TemporaryDirectory() as temporary:
     prepare(place)
     as_in_kubernetes(place)
     as_in_readme(place)
+    as_in_sagemaker(place)
     checked_by_their_owners(place)
 print("ok")

@@ -92,6 +92,46 @@ def requests_that_come_together_are_told_apart(folder):
 
 
 @test
+def what_has_waited_too_long_is_refused(folder):
+    rows = [{k: value_of(v) for k, v in row.items() if k != "class"}
+            for row in rows_of(folder / "holdout.csv")]
+    body = json.dumps(rows)
+    request = (f"POST /v1/models/credit HTTP/1.1\r\nHost: h\r\nContent-Type: "
+               f"application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+               f"{body}").encode()
+
+    def crowd(port):
+        """Replies to many requests that come at once and take long."""
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(60)]
+        for client in clients:
+            client.sendall(request)
+        replies = []
+        for client in clients:
+            with client.makefile("rb") as stream:
+                replies.append(stream.read())
+            client.close()
+        return replies
+
+    with server(folder / "credit.quern", "--threads", 1, "--queue-time", "0.01") as (_, port, _):
+        replies = crowd(port)
+        refused = [r for r in replies if r.startswith(b"HTTP/1.1 503 ")]
+        assert refused
+        assert all(b"the server is behind" in r and b"retry-after: 1\r\n" in r
+                   for r in refused), refused[0]
+        assert len(refused) + sum(r.startswith(b"HTTP/1.1 200 ") for r in replies) == len(replies)
+
+        def answered():
+            try:
+                return post(port, "/v1/models/credit", body, "application/json")
+            except urllib.error.HTTPError:
+                return None
+
+        wait_for(answered)
+    with server(folder / "credit.quern", "--threads", 1, "--queue-time", "20s") as (_, port, _):
+        assert all(r.startswith(b"HTTP/1.1 200 ") for r in crowd(port))
+
+
+@test
 def names_that_json_escapes_are_found(folder):
     names = ['a"b', "c\\d", "größe", "tab\tbed"]
     lines = [[i * 0.5, i % 3, 10 - i, i * i % 7] for i in range(40)]
