@@ -189,7 +189,10 @@ qn_tls *qn_tls_open(const qn_tls_config *config, int fd)
 static bool expect_host(SSL *ssl, const char *host, bool is_address)
 {
     if (is_address) return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+    /* What SSL_set_tlsext_host_name() does, without its cast that some compilers warn of. */
+    void *name = (void *)(uintptr_t)host;
+    return SSL_set1_host(ssl, host) == 1 &&
+           SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, name) == 1;
 }
 
 qn_tls *qn_tls_connect(const qn_tls_config *config, int fd, const char *host, bool is_address)

@@ -2,6 +2,7 @@
 #include "recipe/cluster/kmeans_internal.h"
 
 #include "base/alloc.h"
+#include "base/number.h"
 #include "linalg/gemm.h"
 #include "linalg/kernels.h"
 
@@ -282,7 +283,7 @@ static qn_status fit(qn_kmeans *m, double *sums, int32_t *labels, qn_kmeans_resu
                      qn_error *err)
 {
     const int32_t n_init = m->request->n_init > 0 ? m->request->n_init : N_INIT;
-    double least = INFINITY;
+    double least = QN_INF;
     for (int32_t i = 0; i < n_init; i++) {
         int64_t n_iterations;
         double inertia;

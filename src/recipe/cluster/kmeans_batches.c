@@ -4,6 +4,7 @@
 #include "recipe/cluster/kmeans_internal.h"
 
 #include "base/alloc.h"
+#include "base/number.h"
 
 #include <math.h>
 #include <string.h>
@@ -67,7 +68,7 @@ static int64_t run(struct batches *b, qn_rng *rng)
     const int64_t passes = m->request->iterations_max > 0 ? m->request->iterations_max : PASSES_MAX;
     const int64_t n_batches = (passes * m->n + b->batch_rows - 1) / b->batch_rows;
     const double memory = fmin(1, 2.0 * (double)b->batch_rows / (double)(m->n + 1));
-    double smoothed = 0, least = INFINITY;
+    double smoothed = 0, least = QN_INF;
     int waited = 0;
     qn_kmeans_pack(b->m);
     for (int64_t i = 0; i < n_batches; i++) {

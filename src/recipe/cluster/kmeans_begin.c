@@ -3,6 +3,7 @@
 #include "recipe/cluster/kmeans_internal.h"
 
 #include "base/alloc.h"
+#include "base/number.h"
 #include "linalg/gemm.h"
 
 #include <math.h>
@@ -129,7 +130,7 @@ static void begin(struct beginning *b, qn_rng *rng)
     qn_kmeans *m = b->m;
     const int32_t n_draws = b->n_draws;
     for (int64_t i = 0; i < m->n; i++) {
-        b->nearest[i] = INFINITY;
+        b->nearest[i] = (float)QN_INF;
     }
     b->n_draws = 1;
     b->draws[0] = draw_row(b, true, rng);
