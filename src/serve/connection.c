@@ -271,10 +271,15 @@ static void count_request(qn_loop *loop, const qn_exchange *x)
     qn_count_add(&loop->worker.counters->requests[route][qn_status_index(x->reply.status)], 1);
 }
 
-/* The reply is written. Without memory for it, another one is, if it is the only one that waits. */
+/* The reply is written. Without memory for it, another one is, if it is the only one that waits.
+ * The server may have begun to end since the reply was begun: the client must know that its
+ * connection does. */
 static void finish_request(qn_loop *loop, qn_connection *c)
 {
     qn_exchange *x = c->exchange;
+    if (x->reply.keep_alive && qn_server_get_state(loop->worker.server) >= QN_SERVER_DRAINING) {
+        qn_reply_make_last(&x->reply);
+    }
     if (x->out.failed) {
         const bool alone = x->reply.start == 0 && x->sent == 0;
         qn_str_release(&x->out);

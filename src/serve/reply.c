@@ -129,6 +129,22 @@ void qn_reply_end(qn_reply *reply)
     }
 }
 
+/* HTTP/1.0 has said "keep-alive" in its place already; there the end of the connection must do. */
+void qn_reply_make_last(qn_reply *reply)
+{
+    static const char line[] = "connection: close\r\n";
+    const size_t bytes = sizeof line - 1, at = reply->body_at - 2; /* before the empty line */
+    qn_str *out = reply->out;
+    reply->keep_alive = false;
+    if (!reply->http_1_1 || out->failed) return;
+    const size_t moved = out->bytes - at;
+    qn_str_add_bytes(out, line, bytes);
+    if (out->failed) return;
+    memmove(out->text + at + bytes, out->text + at, moved);
+    memcpy(out->text + at, line, bytes);
+    reply->body_at += bytes;
+}
+
 void qn_reply_recode(qn_reply *reply, const char *coding, const char *body, size_t bytes)
 {
     qn_str *out = reply->out;

@@ -33,6 +33,9 @@ void qn_reply_end_json(qn_reply *reply);
 /* The body is added to reply->out in between. */
 void qn_reply_end(qn_reply *reply);
 
+/* After the end, of a reply that would let its connection stay: it is the connection's last. */
+void qn_reply_make_last(qn_reply *reply);
+
 /* After the end: the body is replaced by what a content coding makes of it. */
 void qn_reply_recode(qn_reply *reply, const char *coding, const char *body, size_t bytes);
 

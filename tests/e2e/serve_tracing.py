@@ -18,7 +18,8 @@ import threading
 import time
 import urllib.request
 
-from serving import LIMIT_S, SLOWNESS, SOURCE, main, make_authority, make_certificate, quern, server, test, wait_for
+from serving import (LIMIT_S, SANITIZED, SLOWNESS, SOURCE, main, make_authority, make_certificate, quern, server, test,
+                     wait_for)
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PATH = "/v1/models/credit"
@@ -325,7 +326,7 @@ def bad_receivers_change_nothing_for_requests(folder):
                   f"{taken:.0f} spans, {dropped}, ended in {ending:.1f} s", flush=True)
             assert taken == 10050
             assert median < 1.5 * without + 0.0005, (name, median, without)
-            assert grown < 16e6, (name, grown)
+            assert grown < 16e6 or SANITIZED, (name, grown)  # which keep what is freed
             assert ending < 5 + 3 * SLOWNESS, (name, ending)
             if name in ("dead", "hanging"):
                 assert dropped["full"] > 1000, dropped
