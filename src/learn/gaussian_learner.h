@@ -8,7 +8,7 @@
 
 typedef struct qn_gaussian_params {
     int32_t kernel;
-    bool ard;
+    bool ard, return_std;
     double length_scale, noise;
     int64_t n_restarts, max_iter, max_rows, search_rows;
 } qn_gaussian_params;

@@ -37,6 +37,8 @@ static const qn_param params_table[] = {
      "1,000 for classes, each of which keeps the square of them"},
     {"search_rows", QN_PARAM_INT, AT(search_rows), 2, 20000, 0, 0, false, 500, NULL,
      "of these, rows on which hyperparameters are searched"},
+    {"return_std", QN_PARAM_BOOL, AT(return_std), 0, 1, 0, 0, false, 0, NULL,
+     "of numbers: keep what standard deviations of predictions take, the square of the rows"},
     {0}};
 
 /* The target with weighted mean 0 and variance 1. */
@@ -135,6 +137,8 @@ static qn_status fit_numbers(const qn_gaussian_sample *s, const qn_learn_request
     search.iterations_max = 0;
     if (status == QN_OK) status = qn_gaussian_process_fit(&search, &process, err);
     if (status == QN_OK) {
+        int64_t stride;
+        const double *factor = qn_gaussian_process_factor(process, &stride);
         const qn_gaussian_process_model model = {.kind = search.kind,
                                                  .n_rows = s->n,
                                                  .n_dense = s->n_dense,
@@ -143,7 +147,9 @@ static qn_status fit_numbers(const qn_gaussian_sample *s, const qn_learn_request
                                                      qn_gaussian_process_hyperparameters(process),
                                                  .alpha = qn_gaussian_process_alpha(process),
                                                  .offset = s->offset,
-                                                 .scale = s->scale};
+                                                 .scale = s->scale,
+                                                 .factor = params->return_std ? factor : NULL,
+                                                 .factor_stride = stride};
         status = qn_gaussian_process_create(&model, &result->estimator, err);
     }
     if (status == QN_OK) {

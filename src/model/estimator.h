@@ -21,6 +21,11 @@ typedef struct qn_family {
     void (*predict)(const qn_estimator *estimator, const qn_matrix *features, double *out,
                     void *scratch);
     size_t (*scratch_bytes)(const qn_estimator *estimator, int64_t n_rows); /* NULL: none */
+    /* Standard deviations of observations at each row, by the model's own probabilities, in the
+     * target's unit: n_rows × n_outputs. False where this estimator was fitted without what that
+     * takes; NULL where the family knows of none. */
+    bool (*predict_std)(const qn_estimator *estimator, const qn_matrix *features, double *out,
+                        void *scratch);
     void (*write)(const qn_estimator *estimator, qn_writer *writer);
     /* Arrays may be borrowed from the reader's memory, which outlives the estimator. Every index
      * is checked here, so that predict() need not. `n_features` is what the view has, dense and
@@ -60,6 +65,10 @@ size_t qn_estimator_scratch_bytes(const qn_estimator *estimator, int64_t n_rows)
 QN_MUST_CHECK
 qn_status qn_estimator_predict(const qn_estimator *estimator, const qn_matrix *features,
                                qn_pool *pool, double *out, qn_error *err);
+/* The same for standard deviations. Fails with QN_ERR_UNSUPPORTED where the estimator has none. */
+QN_MUST_CHECK
+qn_status qn_estimator_predict_std(const qn_estimator *estimator, const qn_matrix *features,
+                                   double *out, qn_error *err);
 /* With family name, view and outputs before the family's own part. */
 void qn_estimator_write(const qn_estimator *estimator, qn_writer *writer);
 QN_MUST_CHECK

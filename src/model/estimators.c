@@ -101,6 +101,23 @@ qn_status qn_estimator_predict(const qn_estimator *estimator, const qn_matrix *f
     return status;
 }
 
+qn_status qn_estimator_predict_std(const qn_estimator *estimator, const qn_matrix *features,
+                                   double *out, qn_error *err)
+{
+    const qn_family *family = estimator->family;
+    const size_t bytes = qn_estimator_scratch_bytes(estimator, features->n_rows);
+    void *scratch = qn_alloc_aligned((int64_t)bytes, 1);
+    if (!scratch) return qn_fail(err, QN_ERR_NOMEM, "no memory to predict");
+    const bool known =
+        family->predict_std && family->predict_std(estimator, features, out, scratch);
+    qn_free(scratch);
+    return known ? QN_OK
+                 : qn_fail(err, QN_ERR_UNSUPPORTED,
+                           "a model of the family '%s' has no standard deviations; a Gaussian "
+                           "process fitted with return_std=true has",
+                           family->name);
+}
+
 void qn_estimator_write(const qn_estimator *estimator, qn_writer *writer)
 {
     qn_write_text(writer, estimator->family->name, strlen(estimator->family->name));

@@ -18,7 +18,7 @@ static const double search_tolerance = 1e-3;  /* as the process of numbers has i
 /* What one evaluation works on. */
 struct search {
     const qn_gaussian_class_request *request;
-    double unit;     /* of the search, in steps of a hyperparameter */
+    qn_gaussian_search common;
     double *z;       /* n_dims × n */
     double *k;       /* n × n: covariances, both triangles */
     double *slopes;  /* n × n, then what the lengths' gradient is summed from */
@@ -38,7 +38,7 @@ static qn_status search_init(struct search *s, const qn_gaussian_class_request *
     const int64_t n_parts = qn_covariance_parts(n) * n_dims;
     double *at =
         qn_alloc_aligned(4 * n * n + n * n_dims + 8 * n + n_parts + 2 * (n_dims + 1), sizeof *at);
-    *s = (struct search){.request = request, .unit = sqrt(2 / (double)n)};
+    *s = (struct search){.request = request};
     if (!at) return qn_fail(err, QN_ERR_NOMEM, "no memory for a Gaussian process");
     s->k = at;
     s->slopes = at += n * n;
@@ -235,54 +235,29 @@ static void gradient_at(struct search *s, const double *theta, double *gradient)
     qn_covariance_gradient(&points, s->slopes, n, s->parts, gradient + 1, r->pool);
 }
 
-/* What is searched has one length where the process is isotropic, in units of which a second
- * derivative is of order one. */
-static void expand(const struct search *s, const double *searched, double *theta)
-{
-    const qn_gaussian_class_request *r = s->request;
-    theta[0] = searched[0] * s->unit;
-    for (int64_t f = 0; f < r->n_dims; f++) {
-        theta[1 + f] = searched[r->isotropic ? 1 : 1 + f] * s->unit;
-    }
-}
-
 /* -log posterior of θ; infinite where the covariances are of no use. */
 static double objective(void *context, const double *searched, double *gradient)
 {
     struct search *s = context;
-    const qn_gaussian_class_request *r = s->request;
-    const int64_t n_lengths = r->isotropic ? 1 : r->n_dims;
-    memset(gradient, 0, (size_t)(n_lengths + 1) * sizeof *gradient);
-    expand(s, searched, s->theta);
+    qn_gaussian_expand(&s->common, searched, s->theta);
     if (!mode_at(s, s->theta)) return QN_INF;
-    double value = -likelihood_of(s);
+    const double value = -likelihood_of(s);
     gradient_at(s, s->theta, s->gradient);
-    gradient[0] = -s->gradient[0];
-    for (int64_t f = 0; f < r->n_dims; f++) {
-        gradient[r->isotropic ? 1 : 1 + f] -= s->gradient[1 + f];
-    }
-    value += qn_gaussian_penalty(NULL, 0, qn_gaussian_variance_range, s->theta[0], &gradient[0]);
-    for (int64_t f = 0; f < n_lengths; f++) {
-        value += qn_gaussian_penalty(&r->length, 0, qn_gaussian_length_range, s->theta[1 + f],
-                                     &gradient[1 + f]);
-    }
-    for (int64_t p = 0; p < n_lengths + 1; p++) {
-        gradient[p] *= s->unit;
-    }
-    return value;
+    return qn_gaussian_gather(&s->common, s->theta, s->gradient, value, gradient);
 }
 
 /* Start 0 is what was asked for; later ones are drawn around it. */
-static void choose_start(const struct search *s, int start, double *searched)
+static void choose_start(const void *context, int start, double *searched)
 {
+    const struct search *s = context;
     const qn_gaussian_class_request *r = s->request;
-    const int64_t n_lengths = r->isotropic ? 1 : r->n_dims;
+    const int64_t n_lengths = qn_gaussian_n_lengths(&s->common);
     qn_rng rng;
     qn_rng_init(&rng, r->seed, (uint64_t)start);
-    searched[0] = r->start[0] / s->unit;
+    searched[0] = r->start[0] / s->common.unit;
     for (int64_t f = 0; f < n_lengths; f++) {
         const double moved = start > 0 ? 2 * qn_rng_normal(&rng) : 0;
-        searched[1 + f] = (r->start[1 + f] + moved) / s->unit;
+        searched[1 + f] = (r->start[1 + f] + moved) / s->common.unit;
     }
 }
 
@@ -290,31 +265,19 @@ static void choose_start(const struct search *s, int start, double *searched)
 static qn_status maximise(struct search *s, double *theta, qn_error *err)
 {
     const qn_gaussian_class_request *r = s->request;
-    const int64_t n = (r->isotropic ? 1 : r->n_dims) + 1;
-    double *searched = qn_alloc_array(2 * n, sizeof *searched), best = QN_INF;
-    qn_status status = QN_OK;
-    if (!searched) return qn_fail(err, QN_ERR_NOMEM, "no memory for a Gaussian process");
-    const qn_minimise_request request = {.objective = objective,
-                                         .context = s,
-                                         .n = n,
-                                         .iterations_max = r->iterations_max,
-                                         .tolerance = search_tolerance,
-                                         .stop = r->stop};
+    s->common = (qn_gaussian_search){.isotropic = r->isotropic,
+                                     .n_dims = r->n_dims,
+                                     .unit = sqrt(2 / (double)r->n),
+                                     .length = r->length,
+                                     .objective = objective,
+                                     .choose_start = choose_start,
+                                     .context = s,
+                                     .n_starts = r->n_starts,
+                                     .iterations_max = r->iterations_max,
+                                     .tolerance = search_tolerance,
+                                     .stop = r->stop};
     memcpy(theta, r->start, (size_t)(r->n_dims + 1) * sizeof *theta);
-    for (int start = 0; start < (r->n_starts > 1 ? r->n_starts : 1); start++) {
-        int64_t n_iterations;
-        if (r->iterations_max == 0 || qn_stop_requested(r->stop)) break;
-        choose_start(s, start, searched);
-        status = qn_minimise(&request, searched, &n_iterations, err);
-        if (status != QN_OK) break;
-        const double value = r->n_starts > 1 ? objective(s, searched, searched + n) : 0;
-        if (value < best) {
-            best = value;
-            expand(s, searched, theta);
-        }
-    }
-    qn_free(searched);
-    return status;
+    return qn_gaussian_maximise(&s->common, theta, err);
 }
 
 /* The process at its hyperparameters, from a mode of zero on: a fit does not depend on how its

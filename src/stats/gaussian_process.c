@@ -12,7 +12,7 @@
 
 const double qn_gaussian_variance_range[2] = {1e-4, 1e4};
 const double qn_gaussian_length_range[2] = {1e-3, 1e4};
-static const double noise_range[] = {1e-8, 1e2}; /* likewise in units of the mean of y² */
+const double qn_gaussian_noise_range[2] = {1e-8, 1e2};
 
 #define LOG_2PI 1.8378770664093453
 
@@ -53,8 +53,8 @@ static double likelihood_of(const double *factor, int64_t n, int64_t stride, con
 /* What one evaluation of the likelihood works on. */
 struct search {
     const qn_gaussian_process_request *request;
+    qn_gaussian_search common;
     double scale;    /* mean of y² */
-    double unit;     /* of the search, in steps of a hyperparameter */
     double *z;       /* n_dims × n */
     double *factor;  /* n × n: covariances, then their factor */
     double *slopes;  /* n × n, then what the lengths' gradient is summed from */
@@ -83,7 +83,6 @@ static qn_status search_init(struct search *s, const qn_gaussian_process_request
     s->gradient = s->theta + n_dims + 2;
     s->scale = qn_dot(request->y, request->y, n) / (double)n;
     if (!(s->scale > 0)) s->scale = 1;
-    s->unit = sqrt(2 / (double)n);
     return QN_OK;
 }
 
@@ -161,54 +160,24 @@ double qn_gaussian_penalty(const qn_log_prior *prior, double offset, const doubl
     return sum;
 }
 
-/* What is searched has one length where the process is isotropic, and is in units in which a second
- * derivative is of order one: that by log noise is n / 2 where all is noise. */
-static void expand(const struct search *s, const double *searched, double *theta)
-{
-    const qn_gaussian_process_request *r = s->request;
-    theta[0] = searched[0] * s->unit;
-    for (int64_t f = 0; f < r->n_dims; f++) {
-        theta[1 + f] = searched[r->isotropic ? 1 : 1 + f] * s->unit;
-    }
-    theta[1 + r->n_dims] = searched[r->isotropic ? 2 : 1 + r->n_dims] * s->unit;
-}
-
 /* -log posterior; infinite where the covariances are not positive definite. */
 static double objective(void *context, const double *searched, double *gradient)
 {
     struct search *s = context;
-    const qn_gaussian_process_request *r = s->request;
-    const int64_t n_lengths = r->isotropic ? 1 : r->n_dims;
-    const double offset = log(s->scale);
-    memset(gradient, 0, (size_t)(n_lengths + 2) * sizeof *gradient);
-    expand(s, searched, s->theta);
+    const int64_t n = s->request->n;
+    qn_gaussian_expand(&s->common, searched, s->theta);
     if (!factor_at(s, s->theta)) return QN_INF;
     gradient_at(s, s->theta, s->gradient);
-    gradient[0] = -s->gradient[0];
-    gradient[1 + n_lengths] = -s->gradient[1 + r->n_dims];
-    for (int64_t f = 0; f < r->n_dims; f++) {
-        gradient[r->isotropic ? 1 : 1 + f] -= s->gradient[1 + f];
-    }
-    double value = -likelihood_of(s->factor, r->n, r->n, s->forward);
-    value +=
-        qn_gaussian_penalty(NULL, offset, qn_gaussian_variance_range, s->theta[0], &gradient[0]);
-    for (int64_t f = 0; f < n_lengths; f++) {
-        value += qn_gaussian_penalty(&r->length, 0, qn_gaussian_length_range, s->theta[1 + f],
-                                     &gradient[1 + f]);
-    }
-    value += qn_gaussian_penalty(&r->noise, offset, noise_range, s->theta[1 + r->n_dims],
-                                 &gradient[1 + n_lengths]);
-    for (int64_t p = 0; p < n_lengths + 2; p++) {
-        gradient[p] *= s->unit;
-    }
-    return value;
+    const double value = -likelihood_of(s->factor, n, n, s->forward);
+    return qn_gaussian_gather(&s->common, s->theta, s->gradient, value, gradient);
 }
 
 /* Start 0 is what was asked for, or the middle of the priors; later ones are drawn around it. */
-static void choose_start(const struct search *s, int start, double *searched)
+static void choose_start(const void *context, int start, double *searched)
 {
+    const struct search *s = context;
     const qn_gaussian_process_request *r = s->request;
-    const int64_t n_lengths = r->isotropic ? 1 : r->n_dims;
+    const int64_t n_lengths = qn_gaussian_n_lengths(&s->common);
     const double log_scale = log(s->scale);
     if (r->start) {
         searched[0] = r->start[0];
@@ -230,40 +199,39 @@ static void choose_start(const struct search *s, int start, double *searched)
         searched[1 + n_lengths] = log_scale + log(1e-4) * qn_rng_uniform(&rng);
     }
     for (int64_t p = 0; p < n_lengths + 2; p++) {
-        searched[p] /= s->unit;
+        searched[p] /= s->common.unit;
     }
+}
+
+static void plan_search(struct search *s)
+{
+    const qn_gaussian_process_request *r = s->request;
+    s->common = (qn_gaussian_search){.isotropic = r->isotropic,
+                                     .has_noise = true,
+                                     .n_dims = r->n_dims,
+                                     .unit = sqrt(2 / (double)r->n),
+                                     .offset = log(s->scale),
+                                     .length = r->length,
+                                     .noise = r->noise,
+                                     .objective = objective,
+                                     .choose_start = choose_start,
+                                     .context = s,
+                                     .n_starts = r->n_starts,
+                                     .iterations_max = r->iterations_max,
+                                     .tolerance = r->tolerance > 0 ? r->tolerance : 1e-3,
+                                     .stop = r->stop};
 }
 
 /* The best hyperparameters of all starts to `theta`. */
 static qn_status maximise(struct search *s, double *theta, qn_error *err)
 {
-    const qn_gaussian_process_request *r = s->request;
-    const int64_t n = (r->isotropic ? 1 : r->n_dims) + 2;
-    double *searched = qn_alloc_array(2 * n, sizeof *searched), best = QN_INF;
-    qn_status status = QN_OK;
-    if (!searched) return qn_fail(err, QN_ERR_NOMEM, "no memory for a Gaussian process");
-    const qn_minimise_request request = {.objective = objective,
-                                         .context = s,
-                                         .n = n,
-                                         .iterations_max = r->iterations_max,
-                                         .tolerance = r->tolerance > 0 ? r->tolerance : 1e-3,
-                                         .stop = r->stop};
-    choose_start(s, 0, searched);
-    expand(s, searched, theta);
-    for (int start = 0; start < (r->n_starts > 1 ? r->n_starts : 1); start++) {
-        int64_t n_iterations;
-        if (r->iterations_max == 0 || qn_stop_requested(r->stop)) break;
-        choose_start(s, start, searched);
-        status = qn_minimise(&request, searched, &n_iterations, err);
-        if (status != QN_OK) break;
-        const double value = r->n_starts > 1 ? objective(s, searched, searched + n) : 0;
-        if (value < best) {
-            best = value;
-            expand(s, searched, theta);
-        }
-    }
-    qn_free(searched);
-    return status;
+    double *first = qn_alloc_array(s->request->n_dims + 2, sizeof *first);
+    if (!first) return qn_fail(err, QN_ERR_NOMEM, "no memory for a Gaussian process");
+    plan_search(s);
+    choose_start(s, 0, first);
+    qn_gaussian_expand(&s->common, first, theta);
+    qn_free(first);
+    return qn_gaussian_maximise(&s->common, theta, err);
 }
 
 static bool process_room(qn_gaussian_process *p, int64_t room)
@@ -452,6 +420,12 @@ int64_t qn_gaussian_process_n(const qn_gaussian_process *p)
 const double *qn_gaussian_process_hyperparameters(const qn_gaussian_process *p)
 {
     return p->theta;
+}
+
+const double *qn_gaussian_process_factor(const qn_gaussian_process *p, int64_t *stride)
+{
+    *stride = p->room;
+    return p->factor;
 }
 
 double qn_gaussian_process_log_likelihood(const qn_gaussian_process *p)

@@ -81,6 +81,9 @@ double qn_gaussian_process_log_likelihood(const qn_gaussian_process *process);
 /* (K + noise)⁻¹ y: n. The mean at a point is variance × its correlations times these. */
 const double *qn_gaussian_process_alpha(const qn_gaussian_process *process);
 
+/* The Cholesky factor of K + noise (linalg/cholesky.h): n rows of `stride`. */
+const double *qn_gaussian_process_factor(const qn_gaussian_process *process, int64_t *stride);
+
 /* log p(y | x, θ) and, unless NULL, its gradient by the n_dims + 2 hyperparameters: what is
  * maximised, for tests. Fails as fitting does. */
 QN_MUST_CHECK

@@ -44,12 +44,18 @@ def case(name, path, columns, target, kind):
     best = GaussianProcessRegressor(kernel(kind, np.full(d, np.sqrt(d)), 1.0, 0.1), alpha=0,
                                     n_restarts_optimizer=3, random_state=0)
     best.fit(x[:TRAIN], y[:TRAIN])
+    target = 7 + 50 * y
+    learner = GaussianProcessRegressor(kernel(kind, np.full(d, 1.5), 1.0, 0.2), alpha=0, optimizer=None,
+                                       normalize_y=True).fit(x[:TRAIN], target[:TRAIN])
+    learner_mean, learner_sd = learner.predict(x[TRAIN:], return_std=True)
     return {"name": name, "table": path, "kind": kind, "n_dims": d,
             "x": x.ravel().tolist(), "y": y.tolist(),
             "hyperparameters": np.log([1.3, *lengths, 0.2]).tolist(),
             "log_likelihood": value, "gradient": gradient.tolist(), "mean": mean.tolist(),
             # of f alone: scikit-learn's holds the noise of an observation too
             "sd": np.sqrt(sd ** 2 - 0.2).tolist(),
+            # of an observation of 7 + 50 y, one length and a normalised target
+            "learner_mean": learner_mean.tolist(), "learner_sd": learner_sd.tolist(),
             "best_log_likelihood": best.log_marginal_likelihood_value_}
 
 
