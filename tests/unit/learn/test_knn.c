@@ -256,7 +256,64 @@ static void heaps_give_the_nearest_first_and_keep_the_nearest(void **state)
     CHECK_INT(n_kept, 7);
 }
 
-RUN_TESTS(TEST(cells_find_nearly_all_of_the_nearest), TEST(cells_looked_at_to_the_last_are_exact),
+/* Gower 1971: numbers differ by their share of the range, categories by 0 or 1; here the sum over
+ * both numbers and the category, which three indicators stand for. */
+static void gower_distances_are_those_of_the_definition(void **state)
+{
+    (void)state;
+    enum { ROWS = 60, POINTS = 5, NUMBERS = 2, LEVELS = 3, COLS = NUMBERS + LEVELS };
+    struct world world = {.data = {.task = QN_TASK_REGRESSION, .n_outputs = 1}};
+    qn_matrix *rows = &world.data.train.views[QN_VIEW_DENSE];
+    qn_rng rng;
+    qn_rng_init(&rng, 5, 1);
+    world.data.train.n_rows = ROWS;
+    world.data.n_dense[QN_VIEW_DENSE] = world.data.n_features[QN_VIEW_DENSE] = COLS;
+    CHECK_INT(qn_matrix_init(rows, ROWS, COLS, NULL), QN_OK);
+    world.data.train.target = calloc(ROWS, sizeof(double));
+    double low[NUMBERS] = {QN_INF, QN_INF}, high[NUMBERS] = {-QN_INF, -QN_INF};
+    int level[ROWS];
+    for (int i = 0; i < ROWS; i++) {
+        level[i] = (int)qn_rng_below(&rng, LEVELS);
+        for (int f = 0; f < COLS; f++) {
+            const double value =
+                f < NUMBERS ? (f + 1) * 10 * qn_rng_normal(&rng) : f - NUMBERS == level[i];
+            rows->dense[f * rows->stride + i] = value;
+            if (f < NUMBERS) low[f] = fmin(low[f], value);
+            if (f < NUMBERS) high[f] = fmax(high[f], value);
+        }
+    }
+    qn_estimator *model = fit(&world, "algorithm=exact,metric=gower", NULL);
+    float points[POINTS * COLS];
+    double found[POINTS * N_NEIGHBOURS];
+    void *scratch = qn_alloc_aligned((int64_t)qn_estimator_scratch_bytes(model, POINTS), 1);
+    qn_matrix_gather(rows, 0, POINTS, COLS, points); /* the first rows themselves */
+    qn_knn_distances(model, points, POINTS, found, scratch);
+    for (int p = 0; p < POINTS; p++) {
+        double all[ROWS];
+        for (int i = 0; i < ROWS; i++) {
+            double sum = level[i] != level[p];
+            for (int f = 0; f < NUMBERS; f++) {
+                const double *column = rows->dense + f * rows->stride;
+                sum += fabs(column[i] - column[p]) / (high[f] - low[f]);
+            }
+            int at = i;
+            for (; at > 0 && all[at - 1] > sum; at--) {
+                all[at] = all[at - 1];
+            }
+            all[at] = sum;
+        }
+        for (int k = 0; k < N_NEIGHBOURS; k++) {
+            CHECK_NEAR(found[p * N_NEIGHBOURS + k], all[k], 1e-5);
+        }
+    }
+    qn_free(scratch);
+    qn_estimator_free(model);
+    qn_matrix_release(rows);
+    free(world.data.train.target);
+}
+
+RUN_TESTS(TEST(gower_distances_are_those_of_the_definition),
+          TEST(cells_find_nearly_all_of_the_nearest), TEST(cells_looked_at_to_the_last_are_exact),
           TEST(the_cells_of_a_table_do_not_depend_on_threads),
           TEST(rows_that_are_alike_have_cells_too),
           TEST(making_cells_survives_running_out_of_memory),
