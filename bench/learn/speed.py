@@ -389,7 +389,8 @@ def compare(program, table, row, rounds):
                           "processor_s": a_processor, "peer_processor_s": b_processor,
                           "result": statistics.mean(m[1] for m in mine),
                           "peer_result": statistics.mean(t[1] for t in theirs),
-                          "rows": len(part.y)}), flush=True)
+                          "rows": len(part.y), "threads": THREADS, "rounds": len(mine)}),
+              flush=True)
 
 
 BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
@@ -398,8 +399,10 @@ BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 def write_table(lines):
     head = ("| table | learner | rows | | Quern s | its s | of scikit-learn | times as fast | "
             "by processors | result | its result |\n" + "|---" * 11 + "|\n")
-    body = []
+    body, threads, rounds = [], set(), set()
     for f in map(json.loads, lines):
+        threads.add(f["threads"])
+        rounds.add(f["rounds"])
         table, what, phase = f["figure"].split()
         results = " | ".join("" if np.isnan(f[r]) else f"{f[r]:.7g}"
                              for r in ("result", "peer_result"))
@@ -407,7 +410,9 @@ def write_table(lines):
                     f"{f['peer_value']:.3g} | {f['peer']} | {f['ratio']:.1f} | "
                     f"{f['peer_processor_s'] / max(f['processor_s'], 1e-6):.1f} | {results} |")
     readme = pathlib.Path(__file__).with_name("README.md")
-    text = f"{BEGIN}\n{head}" + "\n".join(body) + f"\n{END}"
+    caption = (f"Threads: {', '.join(map(str, sorted(threads)))}; medians of {min(rounds)} to "
+               f"{max(rounds)} rounds.\n\n")
+    text = f"{BEGIN}\n{caption}{head}" + "\n".join(body) + f"\n{END}"
     readme.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: text, readme.read_text(), flags=re.S))
 
 

@@ -208,6 +208,15 @@ static int64_t n_blocks_of(int64_t n_rows)
     return n < 1 ? 1 : n > BLOCKS_MAX ? BLOCKS_MAX : n;
 }
 
+/* For sums of a value a column: fewer where clearing and adding up parts would cost more than the
+ * rows. */
+static int64_t n_blocks_of_columns(const qn_design *d)
+{
+    const int64_t work = (d->starts[d->n_rows] + d->n_rows * d->width) / (4 * d->n_cols);
+    const int64_t n = n_blocks_of(d->n_rows);
+    return work < 1 ? 1 : work < n ? work : n;
+}
+
 static int64_t first_row(const struct sums *s, int64_t block)
 {
     return s->design->n_rows * block / s->n_blocks;
@@ -260,7 +269,7 @@ qn_status qn_design_transposed(const qn_design *d, const double *r, qn_pool *poo
 {
     struct sums s = {.design = d,
                      .weights = r,
-                     .n_blocks = n_blocks_of(d->n_rows),
+                     .n_blocks = n_blocks_of_columns(d),
                      .out = out,
                      .part = d->n_cols};
     return add_up(&s, transpose_block, pool, err);
@@ -287,7 +296,7 @@ qn_status qn_design_diagonal(const qn_design *d, const double *omega, qn_pool *p
 {
     struct sums s = {.design = d,
                      .weights = omega,
-                     .n_blocks = n_blocks_of(d->n_rows),
+                     .n_blocks = n_blocks_of_columns(d),
                      .out = out,
                      .part = d->n_cols};
     return add_up(&s, diagonal_block, pool, err);
