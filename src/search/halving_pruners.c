@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Asynchronous successive halving (Li et al. 2020, "A system for massively parallel hyperparameter
  * tuning") and Hyperband over it (Li et al. 2018). A trial that reaches a rung, step
- * min_step × factor^k, goes on when it is among the best 1/factor of those that have reached it. */
+ * min_step × factor^k, goes on when it is among the best 1/factor of those that have reached it.
+ * Brackets share their rungs, as in asynchronous Hyperband (Klein et al. 2020, arXiv 2003.10865): a
+ * trial that is looked at late is held against those that were looked at before. */
 #include "base/rng.h"
 #include "search/pruner_table.h"
 #include "search/rung.h"
@@ -54,7 +56,6 @@ static bool stop_in_bracket(const struct halving_settings *s, int64_t n_brackets
     int64_t n = 0, n_better = 0;
     for (int64_t i = 0; i < history->n_trials; i++) {
         const qn_trial_record *other = history->trials[i];
-        if (n_brackets > 1 && bracket_of(s, n_brackets, other->number) != bracket) continue;
         const double rival = qn_trial_loss_at(other, rung);
         if (isnan(rival)) continue;
         n++;
