@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { RUNNING_MAX = 16, LINE_MAX_BYTES = 4096 };
@@ -156,23 +155,17 @@ static void add_best(cli_tune_progress *progress, int64_t width, int64_t *n_line
     }
 }
 
-static double wall_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static void add_running(cli_tune_progress *progress, int64_t n_max, int64_t width, int64_t *n_lines)
 {
     qn_str *out = &progress->frame;
     const qn_history *history = qn_study_history(progress->study);
     const int64_t n = history->n_running < n_max ? history->n_running : n_max;
+    const double now_s = 1e-6 * (double)qn_clock_utc_us();
     for (int64_t i = 0; i < n; i++) {
         const qn_trial_record *trial = history->running[i];
         const size_t from = out->bytes;
         qn_str_addf(out, "%-8s %6lld  ", i == 0 ? "running" : "", (long long)trial->number);
-        add_time(out, wall_s() - trial->begun_s);
+        add_time(out, now_s - trial->begun_s);
         if (trial->n_reports > 0) {
             const qn_curve_point *last = &trial->reports[trial->n_reports - 1];
             qn_str_addf(out, "  step %lld: %.6g", (long long)last->step,

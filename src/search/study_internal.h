@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the study share: study.c, study_open.c, study_definition.c,
+/* What the files of the study share: study.c, study_trial.c, study_open.c, study_definition.c,
  * study_store.c, study_load.c, study_prior.c. */
 #ifndef QN_SEARCH_STUDY_INTERNAL_H
 #define QN_SEARCH_STUDY_INTERNAL_H
 
+#include "base/clock.h"
 #include "search/gain_bound.h"
 #include "search/pruner.h"
 #include "search/study.h"
@@ -57,6 +58,12 @@ enum {
     QN_STREAM_SAMPLER,
     QN_STREAM_STOP
 };
+
+/* Since 1970, as trials' times are. */
+static inline double qn_study_now_s(void)
+{
+    return 1e-6 * (double)qn_clock_utc_us();
+}
 
 /* The lock is held by the caller of all of these, or the study is not open yet. */
 
