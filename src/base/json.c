@@ -70,12 +70,25 @@ void qn_json_end_array(qn_json_writer *json)
     end(json, ']');
 }
 
+/* Control characters, U+0080 to U+009F among them, and the ends of lines U+2028 and U+2029: JSON
+ * takes them as they are, YAML and JavaScript do not. */
+static bool needs_escape(const char *text, size_t n, unsigned *code)
+{
+    const unsigned char *u = (const unsigned char *)text;
+    *code = u[0];
+    if (n == 1) return u[0] < 0x20 || u[0] == 0x7f;
+    *code = n == 2 ? u[1] : 0x2000u + u[2] - 0x80;
+    if (n == 2) return u[0] == 0xc2 && u[1] < 0xa0;
+    return n == 3 && u[0] == 0xe2 && u[1] == 0x80 && (u[2] == 0xa8 || u[2] == 0xa9);
+}
+
 static void quote(qn_str *out, const char *text, size_t bytes)
 {
     qn_str_add_char(out, '"');
     for (size_t i = 0; i < bytes;) {
         const unsigned char c = (unsigned char)text[i];
         const size_t n = qn_utf8_character(text + i, bytes - i);
+        unsigned code;
         if (n == 0) {
             qn_str_add(out, "\\ufffd"); /* JSON has no other way to say: not a character */
         } else if (c == '"' || c == '\\') {
@@ -84,8 +97,8 @@ static void quote(qn_str *out, const char *text, size_t bytes)
             qn_str_add(out, "\\n");
         } else if (c == '\t') {
             qn_str_add(out, "\\t");
-        } else if (c < 0x20) {
-            qn_str_addf(out, "\\u%04x", c);
+        } else if (needs_escape(text + i, n, &code)) {
+            qn_str_addf(out, "\\u%04x", code);
         } else {
             qn_str_add_bytes(out, text + i, n);
         }

@@ -48,6 +48,17 @@ static void invalid_utf8_becomes_a_replacement_character(void **state)
     qn_str_release(&text);
 }
 
+/* What YAML or JavaScript would not take as it is. */
+static void ends_of_lines_and_controls_are_escaped(void **state)
+{
+    (void)state;
+    qn_str text = {0};
+    qn_json_text(&(qn_json_writer){.out = &text},
+                 "\x01\x7f\xc2\x85\xc2\xa0\xe2\x80\xa7\xe2\x80\xa8\xe2\x80\xa9");
+    CHECK_TEXT(text.text, "\"\\u0001\\u007f\\u0085\xc2\xa0\xe2\x80\xa7\\u2028\\u2029\"");
+    qn_str_release(&text);
+}
+
 static void broken_json_is_refused_with_its_place(void **state)
 {
     (void)state;
@@ -151,7 +162,8 @@ static void a_writer_out_of_memory_says_so_at_the_end(void **state)
     qn_alloc_fail_at(0, false);
 }
 
-RUN_TESTS(TEST(what_is_written_reads_back), TEST(invalid_utf8_becomes_a_replacement_character),
+RUN_TESTS(TEST(what_is_written_reads_back), TEST(ends_of_lines_and_controls_are_escaped),
+          TEST(invalid_utf8_becomes_a_replacement_character),
           TEST(broken_json_is_refused_with_its_place),
           TEST(look_ups_of_the_wrong_type_give_the_fall_back),
           TEST(people_get_a_line_for_each_item), TEST(every_look_up_has_a_fall_back),
