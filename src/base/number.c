@@ -335,7 +335,11 @@ size_t qn_scan_double(const char *text, size_t bytes, double *value)
     const char *const start = at;
     uint64_t digits = 0;
     int64_t n_fraction = 0, power = 0;
-    at = scan_digits(at, end, &digits);
+    if (end - at >= 2 && at[1] == '.' && *at >= '0' && *at <= '9') { /* most have one such digit */
+        digits = (unsigned)(*at++ - '0');
+    } else {
+        at = scan_digits(at, end, &digits);
+    }
     int64_t n_digits = at - start;
     if (at < end && *at == '.') {
         const char *const fraction = ++at;
