@@ -370,7 +370,7 @@ static void connections_beyond_the_limit_are_refused(void **state)
 
 /* Enough rows for a second of work or so. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-enum { N_LONG = 20000 };
+enum { N_LONG = 80000 };
 #else
 enum { N_LONG = 400000 };
 #endif
