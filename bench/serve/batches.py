@@ -21,7 +21,7 @@ import tempfile
 import time
 
 import numpy
-from run import N_COLUMNS, make_model
+from run import N_COLUMNS, make_bundle
 
 N_ROWS, N_IDLE = 10000, 10000
 
@@ -110,15 +110,13 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         folder = pathlib.Path(work)
-        make_model(folder)
-        subprocess.run([options.program, "import", folder / "model.txt", "-o", folder / "m.quern"],
-                       check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        process, port = start(options.program, folder / "m.quern")
+        bundle = make_bundle(options.program, folder)
+        process, port = start(options.program, bundle)
         try:
             batches(process, port, options.rounds)
         finally:
             process.kill()
-        process, port = start(options.program, folder / "m.quern")
+        process, port = start(options.program, bundle)
         try:
             idle(process, port)
         finally:

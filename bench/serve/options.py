@@ -18,7 +18,7 @@ import subprocess
 import tempfile
 import threading
 
-from run import make_model, measure, wait_until_ready
+from run import make_bundle, measure, wait_until_ready
 
 CASES = [("without", []), ("cache, misses", ["--prediction-cache", "256k"]),
          ("cache, hits", ["--prediction-cache", "64M"]), ("spans", ["--otlp-endpoint", "http://127.0.0.1:8939"])]
@@ -49,14 +49,12 @@ def main():
     threading.Thread(target=receiver.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as work:
         folder = pathlib.Path(work)
-        make_model(folder)
-        subprocess.run([args.program, "import", folder / "model.txt", "-o", folder / "m.quern"], check=True,
-                       capture_output=True)
+        bundle = make_bundle(args.program, folder)
         servers = []
         for i, (name, words) in enumerate(CASES):
             port = 8931 + i
             servers.append((name, port, subprocess.Popen(
-                ["taskset", "-c", "0", args.program, "serve", f"m={folder / 'm.quern'}", "--listen",
+                ["taskset", "-c", "0", args.program, "serve", f"m={bundle}", "--listen",
                  f"127.0.0.1:{port}", "--threads", "1", "--quiet", *words])))
         try:
             for _, port, _process in servers:

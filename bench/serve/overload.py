@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 
 from batches import start
-from run import make_model
+from run import make_bundle
 
 PATIENCE_MS = 250
 
@@ -62,10 +62,7 @@ def main():
         folder = pathlib.Path(work)
         model, rows = options.model, options.rows
         if not model:
-            make_model(folder)
-            model, rows = folder / "m.quern", folder / "rows.jsonl"
-            subprocess.run([options.program, "import", folder / "model.txt", "-o", model],
-                           check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            model, rows = make_bundle(options.program, folder), folder / "rows.jsonl"
         process, port = start(options.program, model, "--queue-time", options.queue_time)
         try:
             peak = find_peak(options, port, rows)

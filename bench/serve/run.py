@@ -78,6 +78,15 @@ def make_model(folder):
     (folder / "livez.jsonl").write_text("\n" * N_ROWS)
 
 
+def make_bundle(program, folder):
+    """The same as a bundle of Quern's."""
+    make_model(folder)
+    bundle = folder / "model.quern"
+    subprocess.run([program, "import", folder / "model.txt", "-o", bundle], check=True,
+                   capture_output=True)
+    return bundle
+
+
 def wait_until_ready(url):
     for _ in range(400):
         try:
@@ -117,9 +126,7 @@ def main():
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         folder = pathlib.Path(work)
-        make_model(folder)
-        bundle = folder / "model.quern"
-        subprocess.run([args.program, "import", folder / "model.txt", "-o", bundle], check=True)
+        bundle = make_bundle(args.program, folder)
         (folder / "app.py").write_text(FASTAPI.format(model=folder / "model.txt"))
         ours = subprocess.Popen(["taskset", "-c", "0", args.program, "serve", bundle, "--quiet",
                                  "--threads", "1", "--listen", "127.0.0.1:18431"])

@@ -56,7 +56,7 @@ bool qn_pull_next(qn_pull *pull, bool *first);
 /* In an object, before each value: whether there is one, and its key. */
 bool qn_pull_key(qn_pull *pull, bool *first, qn_span *key);
 /* Whether there is one more value and its key is `name`, which has nothing that JSON escapes; only
- * then is anything passed. Several times as quick as qn_pull_key() and a comparison. */
+ * then is anything passed. For keys in an order that is known. */
 bool qn_pull_key_is(qn_pull *pull, bool *first, qn_span name);
 
 /* The value that was peeked at. Texts are borrowed from the JSON itself or stand in the arena. */

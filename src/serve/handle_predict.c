@@ -323,21 +323,12 @@ static bool gather(qn_exchange *x, job *j, const qn_rows_block *block)
     return j->gathered != NULL;
 }
 
-/* The rows that were gathered, with all others that were. */
-static qn_status predict_gathered(qn_exchange *x, job *j, qn_error *err)
-{
-    qn_gathered *gathered = j->gathered;
-    if (!gathered->predicted) qn_micro_batch_predict(j->batch, &x->worker->workspace);
-    remember(x, j, &gathered->block, gathered->outputs);
-    return write_block(x, j, &gathered->block, gathered->outputs, err);
-}
-
-/* Reads, predicts and writes one block; *last when there is no other. */
+/* Reads, predicts and writes one block; *last when there is no other. One that is gathered is
+ * predicted and written in the request's next step. */
 static qn_status predict_block(qn_exchange *x, job *j, bool *last, qn_error *err)
 {
     const qn_workspace *workspace = &x->worker->workspace;
     qn_rows_block block = {.cells = workspace->cells};
-    if (j->gathered) return predict_gathered(x, j, err);
     QN_TRY(read_block(x, j, &block, err));
     *last = block.n_rows < QN_BLOCK_ROWS;
     if (block.n_rows == 0) return QN_OK;
@@ -392,17 +383,28 @@ static qn_step finish(qn_exchange *x, const job *j)
     return QN_STEP_DONE;
 }
 
+/* The rows that were gathered, with all others that were: the last of this request. */
+static qn_step predict_gathered(qn_exchange *x, job *j)
+{
+    qn_error err = {0};
+    const qn_gathered *gathered = j->gathered;
+    if (!gathered->predicted) qn_micro_batch_predict(j->batch, &x->worker->workspace);
+    remember(x, j, &gathered->block, gathered->outputs);
+    const qn_status status = write_block(x, j, &gathered->block, gathered->outputs, &err);
+    return status == QN_OK ? finish(x, j) : fail(x, &err);
+}
+
 static qn_step predict(qn_exchange *x, const protocol *spoken)
 {
     qn_error err = {0};
     if (!x->job && !open_job(x, spoken)) return QN_STEP_DONE;
     job *j = x->job;
+    if (j->gathered) return predict_gathered(x, j);
     /* The workspace is the loop's: another request may have had it since, but none keeps it small.
      */
     const double begun_s = qn_clock_s();
     for (double now_s = begun_s; now_s - begun_s < slice_s; now_s = qn_clock_s()) {
-        const bool was_gathered = j->gathered != NULL;
-        bool last = was_gathered;
+        bool last = false;
         if (now_s - x->begun_s > x->worker->options->request_s) {
             qn_fail(&err, QN_ERR_INTERRUPTED,
                     "the request took too long; send fewer rows at a time");
@@ -411,7 +413,7 @@ static qn_step predict(qn_exchange *x, const protocol *spoken)
         const qn_status status = j->explained ? explain_block(x, j, begun_s + slice_s, &last, &err)
                                               : predict_block(x, j, &last, &err);
         if (status != QN_OK) return fail(x, &err);
-        if (j->gathered && !was_gathered) return QN_STEP_GATHER;
+        if (j->gathered) return QN_STEP_GATHER;
         if (last) return finish(x, j);
     }
     return QN_STEP_MORE;

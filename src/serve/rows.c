@@ -115,8 +115,7 @@ static qn_status read_number(qn_rows *rows, qn_pull *pull, qn_rows_place place, 
             rows, place, err, "has %.*s, beyond what a double can hold",
             (int)(token.bytes > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : token.bytes), token.text);
     }
-    if (rows->model->columns[place.input]->kind != QN_KIND_NUMERIC &&
-        qn_rows_is_label(rows, place, token)) {
+    if (qn_rows_is_label(rows, place, token)) {
         *given = (qn_cell){.number = QN_NA, .text = token.text, .text_bytes = token.bytes};
     }
     return QN_OK;

@@ -8,7 +8,7 @@
 
 #include "recipe/transform.h"
 
-#include "tables.h"
+#include "recipe_world.h"
 
 #include <stdatomic.h>
 
@@ -33,13 +33,6 @@ __attribute__((visibility("default"))) void *malloc(size_t bytes)
 #endif
 
 enum { N = 150, N_STRANGE = 16 };
-
-struct world {
-    table table;
-    qn_recipe_request request;
-    qn_recipe *recipe;
-    qn_matrix views[QN_N_VIEWS]; /* of the training rows */
-};
 
 static const char *const tasks[] = {"binary", "multiclass", "regression"};
 
@@ -101,21 +94,6 @@ static void make_table(const char *task, qn_kind kind, struct world *w)
                                      .n_rows = N,
                                      .target = w->table.target,
                                      .seed = 3};
-}
-
-static void fit(struct world *w)
-{
-    qn_error err = {0};
-    CHECK_OK(qn_recipe_fit(&w->request, &w->recipe, w->views, &err));
-}
-
-static void unfit(struct world *w)
-{
-    for (int view = 0; view < QN_N_VIEWS; view++) {
-        qn_matrix_release(&w->views[view]);
-    }
-    qn_recipe_free(w->recipe);
-    w->recipe = NULL;
 }
 
 typedef void check_transform(struct world *w, qn_kind kind);

@@ -4,16 +4,9 @@
 
 #include "recipe/reduce/decompose.h"
 
-#include "tables.h"
+#include "recipe_world.h"
 
 enum { N = 240, N_TRAIN = 180, N_INPUTS = 4 };
-
-struct world {
-    table table;
-    qn_recipe_request request;
-    qn_recipe *recipe;
-    qn_matrix views[QN_N_VIEWS]; /* of the training rows */
-};
 
 static table make_table(bool with_text)
 {
@@ -49,21 +42,6 @@ static void begin(struct world *w, const char *steps, bool with_text)
                                      .target = w->table.target,
                                      .steps = steps,
                                      .seed = 3};
-}
-
-static void fit(struct world *w)
-{
-    qn_error err = {0};
-    CHECK_OK(qn_recipe_fit(&w->request, &w->recipe, w->views, &err));
-}
-
-static void unfit(struct world *w)
-{
-    for (int view = 0; view < QN_N_VIEWS; view++) {
-        qn_matrix_release(&w->views[view]);
-    }
-    qn_recipe_free(w->recipe);
-    w->recipe = NULL;
 }
 
 static void end(struct world *w)
