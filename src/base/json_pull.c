@@ -126,6 +126,21 @@ bool qn_pull_key_is(qn_pull *pull, bool *first, qn_span name)
     return true;
 }
 
+bool qn_pull_pass(qn_pull *pull, qn_span bytes)
+{
+    const char *at = pull->at, *same = bytes.text;
+    size_t left = bytes.bytes;
+    if (pull->wrong || (size_t)(pull->end - at) < left) return false;
+    for (; left >= 8; at += 8, same += 8, left -= 8) { /* a word at a time: quicker than a call */
+        if (memcmp(at, same, 8) != 0) return false;
+    }
+    for (; left > 0; at++, same++, left--) {
+        if (*at != *same) return false;
+    }
+    pull->at = at;
+    return true;
+}
+
 /* Texts. */
 
 /* The text from `begin` to `end`, its closing quote, without its escapes: never longer than with

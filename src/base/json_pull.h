@@ -58,6 +58,9 @@ bool qn_pull_key(qn_pull *pull, bool *first, qn_span *key);
 /* Whether there is one more value and its key is `name`, which has nothing that JSON escapes; only
  * then is anything passed. For keys in an order that is known. */
 bool qn_pull_key_is(qn_pull *pull, bool *first, qn_span name);
+/* Whether the text goes on with exactly these bytes; only then they are passed. For what was read
+ * once in the same place. */
+bool qn_pull_pass(qn_pull *pull, qn_span bytes);
 
 /* The value that was peeked at. Texts are borrowed from the JSON itself or stand in the arena. */
 bool qn_pull_text(qn_pull *pull, qn_span *out);

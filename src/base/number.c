@@ -283,10 +283,7 @@ static const char *scan_digits(const char *at, const char *end, uint64_t *digits
             ((eight + UINT64_C(0x7676767676767676)) | eight) & UINT64_C(0x8080808080808080);
         if (others) { /* exact up to the first byte that is no digit */
             const int n = __builtin_ctzll(others) / 8;
-            if (n > 0)
-                *digits = sum * powers[n] + join_digits(eight << (64 - 8 * n));
-            else
-                *digits = sum;
+            *digits = sum * powers[n] + join_digits(eight << 8 << (56 - 8 * n));
             return at + n;
         }
         sum = sum * 100000000 + join_digits(eight);

@@ -62,11 +62,11 @@ qn_status qn_rows_start_json(qn_rows *rows, const char *body, size_t bytes, qn_e
     const int64_t n = rows->model->n_inputs;
     rows->pull = (qn_pull){.begin = body, .at = body, .end = body + bytes, .arena = &rows->texts};
     rows->first = true;
-    rows->expected = qn_arena_array(rows->memory, n, sizeof *rows->expected);
+    rows->fields = qn_arena_array(rows->memory, n, sizeof *rows->fields);
     rows->seen = qn_arena_array(rows->memory, n, sizeof *rows->seen);
-    if (!rows->expected || !rows->seen) return qn_rows_fail_memory(err);
+    if (!rows->fields || !rows->seen) return qn_rows_fail_memory(err);
     for (int64_t i = 0; i < n; i++) {
-        rows->expected[i] = i;
+        rows->fields[i].input = i;
     }
     return QN_OK;
 }
@@ -105,16 +105,21 @@ bool qn_rows_is_label(const qn_rows *rows, qn_rows_place place, qn_span token)
            !memchr(token.text, 'e', token.bytes) && !memchr(token.text, 'E', token.bytes);
 }
 
+static qn_status read_finite(qn_rows *rows, qn_pull *pull, qn_rows_place place, double *number,
+                             qn_span *token, qn_error *err)
+{
+    if (!qn_pull_number(pull, number, token)) return qn_rows_fail_json(rows, pull, err);
+    if (!isinf(*number)) return QN_OK;
+    return qn_rows_fail_place(
+        rows, place, err, "has %.*s, beyond what a double can hold",
+        (int)(token->bytes > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : token->bytes), token->text);
+}
+
 static qn_status read_number(qn_rows *rows, qn_pull *pull, qn_rows_place place, qn_cell *given,
                              qn_error *err)
 {
     qn_span token;
-    if (!qn_pull_number(pull, &given->number, &token)) return qn_rows_fail_json(rows, pull, err);
-    if (isinf(given->number)) {
-        return qn_rows_fail_place(
-            rows, place, err, "has %.*s, beyond what a double can hold",
-            (int)(token.bytes > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : token.bytes), token.text);
-    }
+    QN_TRY(read_finite(rows, pull, place, &given->number, &token, err));
     if (qn_rows_is_label(rows, place, token)) {
         *given = (qn_cell){.number = QN_NA, .text = token.text, .text_bytes = token.bytes};
     }
@@ -159,23 +164,20 @@ static qn_status read_given(qn_rows *rows, qn_pull *pull, qn_rows_place place, q
     return qn_rows_fail_json(rows, pull, err);
 }
 
-qn_status qn_rows_take_cell(qn_rows *rows, const qn_cell *given, qn_rows_place place, qn_cell *out,
-                            qn_error *err)
+qn_status qn_rows_normalise_cell(qn_rows *rows, qn_rows_place place, qn_cell *cell, qn_error *err)
 {
     const qn_schema_column *column = rows->model->columns[place.input];
     char scratch[QN_VALUE_TEXT_BYTES];
     qn_error why = {0};
-    if (column->kind == QN_KIND_NUMERIC && !given->text) {
-        *out = *given;
-        return QN_OK;
-    }
-    if (qn_cell_normalise(column, given, scratch, out, &why) != QN_OK) {
+    if (column->kind == QN_KIND_NUMERIC && !cell->text) return QN_OK;
+    const qn_cell given = *cell;
+    if (qn_cell_normalise(column, &given, scratch, cell, &why) != QN_OK) {
         return qn_rows_fail_place(rows, place, err, "has '%.*s', expected a %s",
-                                  qn_rows_shown_bytes(given), given->text, wanted(column));
+                                  qn_rows_shown_bytes(&given), given.text, wanted(column));
     }
-    if (out->text == scratch) {
-        out->text = qn_arena_strndup(&rows->texts, scratch, out->text_bytes);
-        if (!out->text) return qn_rows_fail_memory(err);
+    if (cell->text == scratch) {
+        cell->text = qn_arena_strndup(&rows->texts, scratch, cell->text_bytes);
+        if (!cell->text) return qn_rows_fail_memory(err);
     }
     return QN_OK;
 }
@@ -183,10 +185,15 @@ qn_status qn_rows_take_cell(qn_rows *rows, const qn_cell *given, qn_rows_place p
 qn_status qn_rows_read_cell(qn_rows *rows, qn_pull *pull, qn_rows_place place, qn_cell *out,
                             qn_error *err)
 {
+    const bool numeric = rows->model->columns[place.input]->kind == QN_KIND_NUMERIC;
+    if (numeric && qn_pull_peek(pull) == QN_PULL_NUMBER) { /* as below, without the detours */
+        qn_span token;
+        out->text = NULL;
+        out->text_bytes = 0;
+        return read_finite(rows, pull, place, &out->number, &token, err);
+    }
     QN_TRY(read_given(rows, pull, place, out, err));
-    if (!out->text && rows->model->columns[place.input]->kind == QN_KIND_NUMERIC) return QN_OK;
-    const qn_cell given = *out;
-    return qn_rows_take_cell(rows, &given, place, out, err);
+    return qn_rows_normalise_cell(rows, place, out, err);
 }
 
 qn_status qn_rows_next(qn_rows *rows, qn_rows_block *block, qn_error *err)

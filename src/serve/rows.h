@@ -58,9 +58,9 @@ struct qn_rows {
     int64_t n_rows;               /* given so far */
     qn_pull pull;
     bool first;
-    int64_t *order;    /* of a list's positions: input, or -1 to ignore; n_order of them */
-    int64_t *expected; /* of an object's k-th field: the input it was last time; n_inputs */
-    int64_t *seen;     /* of each input: the row that last gave it, from 1; n_inputs */
+    int64_t *order; /* of a list's positions: input, or -1 to ignore; n_order of them */
+    struct qn_rows_field *fields; /* an object's k-th field as it was last time; n_inputs */
+    int64_t *seen;                /* of each input: the row that last gave it, from 1; n_inputs */
     int64_t n_order;
     struct qn_rows_column *columns; /* where reading goes on in each input's list of values */
     struct qn_rows_tensor *tensors; /* of each input; or one of them all, n_tensors being 1 */

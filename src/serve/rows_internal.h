@@ -11,17 +11,24 @@ typedef struct qn_rows_place {
     int64_t input;
 } qn_rows_place;
 
-/* Starts reading JSON; makes `expected` and `seen`. */
+/* A field of the object that was read last. */
+struct qn_rows_field {
+    int64_t input;
+    qn_span before; /* from what precedes it to its value: the key and all around it; text NULL at
+                       first */
+    bool first;     /* no field stood before it */
+};
+
+/* Starts reading JSON; makes `fields` and `seen`. */
 QN_MUST_CHECK
 qn_status qn_rows_start_json(qn_rows *rows, const char *body, size_t bytes, qn_error *err);
 /* Reads one JSON value into a cell of the place's input. */
 QN_MUST_CHECK
 qn_status qn_rows_read_cell(qn_rows *rows, qn_pull *pull, qn_rows_place place, qn_cell *out,
                             qn_error *err);
-/* What was given for the place's input, made what its kind asks for. */
+/* Makes what was given for the place's input what its kind asks for. */
 QN_MUST_CHECK
-qn_status qn_rows_take_cell(qn_rows *rows, const qn_cell *given, qn_rows_place place, qn_cell *out,
-                            qn_error *err);
+qn_status qn_rows_normalise_cell(qn_rows *rows, qn_rows_place place, qn_cell *cell, qn_error *err);
 /* Whether the digits of a number are a label of the place's input as they are. */
 bool qn_rows_is_label(const qn_rows *rows, qn_rows_place place, qn_span digits);
 /* The input called `name`, or -1. */

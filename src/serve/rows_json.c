@@ -7,17 +7,32 @@
 #include <string.h>
 
 /* Passes the k-th key of an object and finds the input that it names, or -1. Objects of one body
- * mostly have their fields in one order, so the name of the last row's is looked for first. */
+ * mostly are written alike, so what stood before the last row's k-th value is looked for first,
+ * then the name that the model would give it. */
 static bool next_field(qn_rows *rows, int64_t k, bool *first, qn_span *key, int64_t *input)
 {
-    if (k < rows->model->n_inputs) {
-        *input = rows->expected[k];
-        *key = rows->model->names[*input];
-        if (key->text && qn_pull_key_is(&rows->pull, first, *key)) return true;
+    qn_pull *pull = &rows->pull;
+    if (k == rows->model->n_inputs) {
+        if (!qn_pull_key(pull, first, key)) return false;
+        *input = qn_rows_find_input(rows, *key);
+        return true;
     }
-    if (!qn_pull_key(&rows->pull, first, key)) return false;
-    *input = qn_rows_find_input(rows, *key);
-    if (k < rows->model->n_inputs && *input >= 0) rows->expected[k] = *input;
+    struct qn_rows_field *field = &rows->fields[k];
+    const char *const start = pull->at;
+    const bool was_first = *first;
+    *input = field->input;
+    *key = rows->model->names[*input];
+    if (field->before.text && field->first == was_first && qn_pull_pass(pull, field->before)) {
+        *first = false;
+        return true;
+    }
+    if (!key->text || !qn_pull_key_is(pull, first, *key)) {
+        if (!qn_pull_key(pull, first, key)) return false;
+        *input = qn_rows_find_input(rows, *key);
+        if (*input < 0) return true;
+    }
+    qn_pull_peek(pull); /* passes blanks */
+    *field = (struct qn_rows_field){*input, {start, (size_t)(pull->at - start)}, was_first};
     return true;
 }
 

@@ -204,9 +204,8 @@ qn_status qn_tensor_read(qn_rows *rows, qn_rows_tensor *tensor, qn_rows_place pl
         if (!next_json(tensor)) return qn_rows_fail_place(rows, place, err, too_few);
         return qn_rows_read_cell(rows, &tensor->pull, place, out, err);
     }
-    qn_cell given;
-    QN_TRY(read_binary(rows, tensor, place, &given, err));
-    return qn_rows_take_cell(rows, &given, place, out, err);
+    QN_TRY(read_binary(rows, tensor, place, out, err));
+    return qn_rows_normalise_cell(rows, place, out, err);
 }
 
 bool qn_tensor_is_at_end(qn_rows_tensor *tensor)

@@ -252,6 +252,28 @@ static void a_key_is_known_by_its_name(void **state)
     qn_arena_release(&arena);
 }
 
+static void bytes_are_passed_only_when_all_are_the_same(void **state)
+{
+    (void)state;
+    static const char text[] = "0123456789abcdefghij";
+    const size_t n_max = sizeof text - 1;
+    for (size_t n = 0; n <= n_max; n++) {
+        char same[sizeof text];
+        memcpy(same, text, sizeof text);
+        for (size_t wrong = 0; wrong <= n; wrong++) { /* at the end: nothing is */
+            qn_pull pull = {.begin = text, .at = text, .end = text + n};
+            if (wrong < n) same[wrong]++;
+            CHECK_INT(qn_pull_pass(&pull, (qn_span){same, n}), wrong == n);
+            CHECK_INT(pull.at - text, wrong == n ? (int64_t)n : 0);
+            if (wrong < n) same[wrong]--;
+        }
+        qn_pull pull = {.begin = text, .at = text, .end = text + n};
+        CHECK(!qn_pull_pass(&pull, (qn_span){text, n + 1}));
+        qn_pull_refuse(&pull, "before");
+        CHECK(!qn_pull_pass(&pull, (qn_span){text, n}));
+    }
+}
+
 static void messages_name_line_and_column(void **state)
 {
     (void)state;
@@ -285,5 +307,5 @@ static void reading_survives_running_out_of_memory(void **state)
 RUN_TESTS(TEST(json_by_the_grammar_is_accepted), TEST(what_is_not_json_is_refused),
           TEST(depth_is_limited), TEST(cut_documents_are_refused),
           TEST(agrees_with_the_other_reader), TEST(values_are_read_one_by_one),
-          TEST(a_key_is_known_by_its_name), TEST(messages_name_line_and_column),
-          TEST(reading_survives_running_out_of_memory))
+          TEST(a_key_is_known_by_its_name), TEST(bytes_are_passed_only_when_all_are_the_same),
+          TEST(messages_name_line_and_column), TEST(reading_survives_running_out_of_memory))

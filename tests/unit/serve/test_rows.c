@@ -247,6 +247,53 @@ static void refuses(const char *body, qn_status status, const char *part, int64_
     CHECK_TEXT(p.bad_field, field);
 }
 
+/* Each way to write a row, behind and before each other way, is what it is alone. */
+static void rows_may_be_written_differently(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {
+        "{\"size\":1.5,\"colour\":\"red\",\"shop\":100,\"when\":null,\"open\":true}",
+        "{ \"size\" : -3e1 , \"colour\" : null , \"shop\" : 102 , \"when\" : null , \"open\" : "
+        "false }",
+        "{\"colour\":\"blue\",\"size\":null,\"open\":true,\"shop\":101,\"when\":\"2020-01-02\"}",
+        "{\"x\":[1,{}],\"size\":49,\"colour\":\"red\",\"y\":0,\"shop\":100,\"when\":null,\"open\":"
+        "null,"
+        "\"z\":1}",
+        "{\"s\\u0069ze\":7,\"colour\":\"red\", \"shop\":1e2,\"when\":\"\",\"open\":\"true\"}"};
+    static const char *const wrong[] = {
+        "{,\"size\":1.5,\"colour\":\"red\",\"shop\":100,\"when\":null,\"open\":true}",
+        "{\"size\":1.5\"colour\":\"red\",\"shop\":100,\"when\":null,\"open\":true}",
+        "{\"size\":1.5,\"colour\":\"red\",\"shop\":100,\"when\":null,\"open\":true",
+        "{\"size\":1.5,\"colour\":\"red\",\"shop\":100,\"when\":null,\"open\":true,}",
+        "{\"size\":1.5,\"colour\":\"red\",\"shop\":100,\"when\":null}",
+        "{\"size\":1.5,\"colour\":\"red\",\"shop\":100,\"when\":null,\"open\":true,\"size\":2}"};
+    enum { N_WAYS = sizeof ways / sizeof *ways, N_WRONG = sizeof wrong / sizeof *wrong };
+    double alone[N_WAYS];
+    for (int i = 0; i < N_WAYS; i++) {
+        const predicted p = predict_json(ways[i]);
+        if (p.status != QN_OK) fail_msg("%s: %s", ways[i], p.err.message);
+        alone[i] = p.outputs[0];
+    }
+    for (int i = 0; i < N_WAYS; i++) {
+        for (int j = 0; j < N_WAYS; j++) {
+            char list[1024], lines[1024];
+            snprintf(list, sizeof list, "[%s,%s , %s]", ways[i], ways[j], ways[i]);
+            snprintf(lines, sizeof lines, "%s\n%s\n%s\n", ways[i], ways[j], ways[i]);
+            const predicted p = predict_json(list), q = predict(qn_rows_open_lines, lines);
+            if (p.status != QN_OK) fail_msg("%s: %s", list, p.err.message);
+            CHECK(p.n == 3 && q.n == 3);
+            CHECK(p.outputs[0] == alone[i] && q.outputs[0] == alone[i]);
+            CHECK(p.outputs[1] == alone[j] && q.outputs[1] == alone[j]);
+            CHECK(p.outputs[2] == alone[i] && q.outputs[2] == alone[i]);
+        }
+        for (int j = 0; j < N_WRONG; j++) {
+            char list[1024];
+            snprintf(list, sizeof list, "[%s,%s]", ways[i], wrong[j]);
+            if (predict_json(list).status == QN_OK) fail_msg("%s is accepted", list);
+        }
+    }
+}
+
 static void rows_that_the_model_cannot_take_are_named(void **state)
 {
     (void)state;
@@ -745,6 +792,7 @@ int main(void)
     const struct CMUnitTest tests[] = {TEST(a_row_gives_what_the_library_gives),
                                        TEST(every_form_gives_the_same),
                                        TEST(blocks_join),
+                                       TEST(rows_may_be_written_differently),
                                        TEST(rows_that_the_model_cannot_take_are_named),
                                        TEST(categories_that_training_never_saw_can_be_refused),
                                        TEST(bodies_that_are_no_rows_are_refused),
