@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <string.h>
 #include <time.h>
@@ -13,7 +15,9 @@ enum { WAITS_MAX = 1000, WAIT_US_MAX = 20000 };
 
 struct qn_sqlite {
     sqlite3 *handle;
-    qn_rng waits; /* of the busy handler alone: never part of a result */
+    qn_rng waits;         /* of the busy handler alone: never part of a result */
+    const char *log_path; /* of the write-ahead log; lives as long as the handle */
+    int log;              /* its descriptor, for qn_sqlite_sync() alone; -1: not open */
 };
 
 struct qn_sqlite_statement {
@@ -70,6 +74,7 @@ qn_status qn_sqlite_open(const char *path, qn_sqlite_mode mode, qn_sqlite **out,
     *out = NULL;
     qn_sqlite *database = qn_alloc_array(1, sizeof *database);
     if (!database) return qn_fail(err, QN_ERR_NOMEM, "%s: no memory to open it", path);
+    database->log = -1;
     /* One thread at a time is our own promise: no locks inside. */
     const int how = flags[mode] | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(path, &database->handle, how, NULL) != SQLITE_OK) {
@@ -81,6 +86,7 @@ qn_status qn_sqlite_open(const char *path, qn_sqlite_mode mode, qn_sqlite **out,
     }
     qn_rng_init(&database->waits, (uint64_t)getpid(), (uint64_t)time(NULL));
     sqlite3_busy_handler(database->handle, wait_at_random, database);
+    database->log_path = sqlite3_filename_wal(sqlite3_db_filename(database->handle, "main"));
     *out = database;
     return QN_OK;
 }
@@ -88,6 +94,7 @@ qn_status qn_sqlite_open(const char *path, qn_sqlite_mode mode, qn_sqlite **out,
 void qn_sqlite_close(qn_sqlite *database)
 {
     if (!database) return;
+    if (database->log >= 0) close(database->log);
     sqlite3_close(database->handle);
     qn_free(database);
 }
@@ -95,6 +102,20 @@ void qn_sqlite_close(qn_sqlite *database)
 qn_status qn_sqlite_run(qn_sqlite *database, const char *sql, qn_error *err)
 {
     return check(database, sqlite3_exec(database->handle, sql, NULL, NULL, NULL), err);
+}
+
+/* What synchronous = FULL does at the end of each commit, with the locks of the database held. The
+ * log is the same file as long as anybody has the database open, and SQLite locks no part of it, so
+ * that a descriptor more is harmless; that SQLite has written the log's name and head to the disk
+ * before is synchronous = NORMAL. */
+qn_status qn_sqlite_sync(qn_sqlite *database, qn_error *err)
+{
+    int failed;
+    if (database->log < 0) database->log = open(database->log_path, O_RDONLY | O_CLOEXEC);
+    do {
+        failed = database->log < 0 || fdatasync(database->log) != 0;
+    } while (failed && errno == EINTR);
+    return failed ? qn_fail(err, QN_ERR_IO, "the write-ahead log: %s", strerror(errno)) : QN_OK;
 }
 
 qn_status qn_sqlite_prepare(qn_sqlite *database, const char *sql, qn_sqlite_statement **out,

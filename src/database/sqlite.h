@@ -2,7 +2,7 @@
 /* SQLite under the conventions of this program: statuses and errors, a busy handler that waits at
  * random so that many processes on one file take turns. The only folder that includes sqlite3.h.
  *
- * Threads: one thread at a time per database and its statements. */
+ * Threads: one thread at a time per database and its statements, but for qn_sqlite_sync(). */
 #ifndef QN_DATABASE_SQLITE_H
 #define QN_DATABASE_SQLITE_H
 
@@ -38,6 +38,12 @@ QN_MUST_CHECK
 qn_status qn_sqlite_prepare(qn_sqlite *database, const char *sql, qn_sqlite_statement **out,
                             qn_error *err);
 void qn_sqlite_finalize(qn_sqlite_statement *statement); /* accepts NULL */
+
+/* Returns when all that was committed so far, by whomever, outlives a loss of power: for databases
+ * in write-ahead mode with synchronous = NORMAL, whose commits do not wait for the disk. One thread
+ * may call it beside any other call on the database but qn_sqlite_close(). Fails with QN_ERR_IO. */
+QN_MUST_CHECK
+qn_status qn_sqlite_sync(qn_sqlite *database, qn_error *err);
 
 /* Values of the parameters ?1, ?2 …, borrowed until the next reset; failures are told by the next
  * step. A blob of NULL is null. */

@@ -33,13 +33,14 @@ struct sqlite_store {
     int64_t worker;
     int64_t seen, data_version; /* by changes(): the newest revision and SQLite's own */
     bool has_read;
-    bool in_transaction, is_synced; /* the transaction is written through to the disk */
-    bool never_synced;
+    bool in_transaction;
+    bool is_fast; /* the URL says so: nothing waits for the disk */
+    bool
+        waits_in_commit; /* no write-ahead log can be had here: there is nothing for sync() to do */
     qn_str body;
 };
 
 static const char schema[] =
-    "PRAGMA journal_mode = WAL;"
     "BEGIN IMMEDIATE;"
     "CREATE TABLE IF NOT EXISTS study (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
     " definition TEXT NOT NULL, revision INTEGER NOT NULL);"
@@ -146,19 +147,36 @@ static qn_status make_tables(struct sqlite_store *store, qn_error *err)
     return check_version(store, err);
 }
 
+/* A copy made by VACUUM INTO has no log, and file systems without shared memory cannot have one. */
+static qn_status begin_log(struct sqlite_store *store, qn_error *err)
+{
+    qn_sqlite_statement *statement;
+    bool row;
+    size_t bytes;
+    QN_TRY(qn_sqlite_prepare(store->database, "PRAGMA journal_mode = WAL", &statement, err));
+    const qn_status status = qn_sqlite_step(statement, &row, err);
+    store->waits_in_commit =
+        status == QN_OK && row && strcmp(qn_sqlite_column_bytes(statement, 0, &bytes), "wal") != 0;
+    qn_sqlite_finalize(statement);
+    QN_TRY(status);
+    return qn_sqlite_run(store->database,
+                         store->waits_in_commit && !store->is_fast ? "PRAGMA synchronous = FULL"
+                                                                   : "PRAGMA synchronous = NORMAL",
+                         err);
+}
+
 static qn_status begin_work(struct sqlite_store *store, qn_error *err)
 {
     QN_TRY(open_lock_file(store, err));
     QN_TRY(set_lock(store, 0, F_WRLCK, err));
     qn_status status = qn_sqlite_open(store->path, QN_SQLITE_CREATE, &store->database, err);
     if (status == QN_OK) status = with_path(store, make_tables(store, err), err);
+    if (status == QN_OK) status = with_path(store, begin_log(store, err), err);
     qn_status unlocked = set_lock(store, 0, F_UNLCK, NULL);
     if (status == QN_OK) status = unlocked;
     if (status != QN_OK) return status;
     char sql[96];
     snprintf(sql, sizeof sql, "INSERT INTO worker (pid) VALUES (%ld) RETURNING id", (long)getpid());
-    QN_TRY(
-        with_path(store, qn_sqlite_run(store->database, "PRAGMA synchronous = NORMAL", err), err));
     QN_TRY(with_path(store, query_int(store, sql, 0, &store->worker, err), err));
     return set_lock(store, store->worker, F_WRLCK, err);
 }
@@ -188,8 +206,8 @@ static bool take_url(struct sqlite_store *store, const char *url)
 {
     const char *path = url + strlen(SCHEME);
     const size_t bytes = strlen(path), ending = strlen(SYNC_NORMAL);
-    store->never_synced = bytes > ending && strcmp(path + bytes - ending, SYNC_NORMAL) == 0;
-    store->path = qn_strndup(path, bytes - (store->never_synced ? ending : 0));
+    store->is_fast = bytes > ending && strcmp(path + bytes - ending, SYNC_NORMAL) == 0;
+    store->path = qn_strndup(path, bytes - (store->is_fast ? ending : 0));
     return store->path != NULL;
 }
 
@@ -280,6 +298,13 @@ static qn_status commit(void *state, qn_error *err)
     return with_path(store, qn_sqlite_run(store->database, "COMMIT", err), err);
 }
 
+static qn_status sync_log(void *state, qn_error *err)
+{
+    struct sqlite_store *store = state;
+    if (store->is_fast || store->waits_in_commit) return QN_OK;
+    return with_path(store, qn_sqlite_sync(store->database, err), err);
+}
+
 static qn_status define(void *state, const char *definition, bool *done, qn_error *err)
 {
     struct sqlite_store *store = state;
@@ -290,17 +315,9 @@ static qn_status define(void *state, const char *definition, bool *done, qn_erro
 
 /* Trials. */
 
-/* SQLite takes another level of safety only between transactions. */
-static qn_status begin_transaction(struct sqlite_store *store, bool synced, qn_error *err)
+static qn_status begin_transaction(struct sqlite_store *store, qn_error *err)
 {
-    synced &= !store->never_synced;
-    if (store->in_transaction && synced && !store->is_synced) QN_TRY(commit(store, err));
     if (store->in_transaction) return QN_OK;
-    if (synced != store->is_synced) {
-        const char *sql = synced ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL";
-        QN_TRY(qn_sqlite_run(store->database, sql, err));
-        store->is_synced = synced;
-    }
     QN_TRY(qn_sqlite_run(store->database, "BEGIN IMMEDIATE", err));
     store->in_transaction = true;
     return QN_OK;
@@ -327,11 +344,10 @@ static qn_status put(void *state, const qn_stored_trial *trial, int64_t n_object
                      int64_t *revision, qn_error *err)
 {
     struct sqlite_store *store = state;
-    const bool ends = trial->record.state >= QN_TRIAL_COMPLETE;
     *revision = 0;
     qn_stored_trial_pack(trial, n_objectives, &store->body);
     if (store->body.failed) return qn_fail(err, QN_ERR_NOMEM, "no memory for a trial");
-    qn_status status = begin_transaction(store, ends, err);
+    qn_status status = begin_transaction(store, err);
     if (status == QN_OK) status = write_trial(store, &trial->record, revision, err);
     return with_path(store, status, err);
 }
@@ -468,6 +484,7 @@ const qn_store_backend qn_store_sqlite = {.scheme = SCHEME,
                                           .define = define,
                                           .put = put,
                                           .commit = commit,
+                                          .sync = sync_log,
                                           .changes = changes,
                                           .is_alive = is_alive,
                                           .descriptor = descriptor,

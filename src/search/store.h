@@ -15,9 +15,10 @@
  * Who works on a study is a *worker*: a number that is never given out again, and that is_alive()
  * exactly as long as its process (or the way to it) is. No clock is involved.
  *
- * Puts are collected in a transaction until commit(): several tellings cost one write to the disk.
+ * Puts are collected in a transaction until commit(), and commits that wait for no disk until
+ * sync(): several tellings cost one write to the disk.
  *
- * Threads: one thread at a time per store. */
+ * Threads: one thread at a time per store, but for sync(). */
 #ifndef QN_SEARCH_STORE_H
 #define QN_SEARCH_STORE_H
 
@@ -59,10 +60,13 @@ struct qn_store_backend {
     qn_status (*define)(void *state, const char *definition, bool *done, qn_error *err);
     /* Writes a trial whose row is at record.revision (0: there is none) and gives it a new
      * *revision, or 0 when the row is at another. The end of a trial is kept even if the power
-     * fails after commit(). */
+     * fails after commit() and, where there is one, sync(). */
     qn_status (*put)(void *state, const qn_stored_trial *trial, int64_t n_objectives,
                      int64_t *revision, qn_error *err);
     qn_status (*commit)(void *state, qn_error *err);
+    /* Writes to the disk what was committed before. One thread may be in it beside any other call
+     * but close(). NULL: commit() does. */
+    qn_status (*sync)(void *state, qn_error *err);
     /* Visits, by number, all trials the first time, then those changed since the last time, own
      * changes among them. `force`: also when there is no sign of any change. */
     qn_status (*changes)(void *state, bool force, qn_store_visitor *visit, void *context,

@@ -21,11 +21,12 @@ struct qn_trial {
 
 struct qn_study {
     pthread_mutex_t lock;
-    pthread_cond_t committed;
-    atomic_int n_waiting;       /* threads that want the lock */
-    int64_t n_put, n_committed; /* writes to the store so far */
-    qn_error failure;           /* of the store; status QN_OK: none */
-    double next_care_s;         /* on qn_clock_s(): when other workers are looked after */
+    pthread_cond_t written;               /* n_committed or n_synced have grown */
+    atomic_int n_waiting;                 /* threads that want the lock */
+    int64_t n_put, n_committed, n_synced; /* writes to the store so far */
+    bool is_syncing;                      /* a thread is, without the lock */
+    qn_error failure;                     /* of the store; status QN_OK: none */
+    double next_care_s;                   /* on qn_clock_s(): when other workers are looked after */
     qn_space space;
     qn_objectives objectives;
     qn_history history;
@@ -122,5 +123,8 @@ qn_status qn_study_sync(qn_study *study, bool force, qn_error *err);
 /* Unlocks the study when what was written is committed, and fails if that failed. */
 QN_MUST_CHECK
 qn_status qn_study_settle(qn_study *study, qn_status status, qn_error *err);
+/* As qn_study_settle(), when what was written also outlives a loss of power. */
+QN_MUST_CHECK
+qn_status qn_study_settle_lasting(qn_study *study, qn_status status, qn_error *err);
 
 #endif

@@ -85,7 +85,8 @@ qn_status qn_study_put_stored(qn_study *study, const qn_stored_trial *trial, boo
 }
 
 /* Group commit: whoever leaves while others wait for the study goes on without committing; the last
- * one commits what all have put. */
+ * one commits what all have put. Of those that then wait for the disk one writes for all, without
+ * the lock: the others ask and tell meanwhile, and what they commit is the next one's to write. */
 
 static void commit(qn_study *study)
 {
@@ -96,7 +97,25 @@ static void commit(qn_study *study)
     }
     (void)keep_failure(study, status, &failure, NULL);
     study->n_committed = study->n_put;
-    pthread_cond_broadcast(&study->committed);
+    pthread_cond_broadcast(&study->written);
+}
+
+static void sync_for_all(qn_study *study)
+{
+    qn_error failure = {0};
+    qn_status status = QN_OK;
+    const qn_store *store = &study->store;
+    const int64_t n_before = study->n_committed;
+    if (store->backend->sync && study->failure.status == QN_OK) {
+        study->is_syncing = true;
+        pthread_mutex_unlock(&study->lock);
+        status = store->backend->sync(store->state, &failure);
+        pthread_mutex_lock(&study->lock);
+        study->is_syncing = false;
+    }
+    (void)keep_failure(study, status, &failure, NULL);
+    study->n_synced = n_before;
+    pthread_cond_broadcast(&study->written);
 }
 
 void qn_study_lock(qn_study *study)
@@ -117,19 +136,46 @@ void qn_study_unlock(qn_study *study)
     pthread_mutex_unlock(&study->lock);
 }
 
-qn_status qn_study_settle(qn_study *study, qn_status status, qn_error *err)
+static void await_commit(qn_study *study, int64_t mine)
+{
+    if (mine > study->n_committed && !others_will_commit(study)) commit(study);
+    while (study->n_committed < mine) {
+        pthread_cond_wait(&study->written, &study->lock);
+    }
+}
+
+static void await_sync(qn_study *study, int64_t mine)
+{
+    while (study->n_synced < mine) {
+        if (study->is_syncing) {
+            pthread_cond_wait(&study->written, &study->lock);
+        } else {
+            sync_for_all(study);
+        }
+    }
+}
+
+static qn_status settle(qn_study *study, bool lasting, qn_status status, qn_error *err)
 {
     const int64_t mine = study->n_put;
     const bool had_failed = study->failure.status != QN_OK;
-    if (mine > study->n_committed && !others_will_commit(study)) commit(study);
-    while (study->n_committed < mine) {
-        pthread_cond_wait(&study->committed, &study->lock);
-    }
+    await_commit(study, mine);
+    if (lasting) await_sync(study, mine);
     if (status == QN_OK && !had_failed && study->failure.status != QN_OK) {
         status = qn_fail(err, study->failure.status, "%s", study->failure.message);
     }
     pthread_mutex_unlock(&study->lock);
     return status;
+}
+
+qn_status qn_study_settle(qn_study *study, qn_status status, qn_error *err)
+{
+    return settle(study, false, status, err);
+}
+
+qn_status qn_study_settle_lasting(qn_study *study, qn_status status, qn_error *err)
+{
+    return settle(study, true, status, err);
 }
 
 /* Looking after trials whose worker died. */

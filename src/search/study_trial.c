@@ -121,7 +121,7 @@ static qn_status tell(qn_trial *trial, const double *values, int64_t n, qn_error
 static qn_status settle_end(qn_trial *trial, qn_status status, qn_error *err)
 {
     qn_study *study = trial->study;
-    QN_TRY(qn_study_settle(study, status, err));
+    QN_TRY(qn_study_settle_lasting(study, status, err));
     if (study->ended) study->ended(study->ended_context, study, trial);
     return QN_OK;
 }
