@@ -6,7 +6,8 @@
  * PRUNER may be "none". A trial is the setting of the table nearest to it on the unit cube, where
  * different choices are 1 apart; it reports every loss of its curve. The search ends after TRIALS,
  * or as soon as it has cost as much as BUDGET whole trials. Steps of rows begin anew each time, so
- * that a trial costs their sum; the last one alone when nothing is pruned.
+ * that a trial costs the sum of those at which it may be stopped; the last one alone when nothing
+ * is pruned.
  *
  * Prints one JSON object: the best last loss of a whole trial, the number of trials, and their cost
  * in whole trials. With "trace", each trial's parameters and loss come before, a line of JSON. */
@@ -130,6 +131,7 @@ static double evaluate(qn_study *study, qn_trial *trial, const struct table *tab
     *loss = INFINITY;
     for (int64_t k = prunes ? 0 : last; k <= last; k++) {
         bool prune = false;
+        if (table->begins_anew && k < last && table->steps[k] < qn_trial_next_look(trial)) continue;
         done = (double)table->steps[k] + (table->begins_anew ? done : 0);
         if (qn_trial_report(trial, table->steps[k], curve[k], &prune, &err)) die(err.message);
         if (!prune || k == last) continue;

@@ -115,6 +115,10 @@ QN_API QN_MUST_CHECK qn_status qn_trial_choice(qn_trial *trial, const char *name
  * counted by the caller, from any number up. One objective only. */
 QN_API QN_MUST_CHECK qn_status qn_trial_report(qn_trial *trial, int64_t step, double value,
                                                bool *prune, qn_error *err);
+/* The next step at which the pruner may stop the trial, above the last one reported; 0: each, or
+ * there is no pruner. Where a long run cannot go on from a short one (on more rows, say), go
+ * straight to this step, or to the last if that is less. */
+QN_API int64_t qn_trial_next_look(const qn_trial *trial);
 /* How far the result breaks a limit set to it (sum of the excesses); 0: it does not. Before
  * telling. */
 QN_API QN_MUST_CHECK qn_status qn_trial_violate(qn_trial *trial, double violation, qn_error *err);

@@ -29,6 +29,13 @@ static qn_status get_number(qn_json_value value, const char *name, double *out, 
     return qn_fail(err, QN_ERR_ARG, "\"%s\": expected a number", name);
 }
 
+/* Where it depends on the pruner. */
+static void say_next_look(const qn_trial *trial, qn_json_writer *answer)
+{
+    const int64_t step = qn_trial_next_look(trial);
+    if (step > 0) qn_json_put_int(answer, "next_look", step);
+}
+
 static qn_status ask(qn_study *study, qn_json_value request, qn_json_writer *answer, qn_error *err)
 {
     qn_trial *trial;
@@ -42,6 +49,7 @@ static qn_status ask(qn_study *study, qn_json_value request, qn_json_writer *ans
     qn_json_int(answer, qn_trial_number(trial));
     qn_json_key(answer, "params");
     qn_space_write_values(qn_study_space(study), qn_trial_get_record(trial)->values, answer);
+    say_next_look(trial, answer);
     return QN_OK;
 }
 
@@ -88,6 +96,7 @@ static qn_status report(qn_study *study, qn_json_value request, qn_json_writer *
     }
     QN_TRY(qn_trial_report(trial, (int64_t)step, value, &prune, err));
     qn_json_put_bool(answer, "prune", prune);
+    if (!prune) say_next_look(trial, answer);
     return QN_OK;
 }
 

@@ -17,6 +17,8 @@ typedef struct qn_pruner {
     /* The trial has just reported its last step. */
     bool (*should_stop)(const void *settings, const qn_history *history,
                         const qn_trial_record *trial);
+    /* The first step, of those after the last report, at which it may say so; NULL: at any. */
+    double (*next_look)(const void *settings, const qn_trial_record *trial);
 } qn_pruner;
 
 extern const qn_pruner *const qn_pruners[]; /* ended by NULL */

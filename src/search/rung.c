@@ -14,16 +14,22 @@ struct entry {
     int32_t at; /* in history->told */
 };
 
-double qn_trial_loss_at(const qn_trial_record *trial, double step)
+const qn_curve_point *qn_trial_report_at(const qn_trial_record *trial, double step)
 {
     if (trial->n_reports == 0 || (double)trial->reports[trial->n_reports - 1].step < step) {
-        return QN_NA;
+        return NULL;
     }
     int64_t i = trial->n_reports - 1;
     while (i > 0 && (double)trial->reports[i - 1].step >= step) {
         i--;
     }
-    return trial->reports[i].loss;
+    return &trial->reports[i];
+}
+
+double qn_trial_loss_at(const qn_trial_record *trial, double step)
+{
+    const qn_curve_point *report = qn_trial_report_at(trial, step);
+    return report ? report->loss : QN_NA;
 }
 
 /* The last step of a trial that was stopped. */

@@ -12,7 +12,9 @@
 
 #include "search/history.h"
 
-/* The loss of the first report at `step` or after it; QN_NA when the trial has none. */
+/* The first report at `step` or after it; NULL when the trial has none. */
+const qn_curve_point *qn_trial_report_at(const qn_trial_record *trial, double step);
+/* Its loss, or QN_NA. */
 double qn_trial_loss_at(const qn_trial_record *trial, double step);
 
 /* The trials told that have reached the rung, best first (the smaller violation, the smaller loss

@@ -201,6 +201,14 @@ qn_status qn_trial_report(qn_trial *trial, int64_t step, double value, bool *pru
     return qn_study_settle(trial->study, report(trial, step, value, prune, err), err);
 }
 
+int64_t qn_trial_next_look(const qn_trial *trial)
+{
+    const qn_pruning *pruning = &trial->study->pruning;
+    if (!pruning->pruner || !pruning->pruner->next_look) return 0;
+    const double step = pruning->pruner->next_look(pruning->settings, trial->record);
+    return step < 1e15 ? (int64_t)step : 0;
+}
+
 qn_status qn_trial_violate(qn_trial *trial, double violation, qn_error *err)
 {
     if (!(violation >= 0)) {

@@ -110,7 +110,7 @@ static char *keep_text(qn_str *text, qn_arena *arena)
 
 char **qn_trial_command_environment(const qn_trial_command *command, qn_arena *arena)
 {
-    enum { N_MAX = 3 };
+    enum { N_MAX = 4 };
     qn_str texts[N_MAX] = {{0}};
     int n = 2;
     char **environment = qn_arena_array(arena, N_MAX + 1, sizeof *environment);
@@ -119,6 +119,9 @@ char **qn_trial_command_environment(const qn_trial_command *command, qn_arena *a
                           &(qn_json_writer){.out = &texts[0]});
     qn_str_addf(&texts[1], "QUERN_TRIAL=%" PRId64, command->trial->number);
     if (command->checkpoint) qn_str_addf(&texts[n++], "QUERN_CHECKPOINT=%s", command->checkpoint);
+    if (command->first_look > 0) {
+        qn_str_addf(&texts[n++], "QUERN_FIRST_LOOK=%" PRId64, command->first_look);
+    }
     bool complete = environment != NULL;
     for (int i = 0; i < n; i++) {
         char *text = keep_text(&texts[i], arena);

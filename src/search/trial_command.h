@@ -14,6 +14,7 @@ typedef struct qn_trial_command {
     const qn_space *space;
     const qn_trial_record *trial;
     const char *checkpoint; /* NULL: none is kept */
+    int64_t first_look;     /* the first step at which it may be stopped; 0: each */
 } qn_trial_command;
 
 /* Fails with QN_ERR_ARG when a {name} is no parameter, or {checkpoint} is asked for in vain. */
@@ -22,7 +23,7 @@ qn_status qn_trial_command_check(char *const *command, const qn_space *space, bo
                                  qn_error *err);
 /* Ended by NULL, in the arena; NULL when out of memory. */
 char **qn_trial_command_arguments(const qn_trial_command *command, qn_arena *arena);
-/* QUERN_PARAMS, QUERN_TRIAL and QUERN_CHECKPOINT as "NAME=VALUE"; likewise. */
+/* QUERN_PARAMS, QUERN_TRIAL, QUERN_CHECKPOINT and QUERN_FIRST_LOOK as "NAME=VALUE"; likewise. */
 char **qn_trial_command_environment(const qn_trial_command *command, qn_arena *arena);
 
 #endif

@@ -89,7 +89,8 @@ static qn_status start_process(struct worker *worker, qn_arena *arena, qn_error 
     const qn_tuner_request *request = tuner->request;
     qn_trial_command command = {.command = request->command,
                                 .space = qn_study_space(tuner->study),
-                                .trial = qn_trial_get_record(worker->trial)};
+                                .trial = qn_trial_get_record(worker->trial),
+                                .first_look = qn_trial_next_look(worker->trial)};
     qn_process_request process = {.memory_bytes = request->memory_bytes,
                                   .timeout_s = request->trial_timeout_s,
                                   .takes_errors = request->log_folder != NULL,

@@ -35,10 +35,11 @@ typedef struct qn_tuner_request {
 
 /* Ends when all trials have ended, also those of other processes at work on the study; the trials
  * of those that die are done here. Environment of each program: QUERN_TRIAL, its number,
- * QUERN_PARAMS, the parameters as JSON, and QUERN_CHECKPOINT, its folder if there is one. Trials
- * cut off by the timeout or an interrupt stay running; a store gives them back. Fails with
- * QN_ERR_ARG (a {name} that is no parameter, a program that cannot be run), QN_ERR_DATA (the first
- * ten trials have failed), QN_ERR_IO, QN_ERR_NOMEM or as asking does. */
+ * QUERN_PARAMS, the parameters as JSON, QUERN_CHECKPOINT, its folder if there is one, and
+ * QUERN_FIRST_LOOK, qn_trial_next_look() unless 0. Trials cut off by the timeout or an interrupt
+ * stay running; a store gives them back. Fails with QN_ERR_ARG (a {name} that is no parameter, a
+ * program that cannot be run), QN_ERR_DATA (the first ten trials have failed), QN_ERR_IO,
+ * QN_ERR_NOMEM or as asking does. */
 QN_MUST_CHECK
 qn_status qn_tuner_run(qn_study *study, const qn_tuner_request *request, qn_error *err);
 

@@ -32,6 +32,9 @@ try quern tune s.yaml --trials 2 --checkpoints none/c -- echo {k}
 # A pruner stops what goes on too badly.
 try quern tune s.yaml --sampler grid --trials 8 --pruner asha:factor=2 -- \
     sh -c 'echo "{\"step\": 1, \"value\": {k}}"; test {k} -gt 1 && sleep 60; echo "{\"step\": 2, \"value\": {k}}"'
+# What cannot go on from a short run goes straight to the first look.
+try quern tune s.yaml --sampler grid --trials 2 --pruner asha:min_step=4 --quiet -- \
+    sh -c 'echo "{\"step\": $QUERN_FIRST_LOOK, \"value\": {k}}"; echo "$QUERN_FIRST_LOOK"'
 # Also by its very last line.
 try quern tune s.yaml --sampler grid --trials 3 --pruner asha:factor=2 -- \
     sh -c 'test {k} -gt 1 || echo {k}; printf "{\"step\": 1, \"value\": {k}}"'

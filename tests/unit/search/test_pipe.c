@@ -55,6 +55,24 @@ static void a_study_is_led_through_requests(void **state)
     qn_study_close(study);
 }
 
+static void the_next_look_is_told(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_study *study = NULL;
+    CHECK_OK(qn_study_open(
+        &(qn_study_request){.space = space, .sampler = "random", .pruner = "asha:min_step=2"},
+        &study, &err));
+    check_answer(study, "{\"op\":\"enqueue\",\"params\":{\"x\":0.5}}", "{\"ok\":true}");
+    check_answer(study, "{\"op\":\"ask\"}", "{\"trial\":0,\"params\":{\"x\":0.5},\"next_look\":2}");
+    check_answer(study, "{\"op\":\"report\",\"trial\":0,\"step\":2,\"value\":3}",
+                 "{\"prune\":false,\"next_look\":6}");
+    check_answer(study, "{\"op\":\"ask\"}", "\"next_look\":2}");
+    check_answer(study, "{\"op\":\"report\",\"trial\":1,\"step\":2,\"value\":4}",
+                 "{\"prune\":true}");
+    qn_study_close(study);
+}
+
 static void objectives_are_told_by_name(void **state)
 {
     (void)state;
@@ -135,5 +153,6 @@ static void a_pipe_survives_running_out_of_memory(void **state)
     CHECK_SURVIVES_NO_MEMORY(short_talk(NULL));
 }
 
-RUN_TESTS(TEST(a_study_is_led_through_requests), TEST(objectives_are_told_by_name),
-          TEST(what_makes_no_sense_is_answered), TEST(a_pipe_survives_running_out_of_memory))
+RUN_TESTS(TEST(a_study_is_led_through_requests), TEST(the_next_look_is_told),
+          TEST(objectives_are_told_by_name), TEST(what_makes_no_sense_is_answered),
+          TEST(a_pipe_survives_running_out_of_memory))

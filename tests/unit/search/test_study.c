@@ -328,6 +328,58 @@ static void hyperband_prunes_within_brackets(void **state)
     qn_study_close(study);
 }
 
+/* Trials that go from look to look are stopped as those that report every step. */
+static void trials_may_go_straight_to_the_next_look(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    const char *pruners[] = {"asha:factor=3", "hyperband:max_step=9,factor=3", "median"};
+    for (int p = 0; p < 3; p++) {
+        qn_study *study = open_study(
+            &(qn_study_request){.space = square, .sampler = "random", .pruner = pruners[p]});
+        int64_t firsts[10] = {0};
+        for (int i = 0; i < 100; i++) {
+            double x;
+            bool prune = false;
+            qn_trial *trial = ask(study);
+            CHECK_OK(qn_trial_float(trial, "x", NULL, &x, &err));
+            firsts[qn_trial_next_look(trial)]++;
+            int64_t step = 1;
+            for (; step <= 9 && !prune; step++) {
+                const bool is_look = step >= qn_trial_next_look(trial);
+                if (!is_look && i % 2 == 1) continue;
+                CHECK_OK(qn_trial_report(trial, step, x * x + 1 / (double)step, &prune, &err));
+                CHECK(is_look || !prune);
+            }
+            CHECK_OK(prune ? qn_trial_prune(trial, &err) : qn_trial_tell(trial, &x, 1, &err));
+        }
+        CHECK_INT(firsts[0], p == 2 ? 100 : 0);
+        CHECK_INT(firsts[1] + firsts[3] + firsts[9], p == 2 ? 0 : 100);
+        CHECK(p != 0 || firsts[1] == 100);
+        CHECK(p != 1 || (firsts[1] > 30 && firsts[3] > 10 && firsts[9] > 5));
+        qn_study_close(study);
+    }
+}
+
+/* A late trial is no rival at a rung that it left out. */
+static void rungs_left_out_do_not_count(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    bool prune = true;
+    qn_study *study = open_study(
+        &(qn_study_request){.space = square, .sampler = "random", .pruner = "asha:factor=3"});
+    qn_trial *straight = ask(study), *early = ask(study), *late = ask(study);
+    CHECK_OK(qn_trial_report(straight, 9, 0, &prune, &err));
+    CHECK_OK(qn_trial_report(early, 1, 5, &prune, &err));
+    CHECK(!prune);
+    CHECK_INT(qn_trial_next_look(early), 3);
+    CHECK_OK(qn_trial_report(late, 10, 5, &prune, &err));
+    CHECK(prune);
+    CHECK_INT(qn_trial_next_look(late), 27);
+    qn_study_close(study);
+}
+
 struct seen {
     int n, last;
     char states[64];
@@ -409,6 +461,7 @@ RUN_TESTS(TEST(a_study_asks_and_tells_until_the_best_is_known),
           TEST(what_is_not_finite_fails_and_pruned_trials_keep_their_last_report),
           TEST(several_objectives_give_those_that_none_dominates),
           TEST(constraints_that_leave_nothing_are_told), TEST(pruners_stop_the_curves_they_should),
-          TEST(hyperband_prunes_within_brackets),
+          TEST(hyperband_prunes_within_brackets), TEST(trials_may_go_straight_to_the_next_look),
+          TEST(rungs_left_out_do_not_count),
           TEST(the_end_of_each_trial_is_told_and_may_stop_the_study),
           TEST(a_study_survives_running_out_of_memory))
