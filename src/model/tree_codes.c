@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making the coded form, and turning rows into codes. The evaluation is in tree_kernels.c.
+/* Making the coded form. Rows are turned into codes in tree_coding.c, trees evaluated in
+ * tree_kernels.c.
  *
  * Numbers: with the sorted thresholds t of all nodes that test a feature, x <= t[j] is the same as
  * rank(x) <= j, where rank(x) counts the t below x. A column of bytes holds rank - 255 chunk, cut
@@ -16,13 +17,12 @@
 #include "model/tree_codes_internal.h"
 
 #include "base/alloc.h"
-#include "base/number.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 255, TOP_BIT = 0x80 };
+enum { TESTS_FIRST = 1024 };
+static const uint32_t NO_TEST = UINT32_MAX; /* of a tree of one leaf */
 /* The flags that tell columns of one feature apart. */
 enum {
     NUMBER_FLAGS = QN_NODE_DEFAULT_LEFT | QN_NODE_CODE | QN_NODE_ZERO_MISSING,
@@ -44,15 +44,16 @@ struct making {
     const qn_tree_model *model;
     qn_tree_codes *codes;
     struct emission tree;
-    int32_t *node_of; /* per op: the node, or -1 for a tree of one leaf */
-    struct test {     /* distinct (feature, flags, threshold) of nodes; sorted */
+    int64_t n_tables; /* of nodes of categories: counted, then put */
+    struct test {     /* distinct (feature, flags, threshold) of nodes; sorted in the end */
         double threshold;
         int32_t feature, flags; /* flags as far as they choose the column */
-        int32_t number;         /* before sorting */
+        uint32_t number;        /* before sorting */
     } * tests;
-    int64_t n_tests;
-    int32_t *test_of; /* per op: number of its test */
-    struct place {    /* per test: where its column is, and its threshold there */
+    uint32_t n_tests;
+    uint32_t *slots; /* a hash table of tests' numbers + 1, at least twice as many as tests */
+    uint32_t n_slots;
+    struct place { /* per test: where its column is, and its threshold there */
         uint32_t column;
         uint8_t threshold;
     } * places;
@@ -60,9 +61,8 @@ struct making {
 
 static void release(struct making *m)
 {
-    qn_free(m->node_of);
     qn_free(m->tests);
-    qn_free(m->test_of);
+    qn_free(m->slots);
     qn_free(m->places);
 }
 
@@ -132,68 +132,7 @@ static void put_in_order(struct emission *e)
     }
 }
 
-static uint16_t offset_of(const struct emission *e, int32_t child, int32_t n_leaves_max)
-{
-    return (uint16_t)((child < 0 ? ~child : n_leaves_max + e->slot[child]) * QN_TREE_ROWS);
-}
-
-/* Ops of one tree, but for what they compare. The last writes the tree's row of leaf numbers. */
-static void put_ops(struct making *m, int32_t tree)
-{
-    qn_tree_codes *codes = m->codes;
-    struct emission *e = &m->tree;
-    const int32_t n_leaves_max = codes->n_leaves_max;
-    const int32_t place = codes->vector_leaves ? 0 : tree / codes->n_outputs % QN_TREES_AT_ONCE;
-    const int32_t result = n_leaves_max + QN_TREE_SLOTS + place;
-    int64_t op = codes->op_starts[tree];
-    if (e->n_nodes == 0) {
-        codes->ops[op] = (struct qn_tree_op){.out = (uint16_t)(result * QN_TREE_ROWS)};
-        m->node_of[op] = -1;
-    }
-    int32_t depth = 0;
-    for (int32_t i = e->n_nodes - 1; i >= 0; i--, op++) {
-        const int32_t at = e->order[i];
-        depth -= (e->child[at][0] >= 0) + (e->child[at][1] >= 0);
-        const int32_t out = i > 0 ? n_leaves_max + depth : result;
-        codes->ops[op] = (struct qn_tree_op){.left = offset_of(e, e->child[at][0], n_leaves_max),
-                                             .right = offset_of(e, e->child[at][1], n_leaves_max),
-                                             .out = (uint16_t)(out * QN_TREE_ROWS)};
-        e->slot[at] = (uint16_t)depth++;
-        m->node_of[op] = e->node[at];
-    }
-    for (int32_t i = 0; i < e->n_leaves; i++) {
-        const int64_t at = codes->leaf_starts[tree] + i;
-        codes->leaves[at] = e->leaf[i];
-        if (!codes->vector_leaves) codes->values[at] = m->model->values[e->leaf[i]];
-    }
-}
-
-/* Counts ops and leaves; false when the model does not fit the form. Nodes shared among trees,
- * which no trainer makes, could blow it up. */
-static bool count(struct making *m)
-{
-    qn_tree_codes *codes = m->codes;
-    const qn_tree_model *model = m->model;
-    for (int32_t t = 0; t < model->n_trees; t++) {
-        if (!gather(model, model->roots[t], &m->tree)) return false;
-        const int32_t n_ops = m->tree.n_nodes > 0 ? m->tree.n_nodes : 1;
-        codes->op_starts[t + 1] = codes->op_starts[t] + n_ops;
-        codes->leaf_starts[t + 1] = codes->leaf_starts[t] + m->tree.n_leaves;
-        if (codes->op_starts[t + 1] > model->n_nodes + model->n_trees) return false;
-        if (m->tree.n_leaves > codes->n_leaves_max) codes->n_leaves_max = m->tree.n_leaves;
-    }
-    return true;
-}
-
-bool qn_tree_sets_fit(const qn_tree_model *model)
-{
-    for (int64_t i = 0; i < model->n_sets; i++) {
-        if (model->sets[i].n_codes > QN_TREE_CODE_BEYOND) return false;
-    }
-    return true;
-}
-
-/* Distinct tests, by a hash table of numbers + 1. Categories: one test per feature and rule. */
+/* Distinct tests. Categories: one test per feature and rule. */
 
 static struct test test_of_node(const qn_tree_node *node)
 {
@@ -220,32 +159,146 @@ static bool same_test(const struct test *a, const struct test *b)
     return a->threshold == b->threshold && a->feature == b->feature && a->flags == b->flags;
 }
 
-static bool find_tests(struct making *m)
+/* Where the test is, or the free slot where it belongs. */
+static uint32_t *find_slot(const struct making *m, const struct test *test)
 {
-    const int64_t n_ops = m->codes->op_starts[m->codes->n_trees];
-    uint64_t n_slots = 64;
-    while (n_slots < 2 * (uint64_t)n_ops) {
-        n_slots *= 2;
+    uint64_t at = hash_of(test) & (m->n_slots - 1);
+    while (m->slots[at] && !same_test(test, &m->tests[m->slots[at] - 1])) {
+        at = (at + 1) & (m->n_slots - 1);
     }
-    int32_t *slots = qn_alloc_array((int64_t)n_slots, sizeof *slots);
-    m->tests = qn_alloc_array(n_ops, sizeof *m->tests);
-    m->test_of = qn_alloc_array(n_ops, sizeof *m->test_of);
-    for (int64_t op = 0; slots && m->tests && m->test_of && op < n_ops; op++) {
-        if (m->node_of[op] < 0) continue;
-        struct test test = test_of_node(&m->model->nodes[m->node_of[op]]);
-        uint64_t at = hash_of(&test) & (n_slots - 1);
-        while (slots[at] && !same_test(&test, &m->tests[slots[at] - 1])) {
-            at = (at + 1) & (n_slots - 1);
-        }
-        if (!slots[at]) {
-            test.number = (int32_t)m->n_tests;
-            m->tests[m->n_tests++] = test;
-            slots[at] = (int32_t)m->n_tests;
-        }
-        m->test_of[op] = slots[at] - 1;
+    return &m->slots[at];
+}
+
+/* The table grows with the tests, which are far fewer than nodes: it stays in the cache. */
+static bool grow_tests(struct making *m)
+{
+    const uint32_t n_slots = m->n_slots > 0 ? 2 * m->n_slots : TESTS_FIRST;
+    uint32_t *slots = qn_alloc_array(n_slots, sizeof *slots);
+    struct test *tests = qn_realloc_array(m->tests, n_slots / 2, sizeof *tests);
+    if (tests) m->tests = tests;
+    if (!slots || !tests) {
+        qn_free(slots);
+        return false;
     }
-    qn_free(slots);
-    return slots && m->tests && m->test_of;
+    qn_free(m->slots);
+    m->slots = slots;
+    m->n_slots = n_slots;
+    for (uint32_t t = 0; t < m->n_tests; t++) {
+        *find_slot(m, &m->tests[t]) = t + 1;
+    }
+    return true;
+}
+
+/* The number of the node's test, new or known. */
+static bool number_test(struct making *m, const qn_tree_node *node, uint32_t *number)
+{
+    struct test test = test_of_node(node);
+    if (2 * m->n_tests >= m->n_slots && !grow_tests(m)) return false;
+    uint32_t *slot = find_slot(m, &test);
+    if (!*slot) {
+        test.number = m->n_tests;
+        m->tests[m->n_tests++] = test;
+        *slot = m->n_tests;
+    }
+    *number = *slot - 1;
+    return true;
+}
+
+/* Trees as ops. */
+
+void qn_tree_put_table(const qn_tree_model *model, const qn_tree_node *node, uint8_t *table)
+{
+    const qn_code_set *set = &model->sets[(int64_t)node->threshold];
+    const bool by_default = node->flags & QN_NODE_DEFAULT_LEFT;
+    const bool beyond = !(node->flags & QN_NODE_OTHER_RIGHT) && by_default;
+    for (int64_t w = 0; w < QN_TREE_TABLE_BYTES / 8; w++) {
+        const int64_t n = set->n_codes - 64 * w; /* codes of the set from this word on */
+        const uint64_t known = n >= 64 ? UINT64_MAX : n > 0 ? (UINT64_C(1) << n) - 1 : 0;
+        uint64_t bits = beyond ? ~known : 0;
+        if (n > 0) bits |= model->words[set->first_word + w] & known;
+        for (int64_t byte = 0; byte < 8; byte++) {
+            table[8 * w + byte] = (uint8_t)(bits >> (8 * byte));
+        }
+    }
+    const uint8_t missing = 1 << (QN_TREE_CODE_MISSING & 7);
+    table[QN_TREE_CODE_MISSING / 8] &= (uint8_t)~missing;
+    if (by_default) table[QN_TREE_CODE_MISSING / 8] |= missing;
+}
+
+static uint16_t offset_of(const struct emission *e, int32_t child, int32_t n_leaves_max)
+{
+    return (uint16_t)((child < 0 ? ~child : n_leaves_max + e->slot[child]) * QN_TREE_ROWS);
+}
+
+/* What a node asks: for now the number of its test where its column will be, and its table. */
+static bool put_test(struct making *m, const qn_tree_node *node, struct qn_tree_op *op)
+{
+    if (node->flags & QN_NODE_CATEGORY) {
+        op->category = 1;
+        op->table = (uint32_t)(m->n_tables * QN_TREE_TABLE_BYTES);
+        qn_tree_put_table(m->model, node, m->codes->tables + op->table);
+        m->n_tables++;
+    }
+    return number_test(m, node, &op->column);
+}
+
+/* Ops of one tree. The last writes the tree's row of leaf numbers. */
+static bool put_ops(struct making *m, int32_t tree)
+{
+    qn_tree_codes *codes = m->codes;
+    struct emission *e = &m->tree;
+    const int32_t n_leaves_max = codes->n_leaves_max;
+    const int32_t place = codes->vector_leaves ? 0 : tree / codes->n_outputs % QN_TREES_AT_ONCE;
+    const int32_t result = n_leaves_max + QN_TREE_SLOTS + place;
+    struct qn_tree_op *op = codes->ops + codes->op_starts[tree];
+    if (e->n_nodes == 0) {
+        *op = (struct qn_tree_op){.column = NO_TEST, .out = (uint16_t)(result * QN_TREE_ROWS)};
+    }
+    int32_t depth = 0;
+    for (int32_t i = e->n_nodes - 1; i >= 0; i--, op++) {
+        const int32_t at = e->order[i];
+        depth -= (e->child[at][0] >= 0) + (e->child[at][1] >= 0);
+        const int32_t out = i > 0 ? n_leaves_max + depth : result;
+        *op = (struct qn_tree_op){.left = offset_of(e, e->child[at][0], n_leaves_max),
+                                  .right = offset_of(e, e->child[at][1], n_leaves_max),
+                                  .out = (uint16_t)(out * QN_TREE_ROWS)};
+        e->slot[at] = (uint16_t)depth++;
+        if (!put_test(m, &m->model->nodes[e->node[at]], op)) return false;
+    }
+    for (int32_t i = 0; i < e->n_leaves; i++) {
+        const int64_t at = codes->leaf_starts[tree] + i;
+        codes->leaves[at] = e->leaf[i];
+        if (!codes->vector_leaves) codes->values[at] = m->model->values[e->leaf[i]];
+    }
+    return true;
+}
+
+/* Counts ops, leaves and tables; false when the model does not fit the form. Nodes shared among
+ * trees, which no trainer makes, could blow it up. */
+static bool count(struct making *m)
+{
+    qn_tree_codes *codes = m->codes;
+    const qn_tree_model *model = m->model;
+    for (int32_t t = 0; t < model->n_trees; t++) {
+        if (!gather(model, model->roots[t], &m->tree)) return false;
+        const int32_t n_ops = m->tree.n_nodes > 0 ? m->tree.n_nodes : 1;
+        codes->op_starts[t + 1] = codes->op_starts[t] + n_ops;
+        codes->leaf_starts[t + 1] = codes->leaf_starts[t] + m->tree.n_leaves;
+        if (codes->op_starts[t + 1] > model->n_nodes + model->n_trees) return false;
+        for (int32_t i = 0; i < m->tree.n_nodes; i++) {
+            m->n_tables += (model->nodes[m->tree.node[i]].flags & QN_NODE_CATEGORY) != 0;
+        }
+        if (m->tree.n_leaves > codes->n_leaves_max) codes->n_leaves_max = m->tree.n_leaves;
+    }
+    return true;
+}
+
+bool qn_tree_sets_fit(const qn_tree_model *model)
+{
+    for (int64_t i = 0; i < model->n_sets; i++) {
+        if (model->sets[i].n_codes > QN_TREE_CODE_BEYOND) return false;
+    }
+    return true;
 }
 
 /* By feature, categories last; then threshold, then flags. */
@@ -275,16 +328,16 @@ static void place_numbers(struct making *m, struct qn_tree_group *group, int64_t
     for (int64_t i = begin; i < end; i++) {
         const struct test *test = &m->tests[i];
         const bool is_new = i == begin || test->threshold != m->tests[i - 1].threshold;
-        if (is_new && n % CHUNK == 0) memset(column, 0xff, sizeof column);
+        if (is_new && n % QN_TREE_CHUNK == 0) memset(column, 0xff, sizeof column);
         if (is_new) codes->thresholds[group->first_threshold + n++] = test->threshold;
-        const int32_t chunk = (int32_t)((n - 1) / CHUNK);
+        const int32_t chunk = (int32_t)((n - 1) / QN_TREE_CHUNK);
         if (column[test->flags] < 0) {
             column[test->flags] = codes->n_columns;
             codes->columns[codes->n_columns++] =
                 (struct qn_tree_column){.flags = test->flags, .chunk = chunk};
         }
         m->places[test->number] = (struct place){(uint32_t)column[test->flags],
-                                                 (uint8_t)(n - 1 - (int64_t)chunk * CHUNK)};
+                                                 (uint8_t)(n - 1 - (int64_t)chunk * QN_TREE_CHUNK)};
     }
     group->n_thresholds = n;
     group->n_columns = codes->n_columns - group->first_column;
@@ -293,10 +346,10 @@ static void place_numbers(struct making *m, struct qn_tree_group *group, int64_t
 static bool place_tests(struct making *m)
 {
     qn_tree_codes *codes = m->codes;
-    qsort(m->tests, (size_t)m->n_tests, sizeof *m->tests, by_feature);
+    if (m->n_tests > 0) qsort(m->tests, m->n_tests, sizeof *m->tests, by_feature);
     codes->groups = qn_alloc_array(m->n_tests, sizeof *codes->groups);
     codes->thresholds = qn_alloc_array(m->n_tests, sizeof *codes->thresholds);
-    codes->columns = qn_alloc_array(CATEGORY_COLUMNS * m->n_tests, sizeof *codes->columns);
+    codes->columns = qn_alloc_array(CATEGORY_COLUMNS * (int64_t)m->n_tests, sizeof *codes->columns);
     m->places = qn_alloc_array(m->n_tests, sizeof *m->places);
     if (!codes->groups || !codes->thresholds || !codes->columns || !m->places) return false;
     int64_t n_thresholds = 0;
@@ -322,50 +375,17 @@ static bool place_tests(struct making *m)
     return true;
 }
 
-void qn_tree_put_table(const qn_tree_model *model, const qn_tree_node *node, uint8_t *table)
-{
-    const qn_code_set *set = &model->sets[(int64_t)node->threshold];
-    const bool by_default = node->flags & QN_NODE_DEFAULT_LEFT;
-    const bool beyond = !(node->flags & QN_NODE_OTHER_RIGHT) && by_default;
-    for (int64_t w = 0; w < QN_TREE_TABLE_BYTES / 8; w++) {
-        const int64_t n = set->n_codes - 64 * w; /* codes of the set from this word on */
-        const uint64_t known = n >= 64 ? UINT64_MAX : n > 0 ? (UINT64_C(1) << n) - 1 : 0;
-        uint64_t bits = beyond ? ~known : 0;
-        if (n > 0) bits |= model->words[set->first_word + w] & known;
-        for (int64_t byte = 0; byte < 8; byte++) {
-            table[8 * w + byte] = (uint8_t)(bits >> (8 * byte));
-        }
-    }
-    const uint8_t missing = 1 << (QN_TREE_CODE_MISSING & 7);
-    table[QN_TREE_CODE_MISSING / 8] &= (uint8_t)~missing;
-    if (by_default) table[QN_TREE_CODE_MISSING / 8] |= missing;
-}
-
-static bool put_tests(struct making *m)
+/* Columns and thresholds in place of the tests' numbers. */
+static void put_places(struct making *m)
 {
     qn_tree_codes *codes = m->codes;
     const int64_t n_ops = codes->op_starts[codes->n_trees];
-    int64_t n_tables = 0;
-    for (int64_t op = 0; op < n_ops; op++) {
-        if (m->node_of[op] < 0) continue;
-        n_tables += (m->model->nodes[m->node_of[op]].flags & QN_NODE_CATEGORY) != 0;
+    for (struct qn_tree_op *op = codes->ops; op < codes->ops + n_ops; op++) {
+        const struct place place =
+            op->column == NO_TEST ? (struct place){0} : m->places[op->column];
+        op->column = place.column * QN_TREE_ROWS;
+        op->threshold = (int8_t)(place.threshold ^ QN_TREE_TOP_BIT);
     }
-    codes->tables = qn_alloc_array(n_tables, QN_TREE_TABLE_BYTES);
-    if (!codes->tables) return false;
-    n_tables = 0;
-    for (int64_t op = 0; op < n_ops; op++) {
-        if (m->node_of[op] < 0) continue;
-        const qn_tree_node *node = &m->model->nodes[m->node_of[op]];
-        const struct place *place = &m->places[m->test_of[op]];
-        codes->ops[op].column = place->column * QN_TREE_ROWS;
-        codes->ops[op].threshold = (int8_t)(place->threshold ^ TOP_BIT);
-        if (node->flags & QN_NODE_CATEGORY) {
-            codes->ops[op].category = 1;
-            codes->ops[op].table = (uint32_t)(n_tables * QN_TREE_TABLE_BYTES);
-            qn_tree_put_table(m->model, node, codes->tables + n_tables++ * QN_TREE_TABLE_BYTES);
-        }
-    }
-    return true;
 }
 
 static bool make(struct making *m, bool *fits)
@@ -375,21 +395,23 @@ static bool make(struct making *m, bool *fits)
     codes->op_starts = qn_alloc_array((int64_t)model->n_trees + 1, sizeof *codes->op_starts);
     codes->leaf_starts = qn_alloc_array((int64_t)model->n_trees + 1, sizeof *codes->leaf_starts);
     if (!codes->op_starts || !codes->leaf_starts) return false;
-    *fits = count(m) && qn_tree_sets_fit(model);
+    *fits = count(m) && m->n_tables <= UINT32_MAX / QN_TREE_TABLE_BYTES && qn_tree_sets_fit(model);
     if (!*fits) return true;
     const int64_t n_ops = codes->op_starts[model->n_trees];
     const int64_t n_leaves = codes->leaf_starts[model->n_trees];
     codes->ops = qn_alloc_array(n_ops, sizeof *codes->ops);
     codes->leaves = qn_alloc_array(n_leaves, sizeof *codes->leaves);
     codes->values = qn_alloc_array(codes->vector_leaves ? 0 : n_leaves, sizeof *codes->values);
-    m->node_of = qn_alloc_array(n_ops, sizeof *m->node_of);
-    if (!codes->ops || !codes->leaves || !codes->values || !m->node_of) return false;
+    codes->tables = qn_alloc_array(m->n_tables, QN_TREE_TABLE_BYTES);
+    if (!codes->ops || !codes->leaves || !codes->values || !codes->tables) return false;
+    m->n_tables = 0;
     for (int32_t t = 0; t < model->n_trees; t++) {
         (void)gather(model, model->roots[t], &m->tree); /* it went well in count() */
         put_in_order(&m->tree);
-        put_ops(m, t);
+        if (!put_ops(m, t)) return false;
     }
-    if (!find_tests(m) || !place_tests(m) || !put_tests(m)) return false;
+    if (!place_tests(m)) return false;
+    put_places(m);
     *fits = (int64_t)codes->n_columns * QN_TREE_ROWS <= INT32_MAX;
     return true;
 }
@@ -417,169 +439,4 @@ bool qn_tree_codes_create(const qn_tree_model *model, qn_tree_codes **out)
         qn_tree_codes_free(codes);
     }
     return complete;
-}
-
-/* Coding rows. */
-
-/* Ranks of up to QN_TREE_ROWS numbers, by binary searches that go on side by side. */
-static void rank_rows(const double *thresholds, int64_t n, const double *values, int64_t n_rows,
-                      int32_t *ranks)
-{
-    enum { ABREAST = 8 };
-    for (int64_t first = 0; first < n_rows; first += ABREAST) {
-        const double *x = values + first;
-        int32_t *at = ranks + first;
-        for (int i = 0; i < ABREAST; i++) {
-            at[i] = 0;
-        }
-        int32_t left = (int32_t)n;
-        while (left > 1) {
-            const int32_t half = left / 2;
-            for (int i = 0; i < ABREAST; i++) {
-                at[i] += -(thresholds[at[i] + half - 1] < x[i]) & half;
-            }
-            left -= half;
-        }
-        for (int i = 0; i < ABREAST; i++) {
-            at[i] += thresholds[at[i]] < x[i];
-        }
-    }
-}
-
-static void code_numbers(const qn_tree_codes *codes, const struct qn_tree_group *group,
-                         const double *given, int64_t n_rows, uint8_t *out)
-{
-    double values[QN_TREE_ROWS] = {0};
-    int32_t ranks[QN_TREE_ROWS];
-    memcpy(values, given, (size_t)n_rows * sizeof *values);
-    rank_rows(codes->thresholds + group->first_threshold, group->n_thresholds, values, n_rows,
-              ranks);
-    for (int32_t c = 0; c < group->n_columns; c++, out += QN_TREE_ROWS) {
-        const struct qn_tree_column *column = &codes->columns[group->first_column + c];
-        const int32_t below = column->chunk * CHUNK;
-        const int32_t missing = column->flags & QN_NODE_DEFAULT_LEFT ? 0 : CHUNK;
-        const double code_max = column->flags & QN_NODE_CODE ? QN_CODES_MAX : QN_INF;
-        const double zero = column->flags & QN_NODE_ZERO_MISSING ? QN_ZERO : -1;
-        for (int64_t row = 0; row < n_rows; row++) {
-            const double x = values[row];
-            int32_t code = ranks[row] - below;
-            code = code < 0 ? 0 : code > CHUNK ? CHUNK : code;
-            if (isnan(x) | (x >= code_max && code_max < QN_INF) | (fabs(x) <= zero)) code = missing;
-            out[row] = (uint8_t)(code ^ TOP_BIT);
-        }
-    }
-}
-
-/* Columns: place in the first half of a table and in the second, with the top bit set where it is
- * the other half; the bit within the byte there. */
-static void code_categories(const struct qn_tree_group *group, const double *values, int64_t n_rows,
-                            uint8_t *out)
-{
-    for (int64_t row = 0; row < n_rows; row++) {
-        const unsigned code = qn_tree_code_of(values[row], group->strict);
-        const unsigned byte = code / 8;
-        out[row] = (uint8_t)(byte < 16 ? byte : TOP_BIT);
-        out[QN_TREE_ROWS + row] = (uint8_t)(byte < 16 ? TOP_BIT : byte - 16);
-        out[2 * QN_TREE_ROWS + row] = (uint8_t)(1u << (code & 7));
-    }
-}
-
-static size_t columns_bytes(const qn_tree_codes *codes)
-{
-    return ((size_t)codes->n_columns + 1) * QN_TREE_ROWS; /* one more for trees of one leaf */
-}
-
-size_t qn_tree_codes_scratch_bytes(const qn_tree_codes *codes)
-{
-    const size_t n_slots = (size_t)codes->n_leaves_max + QN_TREE_SLOTS + QN_TREES_AT_ONCE;
-    return columns_bytes(codes) + n_slots * QN_TREE_ROWS;
-}
-
-/* Adds the values of n trees, step apart, to the sums of one output. */
-static void add_values(const qn_tree_codes *codes, int32_t first, int32_t step, int32_t n,
-                       const uint8_t *results, int64_t n_rows, double *out)
-{
-    const double *values[QN_TREES_AT_ONCE];
-    for (int32_t i = 0; i < n; i++) {
-        values[i] = codes->values + codes->leaf_starts[first + i * step];
-    }
-    for (int64_t row = 0; row < n_rows; row++) {
-        double sum = out[row * step];
-        if (n == QN_TREES_AT_ONCE) {
-            for (int32_t i = 0; i < QN_TREES_AT_ONCE; i++) {
-                sum += values[i][results[i * QN_TREE_ROWS + row]];
-            }
-        } else {
-            for (int32_t i = 0; i < n; i++) {
-                sum += values[i][results[i * QN_TREE_ROWS + row]];
-            }
-        }
-        out[row * step] = sum;
-    }
-}
-
-static void add_vectors(const qn_tree_model *model, int32_t tree, const uint8_t *results,
-                        int64_t n_rows, double *out)
-{
-    const qn_tree_codes *codes = model->codes;
-    const int32_t k = codes->n_outputs;
-    const int32_t *leaves = codes->leaves + codes->leaf_starts[tree];
-    for (int64_t row = 0; row < n_rows; row++) {
-        const double *values = model->values + (int64_t)leaves[results[row]] * k;
-        for (int32_t c = 0; c < k; c++) {
-            out[row * k + c] += values[c];
-        }
-    }
-}
-
-static void add_block(const qn_tree_model *model, qn_tree_kernel *kernel, uint8_t *columns,
-                      uint8_t *slots, int64_t n_rows, double *out)
-{
-    const qn_tree_codes *codes = model->codes;
-    const int n_vectors = (int)((n_rows + QN_TREE_LANES - 1) / QN_TREE_LANES);
-    const uint8_t *results = slots + (codes->n_leaves_max + QN_TREE_SLOTS) * QN_TREE_ROWS;
-    const int32_t step = codes->vector_leaves ? 1 : codes->n_outputs;
-    const int32_t at_once = codes->vector_leaves ? 1 : QN_TREES_AT_ONCE;
-    for (int32_t c = 0; c < step; c++) {
-        for (int32_t t = c; t < codes->n_trees; t += step * at_once) {
-            int32_t n = 0;
-            for (int32_t tree = t; n < at_once && tree < codes->n_trees; tree += step, n++) {
-                const int64_t first = codes->op_starts[tree];
-                kernel(codes->ops + first, codes->op_starts[tree + 1] - first, columns, slots,
-                       codes->tables, n_vectors);
-            }
-            if (codes->vector_leaves) {
-                add_vectors(model, t, results, n_rows, out);
-            } else {
-                add_values(codes, t, step, n, results, n_rows, out + c);
-            }
-        }
-    }
-}
-
-void qn_tree_codes_add(const qn_tree_model *model, const qn_matrix *features, double *out,
-                       void *scratch)
-{
-    const qn_tree_codes *codes = model->codes;
-    qn_tree_kernel *kernel = qn_tree_kernel_choose();
-    uint8_t *columns = scratch, *slots = columns + columns_bytes(codes);
-    memset(columns, 0, columns_bytes(codes));
-    for (int32_t leaf = 0; leaf < codes->n_leaves_max; leaf++) {
-        memset(slots + leaf * QN_TREE_ROWS, leaf, QN_TREE_ROWS);
-    }
-    for (int64_t first = 0; first < features->n_rows; first += QN_TREE_ROWS) {
-        const int64_t n =
-            features->n_rows - first < QN_TREE_ROWS ? features->n_rows - first : QN_TREE_ROWS;
-        for (int32_t g = 0; g < codes->n_groups; g++) {
-            const struct qn_tree_group *group = &codes->groups[g];
-            const double *values = features->dense + group->feature * features->stride + first;
-            uint8_t *at = columns + (size_t)group->first_column * QN_TREE_ROWS;
-            if (group->category) {
-                code_categories(group, values, n, at);
-            } else {
-                code_numbers(codes, group, values, n, at);
-            }
-        }
-        add_block(model, kernel, columns, slots, n, out + first * codes->n_outputs);
-    }
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What tree_codes.c makes and tree_kernels.c runs over. */
+/* What tree_codes.c makes, tree_coding.c codes rows for and tree_kernels.c runs over. */
 #ifndef QN_MODEL_TREE_CODES_INTERNAL_H
 #define QN_MODEL_TREE_CODES_INTERNAL_H
 
@@ -12,7 +12,9 @@ enum {
     QN_TREE_LEAVES_MAX = 256,
     QN_TREE_SLOTS = 10,   /* temporary results of one tree: log2 of the leaves, and one */
     QN_TREES_AT_ONCE = 8, /* whose leaf numbers are found before their values are added */
-    QN_TREE_LANES = 32    /* rows of one vector */
+    QN_TREE_LANES = 32,   /* rows of one vector */
+    QN_TREE_CHUNK = 255,  /* thresholds that one column of bytes tells apart */
+    QN_TREE_TOP_BIT = 0x80
 };
 
 /* out[row] = column[row] goes right ? right[row] : left[row], over bytes. A node of categories

@@ -167,10 +167,10 @@ static qn_status read_given(qn_rows *rows, qn_pull *pull, qn_rows_place place, q
 qn_status qn_rows_normalise_cell(qn_rows *rows, qn_rows_place place, qn_cell *cell, qn_error *err)
 {
     const qn_schema_column *column = rows->model->columns[place.input];
-    char scratch[QN_VALUE_TEXT_BYTES];
-    qn_error why = {0};
     if (column->kind == QN_KIND_NUMERIC && !cell->text) return QN_OK;
     const qn_cell given = *cell;
+    char scratch[QN_VALUE_TEXT_BYTES];
+    qn_error why;
     if (qn_cell_normalise(column, &given, scratch, cell, &why) != QN_OK) {
         return qn_rows_fail_place(rows, place, err, "has '%.*s', expected a %s",
                                   qn_rows_shown_bytes(&given), given.text, wanted(column));
