@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { N_INIT = 10, ITERATIONS_MAX = 300, TILE_FLOATS = 4096 };
+enum { ITERATIONS_MAX = 300, TILE_FLOATS = 4096 };
 static const double tolerance_default = 1e-4;
 
 static qn_status no_memory(qn_error *err)
@@ -20,6 +20,7 @@ static qn_status no_memory(qn_error *err)
 void qn_kmeans_result_release(qn_kmeans_result *result)
 {
     qn_free(result->centres);
+    qn_free(result->sizes);
     *result = (qn_kmeans_result){0};
 }
 
@@ -184,9 +185,6 @@ static qn_status run_once(qn_kmeans *m, int32_t number, double *sums, int64_t *n
                           double *inertia, qn_error *err)
 {
     const uint64_t seed = qn_seed_child(m->request->seed, (uint64_t)number);
-    qn_rng rng;
-    qn_rng_init(&rng, seed, 0x6b6d);
-    QN_TRY(qn_kmeans_begin(m, &rng, err));
     for (int64_t i = 0; i < m->n; i++) {
         m->labels[i] = -1;
     }
@@ -196,6 +194,9 @@ static qn_status run_once(qn_kmeans *m, int32_t number, double *sums, int64_t *n
         (void)pass(m, inertia);
         return QN_OK;
     }
+    qn_rng rng;
+    qn_rng_init(&rng, seed, 0x6b6d);
+    QN_TRY(qn_kmeans_begin(m, &rng, err));
     *n_iterations = run_lloyd(m, sums, inertia);
     return QN_OK;
 }
@@ -282,7 +283,8 @@ static double exact_inertia(const qn_kmeans *m, const double *centres, const int
 static qn_status fit(qn_kmeans *m, double *sums, int32_t *labels, qn_kmeans_result *result,
                      qn_error *err)
 {
-    const int32_t n_init = m->request->n_init > 0 ? m->request->n_init : N_INIT;
+    const int32_t asked = m->request->n_init > 0 ? m->request->n_init : QN_KMEANS_BEGINNINGS;
+    const int32_t n_init = m->request->mini_batch ? 1 : asked; /* its sample has them all */
     double least = QN_INF;
     for (int32_t i = 0; i < n_init; i++) {
         int64_t n_iterations;
@@ -296,6 +298,9 @@ static qn_status fit(qn_kmeans *m, double *sums, int32_t *labels, qn_kmeans_resu
         memcpy(labels, m->labels, (size_t)m->n * sizeof *labels);
     }
     result->inertia = exact_inertia(m, result->centres, labels);
+    for (int64_t i = 0; i < m->n; i++) {
+        result->sizes[labels[i]] += qn_kmeans_weight(m, i);
+    }
     for (int32_t c = 0; c < m->k; c++) {
         qn_add_scaled(1, m->column_means, result->centres + c * m->d, m->d);
     }
@@ -325,7 +330,9 @@ qn_status qn_kmeans_fit(const qn_kmeans_request *request, qn_kmeans_result *resu
     double *sums = qn_alloc_array(m.k * (d + 1), sizeof *sums);
     int32_t *labels = qn_alloc_array(n, sizeof *labels);
     result->centres = qn_alloc_array(m.k * d, sizeof *result->centres);
-    qn_status status = sums && labels && result->centres ? prepare(&m, err) : no_memory(err);
+    result->sizes = qn_alloc_array(m.k, sizeof *result->sizes);
+    const bool complete = sums && labels && result->centres && result->sizes;
+    qn_status status = complete ? prepare(&m, err) : no_memory(err);
     if (status == QN_OK) status = fit(&m, sums, labels, result, err);
     qn_free(sums);
     qn_free(labels);

@@ -6,7 +6,8 @@
  *   Lloyd 1982   rows go to the nearest centre, centres to the mean of their rows, until nothing
  *                changes, or
  *   mini-batch   (Sculley 2010) the same for a few rows at a time, each centre moving by 1 / (the
- *                weight it has seen), for tables on which whole passes take too long.
+ *                weight it has seen), for tables on which whole passes take too long. Beginnings
+ *                are tried on a sample of the rows, by Lloyd's method; the best goes on.
  * Distances are a matrix product of floats, |c|^2 - 2 x c; sums of rows are doubles, kept up as
  * rows change their centre. A centre that no row is nearest to moves to the farthest row.
  *
@@ -30,7 +31,7 @@ typedef struct qn_kmeans_request {
     double tolerance;       /* Lloyd stops when centres move less, by squared distance summed,
                                relative to the mean variance of the columns; default 1e-4 */
     bool mini_batch;
-    int32_t batch_rows; /* default 1,024 */
+    int32_t batch_rows; /* default 1,024; the sample has six times as many, at least 20 k */
     uint64_t seed;
     const qn_stop *stop; /* ends passes early with what there is */
     qn_pool *pool;
@@ -38,6 +39,7 @@ typedef struct qn_kmeans_request {
 
 typedef struct qn_kmeans_result {
     double *centres; /* k × n_dense */
+    double *sizes;   /* k: the weight of the rows of each */
     double inertia;
     double total;         /* the inertia of one centre */
     int64_t n_iterations; /* of the beginning that won */

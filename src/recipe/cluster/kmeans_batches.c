@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mini-batch k-means (Sculley 2010). Stops when the inertia of batches, smoothed over as many rows
- * as the table has, has not fallen for ten of them. */
+/* Mini-batch k-means (Sculley 2010). Begins with the centres of a sample, which count as if its
+ * rows had been the first batches. Stops when the inertia of batches, smoothed over as many rows as
+ * the table has, has not fallen for ten of them. */
 #include "recipe/cluster/kmeans_internal.h"
 
 #include "base/alloc.h"
@@ -10,6 +11,7 @@
 #include <string.h>
 
 enum { BATCH_ROWS = 1024, PASSES_MAX = 100, PATIENCE = 10 };
+enum { SAMPLE_BATCHES = 6, SAMPLE_ROWS_A_CENTRE = 20 };
 
 struct batches {
     qn_kmeans *m;
@@ -95,14 +97,22 @@ qn_status qn_kmeans_run_batches(qn_kmeans *m, uint64_t seed, int64_t *n_iteratio
     b.nearest = qn_alloc_array(rows, sizeof *b.nearest);
     b.seen = qn_alloc_array(m->k, sizeof *b.seen);
     const bool complete = b.x && b.squares && b.weights && b.labels && b.nearest && b.seen;
-    qn_rng rng;
-    qn_rng_init(&rng, seed, 0x6261746368);
-    if (complete) *n_iterations = run(&b, &rng);
+    qn_status status =
+        complete ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory for batches of k-means");
+    if (status == QN_OK) {
+        const int64_t few = SAMPLE_ROWS_A_CENTRE * (int64_t)m->k, some = SAMPLE_BATCHES * rows;
+        status = qn_kmeans_begin_by_sample(m, some > few ? some : few, seed, b.seen, err);
+    }
+    if (status == QN_OK) {
+        qn_rng rng;
+        qn_rng_init(&rng, seed, 0x6261746368);
+        *n_iterations = run(&b, &rng);
+    }
     qn_free(b.x);
     qn_free(b.squares);
     qn_free(b.weights);
     qn_free(b.labels);
     qn_free(b.nearest);
     qn_free(b.seen);
-    return complete ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory for batches of k-means");
+    return status;
 }

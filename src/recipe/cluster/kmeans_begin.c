@@ -45,9 +45,10 @@ static void measure_block(void *context, int64_t block)
     for (int64_t i = first; i < end; i++) {
         const double w = qn_kmeans_weight(m, i);
         for (int32_t c = 0; c < b->n_draws; c++) {
-            float *distance = &b->distances[i * b->n_draws + c];
-            *distance = fmaxf(*distance + m->squares[i], 0);
-            sums[c] += w * (double)fminf(*distance, b->nearest[i]);
+            float *to = &b->distances[i * b->n_draws + c];
+            const float distance = *to + m->squares[i], before = b->nearest[i];
+            *to = distance > 0 ? distance : 0;
+            sums[c] += w * (double)(*to < before ? *to : before);
         }
     }
     memcpy(b->potentials + block * b->n_draws, sums, (size_t)b->n_draws * sizeof *sums);
@@ -92,7 +93,8 @@ static void take_best(struct beginning *b, int32_t centre)
         double sum = 0;
         const int64_t first = block * m->block_rows;
         for (int64_t i = first; i < first + m->block_rows && i < m->n; i++) {
-            b->nearest[i] = fminf(b->nearest[i], b->distances[i * b->n_draws + best]);
+            const float distance = b->distances[i * b->n_draws + best];
+            if (distance < b->nearest[i]) b->nearest[i] = distance;
             sum += qn_kmeans_weight(m, i) * (double)b->nearest[i];
         }
         b->block_sums[block] = sum;

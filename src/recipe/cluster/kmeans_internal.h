@@ -11,6 +11,8 @@
 /* Blocks are few enough to keep the sums of each. */
 enum { QN_KMEANS_BLOCKS_MAX = 64, QN_KMEANS_BLOCK_ROWS_MIN = 1024 };
 
+enum { QN_KMEANS_BEGINNINGS = 10 };
+
 typedef struct qn_kmeans {
     const qn_kmeans_request *request;
     int64_t n, d;
@@ -49,8 +51,14 @@ void qn_kmeans_pack(qn_kmeans *m);
 void qn_kmeans_assign(const qn_kmeans *m, int64_t first, int64_t n_rows, int32_t *labels,
                       float *nearest);
 
-/* Mini-batch passes from m->centres on; returns their number. */
+/* Sets m->centres by mini-batches; returns their number. Fails with QN_ERR_NOMEM. */
 QN_MUST_CHECK
 qn_status qn_kmeans_run_batches(qn_kmeans *m, uint64_t seed, int64_t *n_iterations, qn_error *err);
+
+/* Sets m->centres to those of a sample of about n_rows rows, and seen[c] to the weight of its rows
+ * next to centre c. Rows without weight are left out. Fails with QN_ERR_NOMEM. */
+QN_MUST_CHECK
+qn_status qn_kmeans_begin_by_sample(qn_kmeans *m, int64_t n_rows, uint64_t seed, double *seen,
+                                    qn_error *err);
 
 #endif
