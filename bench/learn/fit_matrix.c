@@ -199,7 +199,7 @@ static qn_status run_hinge(struct job *job, qn_error *err)
     qn_design design;
     int64_t n_iterations;
     begin(job);
-    QN_TRY(qn_design_init(&design, &job->data.train.views[QN_VIEW_DENSE], err));
+    QN_TRY(qn_design_init(&design, &job->data.train.views[QN_VIEW_DENSE], job->pool, err));
     const int64_t n_features = job->data.n_features[QN_VIEW_DENSE];
     qn_glm glm = {.design = &design,
                   .target = job->data.train.target,

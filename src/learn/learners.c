@@ -119,6 +119,22 @@ static const qn_param *find_param(const qn_learner *learner, const char *name, s
     return NULL;
 }
 
+/* Names that bundles and settings of earlier versions have for a choice, once a flag. */
+static const struct {
+    const char *before, *now;
+} former_names[] = {{"class_weight_balanced", "class_weight"}, {"balanced", "class_weight"}};
+
+static const qn_param *find_former(const qn_learner *learner, const char *name, size_t bytes)
+{
+    for (size_t i = 0; i < sizeof former_names / sizeof *former_names; i++) {
+        const char *before = former_names[i].before, *now = former_names[i].now;
+        if (strlen(before) == bytes && memcmp(before, name, bytes) == 0) {
+            return find_param(learner, now, strlen(now));
+        }
+    }
+    return NULL;
+}
+
 static qn_status unknown(const qn_learner *learner, const char *name, size_t bytes, qn_error *err)
 {
     const char *names[64];
@@ -135,16 +151,17 @@ static qn_status unknown(const qn_learner *learner, const char *name, size_t byt
                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
+static bool parse_flag(const char *text, size_t bytes, double *out)
+{
+    const bool yes = (bytes == 4 && memcmp(text, "true", 4) == 0) || (bytes == 1 && *text == '1');
+    const bool no = (bytes == 5 && memcmp(text, "false", 5) == 0) || (bytes == 1 && *text == '0');
+    *out = yes;
+    return yes || no;
+}
+
 static bool parse_value(const qn_param *param, const char *text, size_t bytes, double *out)
 {
-    if (param->type == QN_PARAM_BOOL && bytes == 4 && memcmp(text, "true", 4) == 0) {
-        *out = 1;
-        return true;
-    }
-    if (param->type == QN_PARAM_BOOL && bytes == 5 && memcmp(text, "false", 5) == 0) {
-        *out = 0;
-        return true;
-    }
+    if (param->type == QN_PARAM_BOOL && parse_flag(text, bytes, out)) return true;
     for (int i = 0; param->type == QN_PARAM_CHOICE && param->choices[i]; i++) {
         if (strlen(param->choices[i]) == bytes && memcmp(param->choices[i], text, bytes) == 0) {
             *out = i;
@@ -161,11 +178,13 @@ qn_status qn_params_set(const qn_learner *learner, void *params, const char *tex
         const size_t n = strcspn(at, ",");
         const char *equals = memchr(at, '=', n);
         const size_t name_bytes = equals ? (size_t)(equals - at) : n;
-        const qn_param *param = find_param(learner, at, name_bytes);
+        const qn_param *own = find_param(learner, at, name_bytes);
+        const qn_param *param = own ? own : find_former(learner, at, name_bytes);
         double value;
         if (!param) return unknown(learner, at, name_bytes, err);
         const size_t bytes = equals ? n - name_bytes - 1 : 0;
-        if (!equals || !parse_value(param, equals + 1, bytes, &value)) {
+        if (!equals || !(own ? parse_value(own, equals + 1, bytes, &value)
+                             : parse_flag(equals + 1, bytes, &value))) {
             return qn_fail(err, QN_ERR_ARG, "%s: '%.*s' is no value of %s", learner->name,
                            (int)bytes, equals ? equals + 1 : "", param->name);
         }

@@ -234,10 +234,9 @@ static void fill_rows(const qn_knn_request *request, struct knn *model, struct p
     for (int64_t f = 0; f < model->rows.n_dense; f++) {
         parts->scales[f] = request->scales ? request->scales[f] : 1;
     }
+    qn_neighbours_set_all(&model->rows, request->rows, request->chosen);
     for (int64_t i = 0; i < request->n_rows; i++) {
         const int64_t row = request->chosen ? request->chosen[i] : i;
-        qn_matrix_gather(request->rows, row, 1, model->rows.n_dense, parts->x);
-        qn_neighbours_set(&model->rows, i, parts->x);
         parts->target[i] = request->target[row];
         if (parts->weights) parts->weights[i] = request->weights[row];
     }

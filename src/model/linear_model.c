@@ -2,6 +2,7 @@
 #include "model/linear_model.h"
 
 #include "base/alloc.h"
+#include "linalg/kernels.h"
 
 #include <float.h>
 #include <math.h>
@@ -122,6 +123,36 @@ static void pull_back(const qn_estimator *estimator, const double *row_scores,
     }
 }
 
+enum { CHUNK_ROWS = 128, FEW_ROWS = 8 };
+
+/* sums += the dense part of n scores. Many rows add up side by side, column after column, few one
+ * after the other: each adds its features in the same order. */
+static void add_dense(const double *w, int64_t n_dense, const qn_matrix *x, int64_t first,
+                      int64_t n, double *sums)
+{
+    const double *rows = x->dense + first;
+    if (n >= FEW_ROWS) {
+        for (int64_t f = 0; f < n_dense; f++) {
+            qn_add_scaled(w[f], rows + f * x->stride, sums, n);
+        }
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t f = 0; f < n_dense; f++) {
+            sums[i] += w[f] * rows[f * x->stride + i];
+        }
+    }
+}
+
+static void add_sparse(const double *w, const qn_matrix *x, int64_t first, int64_t n, double *sums)
+{
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = x->sparse_starts[first + i]; j < x->sparse_starts[first + i + 1]; j++) {
+            sums[i] += w[x->sparse_cols[j]] * (double)x->sparse_values[j];
+        }
+    }
+}
+
 /* Each row adds its features in order, so a block changes nothing. */
 static void scores(const qn_estimator *estimator, const qn_matrix *features, double *out,
                    void *scratch)
@@ -130,21 +161,19 @@ static void scores(const qn_estimator *estimator, const qn_matrix *features, dou
     const struct linear *model = (const struct linear *)estimator;
     const int32_t k = estimator->n_outputs;
     const int64_t n_features = model->n_dense + model->n_sparse;
-    for (int64_t row = 0; row < features->n_rows; row++) {
+    double sums[CHUNK_ROWS];
+    for (int64_t first = 0; first < features->n_rows; first += CHUNK_ROWS) {
+        const int64_t left = features->n_rows - first, n = left < CHUNK_ROWS ? left : CHUNK_ROWS;
         for (int32_t c = 0; c < k; c++) {
             const double *w = model->coefficients + c * n_features;
-            double sum = model->intercepts[c];
-            for (int64_t f = 0; f < model->n_dense; f++) {
-                sum += w[f] * features->dense[f * features->stride + row];
+            for (int64_t i = 0; i < n; i++) {
+                sums[i] = model->intercepts[c];
             }
-            if (features->n_sparse > 0) {
-                const double *sparse = w + model->n_dense;
-                for (int64_t i = features->sparse_starts[row]; i < features->sparse_starts[row + 1];
-                     i++) {
-                    sum += sparse[features->sparse_cols[i]] * (double)features->sparse_values[i];
-                }
+            add_dense(w, model->n_dense, features, first, n, sums);
+            if (features->n_sparse > 0) add_sparse(w + model->n_dense, features, first, n, sums);
+            for (int64_t i = 0; i < n; i++) {
+                out[(first + i) * k + c] = sums[i];
             }
-            out[row * k + c] = sum;
         }
     }
 }

@@ -17,7 +17,8 @@ qn_status qn_neighbours_init(qn_neighbours *rows, int64_t n, qn_error *err)
         qn_neighbours_release(rows);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for %" PRId64 " neighbours", n);
     }
-    memset(rows->panels, 0, (size_t)n_floats * sizeof *rows->panels);
+    const int64_t last = QN_PANEL_COLS * rows->n_dense; /* its columns beyond n stay zero */
+    if (n > 0) memset(rows->panels + n_floats - last, 0, (size_t)last * sizeof *rows->panels);
     return QN_OK;
 }
 
@@ -41,6 +42,26 @@ void qn_neighbours_set(qn_neighbours *rows, int64_t row, const float *x)
         sum += x[f] * x[f];
     }
     rows->squares[row] = sum;
+}
+
+void qn_neighbours_set_all(qn_neighbours *rows, const qn_matrix *matrix, const int32_t *chosen)
+{
+    for (int64_t first = 0; first < rows->n; first += QN_PANEL_COLS) {
+        const int64_t n = rows->n - first < QN_PANEL_COLS ? rows->n - first : QN_PANEL_COLS;
+        float *to = element(rows, first), squares[QN_PANEL_COLS] = {0};
+        int64_t from[QN_PANEL_COLS];
+        for (int64_t i = 0; i < n; i++) {
+            from[i] = chosen ? chosen[first + i] : first + i;
+        }
+        for (int64_t f = 0; f < rows->n_dense; f++, to += QN_PANEL_COLS) {
+            const double *column = matrix->dense + f * matrix->stride;
+            for (int64_t i = 0; i < n; i++) {
+                to[i] = (float)column[from[i]];
+                squares[i] += to[i] * to[i];
+            }
+        }
+        memcpy(rows->squares + first, squares, (size_t)n * sizeof *squares);
+    }
 }
 
 /* |y|² - 2 x y: the squared distance but for |x|², which all rows have in common. */

@@ -10,10 +10,7 @@
 #ifndef QN_MODEL_NEIGHBOURS_H
 #define QN_MODEL_NEIGHBOURS_H
 
-#include "base/error.h"
-
-#include <stdbool.h>
-#include <stdint.h>
+#include "recipe/matrix.h"
 
 /* Stored in bundles: never renumber. */
 typedef enum qn_knn_metric { QN_KNN_EUCLIDEAN, QN_KNN_MANHATTAN, QN_KNN_GOWER } qn_knn_metric;
@@ -29,12 +26,14 @@ typedef struct qn_neighbours {
     float *scales;  /* n_dense: weights of absolute differences, for the other metrics; borrowed */
 } qn_neighbours;    /* release with qn_neighbours_release() unless its arrays are borrowed */
 
-/* Room for n rows of zeros. */
+/* Room for n rows, all of which are then to be set. */
 QN_MUST_CHECK
 qn_status qn_neighbours_init(qn_neighbours *rows, int64_t n, qn_error *err);
 void qn_neighbours_release(qn_neighbours *rows);
 /* Row `row` becomes x, n_dense floats. */
 void qn_neighbours_set(qn_neighbours *rows, int64_t row, const float *x);
+/* Every row i becomes row chosen[i] of the matrix, row i with NULL; its dense part. */
+void qn_neighbours_set_all(qn_neighbours *rows, const qn_matrix *matrix, const int32_t *chosen);
 
 /* Writes what puts rows first … first + n - 1 in order by their distance to each point:
  * out[q * QN_NEIGHBOURS_TILE + i] of row first + i. `first` is a multiple of QN_PANEL_COLS, n at

@@ -339,6 +339,92 @@ static void check_no_memory(const qn_learner *learner, const struct world *world
     if (expected.data) qn_writer_release(&expected);
 }
 
+/* Fits without validation rows, which choose by weights of their own; predicts those rows. */
+static void fit_and_predict(const qn_learner *learner, const struct world *world,
+                            const qn_dataset *data, const void *params, double *out)
+{
+    qn_learn_result result = {0};
+    const qn_learn_request request = {.data = data, .params = params, .seed = 5};
+    CHECK_INT(learner->fit(&request, &result, NULL), QN_OK);
+    predict(learner, world, result.estimator, out);
+    qn_estimator_free(result.estimator);
+    qn_free(result.importance);
+}
+
+static const qn_param *class_weight_of(const qn_learner *learner)
+{
+    for (const qn_param *p = learner->params; p->name; p++) {
+        if (strcmp(p->name, "class_weight") == 0) return p;
+    }
+    return NULL;
+}
+
+/* Rows that weigh total / (classes × weight of their class). */
+static void balance_rows(const struct world *world, const qn_dataset *data, double *weights)
+{
+    const int32_t n_classes = world->schema->task == QN_TASK_BINARY ? 2 : 3;
+    double counts[3] = {0};
+    for (int64_t i = 0; i < data->train.n_rows; i++) {
+        counts[(int)data->train.target[i]]++;
+    }
+    for (int64_t i = 0; i < data->train.n_rows; i++) {
+        weights[i] = (double)data->train.n_rows / (n_classes * counts[(int)data->train.target[i]]);
+    }
+}
+
+static void check_class_weight(const qn_learner *learner, const struct world *world,
+                               const void *params)
+{
+    if (!class_weight_of(learner) || world->schema->task == QN_TASK_REGRESSION) return;
+    double balanced[120 * 3], weighted[120 * 3], plain[120 * 3], weights[120], most = 0;
+    qn_dataset data = world->folds.folds[0].data;
+    const int64_t n = data.valid.n_rows * data.n_outputs;
+    data.valid = (qn_dataset_part){0};
+    void *other = malloc(learner->params_bytes + 1);
+    memcpy(other, params, learner->params_bytes);
+    CHECK_INT(qn_params_set(learner, other, "class_weight=balanced", NULL), QN_OK);
+    fit_and_predict(learner, world, &data, other, balanced);
+    fit_and_predict(learner, world, &data, params, plain);
+    balance_rows(world, &data, weights);
+    data.train.weights = weights;
+    fit_and_predict(learner, world, &data, params, weighted);
+    /* Platt's scaling of kernel machines is by rows as they are, as scikit-learn's. */
+    const bool exempt = strcmp(learner->name, "svm") == 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (!exempt) CHECK_NEAR(balanced[i], weighted[i], 1e-6);
+        most = fmax(most, fabs(balanced[i] - plain[i]));
+    }
+    CHECK(most > 1e-3);
+    free(other);
+}
+
+/* Earlier versions called it class_weight_balanced or balanced, a flag. */
+static void check_former_names(const qn_learner *learner, const struct world *world,
+                               const void *params)
+{
+    (void)world;
+    const qn_param *param = class_weight_of(learner);
+    void *other = malloc(learner->params_bytes + 1);
+    memcpy(other, params, learner->params_bytes);
+    if (!param) {
+        CHECK_INT(qn_params_set(learner, other, "balanced=true", NULL), QN_ERR_ARG);
+    } else {
+        CHECK_INT(qn_params_set(learner, other, "class_weight_balanced=true", NULL), QN_OK);
+        CHECK(qn_param_value(param, other) == 1);
+        CHECK_INT(qn_params_set(learner, other, "balanced=false", NULL), QN_OK);
+        CHECK(qn_param_value(param, other) == 0);
+        CHECK_INT(qn_params_set(learner, other, "balanced=balanced", NULL), QN_ERR_ARG);
+    }
+    free(other);
+}
+
+static void class_weights_are_weights_of_rows(void **state)
+{
+    (void)state;
+    for_each(check_class_weight, false);
+    for_each(check_former_names, false);
+}
+
 static void every_learner_predicts_what_its_task_asks_for(void **state)
 {
     (void)state;
@@ -375,7 +461,8 @@ static void every_learner_survives_running_out_of_memory(void **state)
     for_each(check_no_memory, false);
 }
 
-RUN_TESTS(TEST(every_learner_predicts_what_its_task_asks_for),
+RUN_TESTS(TEST(class_weights_are_weights_of_rows),
+          TEST(every_learner_predicts_what_its_task_asks_for),
           TEST(every_learner_gives_the_same_bytes_on_any_number_of_threads),
           TEST(every_estimator_survives_a_round_trip_and_damage),
           TEST(every_estimator_refuses_a_view_of_fewer_dense_columns),

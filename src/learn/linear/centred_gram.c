@@ -15,7 +15,7 @@ qn_status qn_centred_gram(const qn_matrix *x, const double *weights, double tota
 {
     const int64_t p = x->n_dense + x->n_sparse;
     qn_design design;
-    QN_TRY(qn_design_init(&design, x, err));
+    QN_TRY(qn_design_init(&design, x, pool, err));
     const int64_t n_cols = design.n_cols;
     double *raw = qn_alloc_array(n_cols * n_cols, sizeof *raw);
     qn_status status = raw ? qn_design_gram(&design, weights, pool, raw, err)

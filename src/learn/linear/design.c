@@ -10,20 +10,50 @@
 enum {
     SPARSE_SHARE = 4, /* a dense column with at most one non-zero in so many rows is sparse */
     BLOCKS_MAX = 8,   /* of rows, for sums */
-    BLOCK_ROWS_MIN = 1024
+    BLOCK_ROWS_MIN = 1024,
+    LINE_ROWS = 8 /* doubles of a line of the cache */
 };
+
+/* Blocks of rows depend on nothing but their number. */
+static int64_t n_blocks_of(int64_t n_rows)
+{
+    const int64_t n = n_rows / BLOCK_ROWS_MIN;
+    return n < 1 ? 1 : n > BLOCKS_MAX ? BLOCKS_MAX : n;
+}
 
 /* ---- building ---- */
 
-/* Non-zeros of a dense column; -1 when it stays dense: too many, or not exact as floats. */
-static int64_t count_sparse(const double *column, int64_t n)
+struct building {
+    qn_design *design;
+    const qn_matrix *x;
+    int64_t n_blocks;
+    int32_t *counts; /* x->n_dense × n_blocks: non-zeros of each column in each block of rows */
+    bool *is_sparse; /* x->n_dense */
+    int64_t *begins; /* n_blocks: where the values of its rows begin */
+};
+
+static int64_t block_begin(const struct building *b, int64_t block)
 {
+    return b->x->n_rows * block / b->n_blocks;
+}
+
+/* Counts a column's non-zeros until it stays dense: too many, or not exact as floats. */
+static void count_column(void *context, int64_t f)
+{
+    const struct building *b = context;
+    const double *column = b->x->dense + f * b->x->stride;
     int64_t count = 0;
-    for (int64_t i = 0; i < n; i++) {
-        if (column[i] == 0) continue;
-        if (++count * SPARSE_SHARE > n || (double)(float)column[i] != column[i]) return -1;
+    for (int64_t block = 0; block < b->n_blocks; block++) {
+        int32_t own = 0, inexact = 0;
+        for (int64_t i = block_begin(b, block); i < block_begin(b, block + 1); i++) {
+            own += column[i] != 0;
+            inexact |= (double)(float)column[i] != column[i];
+        }
+        b->counts[f * b->n_blocks + block] = own;
+        count += own;
+        if (inexact || count * SPARSE_SHARE > b->x->n_rows) return;
     }
-    return count;
+    b->is_sparse[f] = true;
 }
 
 /* The intercept follows n_dense features, then padding. */
@@ -37,64 +67,100 @@ static void close_dense(qn_design *d, int64_t n_dense)
     d->width = d->n_cols = n_dense;
 }
 
-/* Numbers the columns; counts the non-zeros of the sparse ones. */
-static void choose_columns(qn_design *d, const qn_matrix *x, int64_t *n_values)
+/* Numbers the columns, and says where the values of each block begin; returns how many there are.
+ */
+static int64_t choose_columns(const struct building *b)
 {
-    int64_t n_dense = 0;
-    *n_values = x->n_sparse > 0 ? x->sparse_starts[x->n_rows] - x->sparse_starts[0] : 0;
+    qn_design *d = b->design;
+    const qn_matrix *x = b->x;
+    int64_t n_dense = 0, n_values = 0;
     for (int64_t f = 0; f < x->n_dense; f++) {
-        const int64_t count = count_sparse(x->dense + f * x->stride, x->n_rows);
-        if (count >= 0) {
-            *n_values += count;
-        } else {
-            d->features[n_dense++] = (int32_t)f;
-        }
+        if (!b->is_sparse[f]) d->features[n_dense++] = (int32_t)f;
     }
     close_dense(d, n_dense);
-    for (int64_t f = 0, next = 0; f < x->n_dense; f++) {
-        if (d->features[next] == f) {
-            next++;
-        } else {
-            d->features[d->n_cols++] = (int32_t)f;
-        }
+    for (int64_t f = 0; f < x->n_dense; f++) {
+        if (b->is_sparse[f]) d->features[d->n_cols++] = (int32_t)f;
     }
     for (int64_t f = 0; f < x->n_sparse; f++) {
         d->features[d->n_cols++] = (int32_t)(x->n_dense + f);
     }
+    for (int64_t block = 0; block < b->n_blocks; block++) {
+        b->begins[block] = n_values;
+        for (int64_t f = 0; f < x->n_dense; f++) {
+            n_values += b->is_sparse[f] ? b->counts[f * b->n_blocks + block] : 0;
+        }
+        if (x->n_sparse == 0) continue;
+        n_values +=
+            x->sparse_starts[block_begin(b, block + 1)] - x->sparse_starts[block_begin(b, block)];
+    }
+    return n_values;
 }
 
-static void fill_dense(qn_design *d, const qn_matrix *x)
+static void fill_dense(const struct building *b, int64_t first, int64_t n)
 {
-    for (int64_t i = 0; i < d->n_rows; i++) {
-        double *row = d->dense + i * d->width;
-        for (int64_t c = 0; c < d->intercept; c++) {
-            row[c] = x->dense[d->features[c] * x->stride + i];
+    const qn_design *d = b->design;
+    double *rows = d->dense + first * d->width;
+    for (int64_t c = 0; c < d->intercept; c++) {
+        const double *column = b->x->dense + d->features[c] * b->x->stride + first;
+        for (int64_t i = 0; i < n; i++) {
+            rows[i * d->width + c] = column[i];
         }
-        row[d->intercept] = 1;
-        for (int64_t c = d->intercept + 1; c < d->width; c++) {
-            row[c] = 0;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t c = d->intercept; c < d->width; c++) {
+            rows[i * d->width + c] = c == d->intercept;
         }
     }
 }
 
-static void fill_sparse(qn_design *d, const qn_matrix *x)
+/* The sparse part of n <= LINE_ROWS rows, whose values begin at `at`; returns where they end. */
+static int64_t fill_sparse(const struct building *b, int64_t first, int64_t n, int64_t at)
 {
+    qn_design *d = b->design;
+    const qn_matrix *x = b->x;
     const int64_t n_moved = d->n_cols - d->width - x->n_sparse;
     const int32_t *moved = d->features + d->width;
-    int64_t at = 0;
-    for (int64_t i = 0; i < d->n_rows; i++) {
-        for (int64_t c = 0; c < n_moved; c++) {
-            const double value = x->dense[moved[c] * x->stride + i];
-            if (value == 0) continue;
-            d->cols[at] = (int32_t)c;
-            d->values[at++] = (float)value;
+    int64_t next[LINE_ROWS] = {0}; /* first a row's non-zeros, then where its next one goes */
+    for (int64_t c = 0; c < n_moved; c++) {
+        const double *column = x->dense + moved[c] * x->stride + first;
+        for (int64_t i = 0; i < n; i++) {
+            next[i] += column[i] != 0;
         }
-        for (int64_t j = x->n_sparse > 0 ? x->sparse_starts[i] : 0;
-             x->n_sparse > 0 && j < x->sparse_starts[i + 1]; j++) {
-            d->cols[at] = (int32_t)n_moved + x->sparse_cols[j];
-            d->values[at++] = x->sparse_values[j];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t n_own = next[i];
+        next[i] = at;
+        at += n_own;
+        if (x->n_sparse > 0) at += x->sparse_starts[first + i + 1] - x->sparse_starts[first + i];
+        d->starts[first + i + 1] = at;
+    }
+    for (int64_t c = 0; c < n_moved; c++) {
+        const double *column = x->dense + moved[c] * x->stride + first;
+        for (int64_t i = 0; i < n; i++) {
+            if (column[i] == 0) continue;
+            d->cols[next[i]] = (int32_t)c;
+            d->values[next[i]++] = (float)column[i];
         }
-        d->starts[i + 1] = at;
+    }
+    for (int64_t i = 0; i < n && x->n_sparse > 0; i++) {
+        for (int64_t j = x->sparse_starts[first + i]; j < x->sparse_starts[first + i + 1]; j++) {
+            d->cols[next[i]] = (int32_t)n_moved + x->sparse_cols[j];
+            d->values[next[i]++] = x->sparse_values[j];
+        }
+    }
+    return at;
+}
+
+/* A line of the cache of each column at a time. */
+static void fill_block(void *context, int64_t block)
+{
+    const struct building *b = context;
+    const int64_t end = block_begin(b, block + 1);
+    int64_t at = b->begins[block];
+    for (int64_t first = block_begin(b, block); first < end; first += LINE_ROWS) {
+        const int64_t n = end - first < LINE_ROWS ? end - first : LINE_ROWS;
+        fill_dense(b, first, n);
+        at = fill_sparse(b, first, n, at);
     }
 }
 
@@ -110,19 +176,32 @@ static qn_status allocate(qn_design *d, int64_t n_values, qn_error *err)
     return qn_fail(err, QN_ERR_NOMEM, "no memory for the rows of a linear model");
 }
 
-qn_status qn_design_init(qn_design *d, const qn_matrix *x, qn_error *err)
+static qn_status build(struct building *b, qn_pool *pool, qn_error *err)
 {
-    int64_t n_values = 0;
-    *d = (qn_design){.n_rows = x->n_rows};
-    d->features = qn_alloc_array(x->n_dense + x->n_sparse + 5, sizeof *d->features);
-    if (!d->features) {
+    const qn_matrix *x = b->x;
+    b->design->features = qn_alloc_array(x->n_dense + x->n_sparse + 5, sizeof(int32_t));
+    b->counts = qn_alloc_array(x->n_dense * b->n_blocks, sizeof *b->counts);
+    b->is_sparse = qn_alloc_array(x->n_dense, sizeof *b->is_sparse);
+    b->begins = qn_alloc_array(b->n_blocks, sizeof *b->begins);
+    if (!b->design->features || !b->counts || !b->is_sparse || !b->begins) {
+        qn_design_release(b->design);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the rows of a linear model");
     }
-    choose_columns(d, x, &n_values);
-    QN_TRY(allocate(d, n_values, err));
-    fill_dense(d, x);
-    fill_sparse(d, x);
+    qn_pool_run(pool, x->n_dense, count_column, b);
+    QN_TRY(allocate(b->design, choose_columns(b), err));
+    qn_pool_run(pool, b->n_blocks, fill_block, b);
     return QN_OK;
+}
+
+qn_status qn_design_init(qn_design *d, const qn_matrix *x, qn_pool *pool, qn_error *err)
+{
+    *d = (qn_design){.n_rows = x->n_rows};
+    struct building b = {.design = d, .x = x, .n_blocks = n_blocks_of(x->n_rows)};
+    const qn_status status = build(&b, pool, err);
+    qn_free(b.counts);
+    qn_free(b.is_sparse);
+    qn_free(b.begins);
+    return status;
 }
 
 qn_status qn_design_init_dense(qn_design *d, int64_t n_rows, int64_t n_features, qn_error *err)
@@ -201,12 +280,6 @@ struct sums {
     double *parts; /* of the other blocks */
     int64_t part;  /* doubles in each */
 };
-
-static int64_t n_blocks_of(int64_t n_rows)
-{
-    const int64_t n = n_rows / BLOCK_ROWS_MIN;
-    return n < 1 ? 1 : n > BLOCKS_MAX ? BLOCKS_MAX : n;
-}
 
 /* For sums of a value a column: fewer where clearing and adding up parts would cost more than the
  * rows. */

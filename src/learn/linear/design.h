@@ -28,7 +28,7 @@ typedef struct qn_design {
 } qn_design; /* release with qn_design_release() */
 
 QN_MUST_CHECK
-qn_status qn_design_init(qn_design *design, const qn_matrix *matrix, qn_error *err);
+qn_status qn_design_init(qn_design *design, const qn_matrix *matrix, qn_pool *pool, qn_error *err);
 /* n_features dense columns of zeros and the intercept: the caller writes feature f of row i to
  * dense[i * width + f] before anything else is asked of it. */
 QN_MUST_CHECK

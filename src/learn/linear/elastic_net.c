@@ -9,6 +9,7 @@
  * d mean_j to the shift, so that only the column's own entries are visited. Squared errors of few
  * columns are descended on their Gram matrix instead (the first, 2.2), without the rows. */
 #include "learn/linear/elastic_net.h"
+#include "learn/class_weight.h"
 #include "learn/linear/linear_learners.h"
 
 #include "base/alloc.h"
@@ -22,8 +23,6 @@
 
 #define AT(member) offsetof(qn_elastic_net_params, member)
 
-static const char *const class_weights[] = {"none", "balanced", NULL};
-
 static const qn_param params_table[] = {
     {"alpha", QN_PARAM_FLOAT, AT(alpha), 0, 1e12, 0, 0, true, 0, NULL,
      "penalty; 0: the best of the path on the validation rows, without them a hundredth of the"
@@ -34,8 +33,7 @@ static const qn_param params_table[] = {
      "penalties on the path"},
     {"eps", QN_PARAM_FLOAT, AT(eps), 1e-9, 0.9, 0, 0, true, 1e-4, NULL,
      "least penalty of the path, as a share of the largest, which leaves no coefficient"},
-    {"class_weight", QN_PARAM_CHOICE, AT(class_weight), 0, 1, 0, 0, false, 0, class_weights,
-     "balanced: every class weighs the same in total"},
+    QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 1e9, 0, 0, false, 2000, NULL,
      "passes over the columns per penalty"},
     {"tol", QN_PARAM_FLOAT, AT(tol), 0, 1, 0, 0, false, 1e-8, NULL,
@@ -319,17 +317,11 @@ static void solve_penalty(struct net *net, double alpha, double last_alpha, doub
 static void set_weights(struct net *net)
 {
     const qn_dataset_part *train = &net->data->train;
-    double totals[QN_CLASSES_MAX] = {0}, sum = 0;
-    const bool balanced = net->params->class_weight == 1 && net->logistic;
+    double of_class[QN_CLASSES_MAX];
+    const bool balanced = qn_class_weights(net->data, net->params->class_weight, of_class);
     for (int64_t i = 0; i < net->n; i++) {
         net->weights[i] = train->weights ? train->weights[i] : 1;
-        sum += net->weights[i];
-        if (balanced) totals[(int64_t)train->target[i]] += net->weights[i];
-    }
-    for (int64_t i = 0; i < net->n; i++) {
-        if (balanced) {
-            net->weights[i] *= sum / (net->data->n_classes * totals[(int64_t)train->target[i]]);
-        }
+        if (balanced) net->weights[i] *= of_class[(int32_t)train->target[i]];
         net->total += net->weights[i];
     }
 }

@@ -13,7 +13,7 @@ typedef struct qn_elastic_net_params {
     bool alpha_is_sum;      /* for the sum of losses, not their mean */
     int64_t n_alphas;
     double eps;
-    int32_t class_weight; /* 1: balanced */
+    int32_t class_weight; /* qn_class_weight */
     int64_t max_iter;
     double tol;
 } qn_elastic_net_params;

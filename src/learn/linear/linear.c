@@ -3,6 +3,7 @@
  *     minimise  sum_i w_i loss(y_i, b + x_i . w)  +  penalty / 2 |w|^2
  * with squared loss / 2 (penalty = alpha), log-loss or softmax (penalty = 1 / C), as scikit-learn
  * states them. With validation rows the penalty is chosen on a path from strong to weak. */
+#include "learn/class_weight.h"
 #include "learn/linear/elastic_net.h"
 #include "learn/linear/linear_fit.h"
 #include "learn/linear/linear_learners.h"
@@ -17,15 +18,12 @@ struct linear_params {
 
 #define AT(member) offsetof(struct linear_params, member)
 
-static const char *const class_weights[] = {"none", "balanced", NULL};
-
 static const qn_param logistic_params[] = {
     {"C", QN_PARAM_FLOAT, AT(strength), 0, 1e9, 0, 0, true, 0, NULL,
      "inverse of the penalty; 0: chosen on the validation rows"},
     {"l1_ratio", QN_PARAM_FLOAT, AT(l1_ratio), 0, 1, 0, 0, false, 0, NULL,
      "share of the absolute values in the penalty: (1 - l1_ratio) / 2 |w|^2 + l1_ratio |w|_1"},
-    {"class_weight", QN_PARAM_CHOICE, AT(class_weight), 0, 1, 0, 0, false, 0, class_weights,
-     "balanced: every class weighs the same in total"},
+    QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 100000, 0, 0, false, 200, NULL,
      "iterations of Newton's method"},
     {"tol", QN_PARAM_FLOAT, AT(tol), 0, 1, 0, 0, false, 1e-8, NULL,
@@ -89,7 +87,7 @@ static qn_status fit_logistic(const qn_learn_request *request, qn_learn_result *
                                  .path = logistic_path,
                                  .n_path = N_PATH,
                                  .path_is_sum = true,
-                                 .balances = params->class_weight == 1,
+                                 .class_weight = params->class_weight,
                                  .max_iter = params->max_iter,
                                  .tol = params->tol};
     return qn_linear_fit(request, &plan, result, err);

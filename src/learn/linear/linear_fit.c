@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
+#include "learn/class_weight.h"
 
 #include <math.h>
 #include <string.h>
@@ -56,21 +57,16 @@ static void scale_target(qn_linear_problem *p)
     if (p->plan->penalises_intercept && p->plan->penalty > 0) p->mean = 0;
 }
 
-/* Weights of the rows, such that the classes weigh the same in total when asked for. */
-static void set_weights(qn_linear_problem *p, double *class_totals)
+/* Weights of the rows, with those of their classes. */
+static void set_weights(qn_linear_problem *p)
 {
     const qn_dataset *data = p->request->data;
-    double total = 0;
-    for (int64_t i = 0; i < data->train.n_rows; i++) {
-        p->weights[i] = part_weight(&data->train, i);
-        total += p->weights[i];
-        if (p->plan->balances) class_totals[(int64_t)data->train.target[i]] += p->weights[i];
-    }
-    for (int64_t i = 0; p->plan->balances && i < data->train.n_rows; i++) {
-        p->weights[i] *= total / (data->n_classes * class_totals[(int64_t)data->train.target[i]]);
-    }
+    double of_class[QN_CLASSES_MAX];
+    const bool balanced = qn_class_weights(data, p->plan->class_weight, of_class);
     p->glm.total = 0;
     for (int64_t i = 0; i < data->train.n_rows; i++) {
+        p->weights[i] = part_weight(&data->train, i);
+        if (balanced) p->weights[i] *= of_class[(int32_t)data->train.target[i]];
         p->glm.total += p->weights[i];
     }
 }
@@ -100,15 +96,13 @@ qn_status qn_linear_problem_init(qn_linear_problem *p, const qn_learn_request *r
     if (data->n_features[QN_VIEW_DENSE] == 0 || !x->dense) {
         return qn_fail(err, QN_ERR_UNSUPPORTED, "there is no dense view to fit on");
     }
-    QN_TRY(qn_design_init(&p->design, x, err));
+    QN_TRY(qn_design_init(&p->design, x, request->pool, err));
     const int64_t n_point = plan->n_outputs * p->design.n_cols;
-    double *class_totals = qn_alloc_array(data->n_classes, sizeof *class_totals);
     p->target = qn_alloc_array(data->train.n_rows, sizeof *p->target);
     p->weights = qn_alloc_array(data->train.n_rows, sizeof *p->weights);
     p->point = qn_alloc_array(n_point, sizeof *p->point);
     p->best = qn_alloc_array(n_point, sizeof *p->best);
-    if (!class_totals || !p->target || !p->weights || !p->point || !p->best) {
-        qn_free(class_totals);
+    if (!p->target || !p->weights || !p->point || !p->best) {
         qn_linear_problem_release(p);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for a linear model");
     }
@@ -126,9 +120,8 @@ qn_status qn_linear_problem_init(qn_linear_problem *p, const qn_learn_request *r
                       .seed = request->seed,
                       .stop = request->stop,
                       .pool = request->pool};
-    set_weights(p, class_totals);
+    set_weights(p);
     begin(p);
-    qn_free(class_totals);
     return QN_OK;
 }
 

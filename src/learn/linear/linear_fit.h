@@ -28,7 +28,7 @@ typedef struct qn_linear_plan {
     const double *path; /* to choose from, strong to weak, of the mean loss */
     int n_path;
     bool path_is_sum;         /* the path is of the sum of losses */
-    bool balances;            /* classes weigh the same in total */
+    int32_t class_weight;     /* qn_class_weight */
     bool penalises_intercept; /* a penalty given is then for a target as it is, not centred */
     bool dual;                /* as in qn_glm */
     int64_t max_iter;

@@ -148,7 +148,7 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
     if (qn_stop_requested(request->stop)) {
         return qn_fail(err, QN_ERR_INTERRUPTED, "stopped before least squares began");
     }
-    QN_TRY(qn_design_init(&o.design, &train->views[QN_VIEW_DENSE], err));
+    QN_TRY(qn_design_init(&o.design, &train->views[QN_VIEW_DENSE], request->pool, err));
     qn_status status = allocate(&o, err);
     for (int64_t i = 0; i < train->n_rows && status == QN_OK; i++) {
         o.weights[i] = train->weights ? train->weights[i] : 1;

@@ -5,6 +5,7 @@
  * or their squares. Several classes: one against the rest, each. Probabilities are Platt's
  * (platt.h), of scores of rows that were not fitted: the validation rows, or thirds of the training
  * rows in turn; they are part of the model's coefficients. */
+#include "learn/class_weight.h"
 #include "learn/linear/linear_fit.h"
 #include "learn/linear/linear_learners.h"
 
@@ -31,7 +32,6 @@ enum { N_PARTS = 3 }; /* of the rows, for scores of rows not fitted */
 
 static const char *const losses[] = {
     "auto", "hinge", "squared_hinge", "epsilon_insensitive", "squared_epsilon_insensitive", NULL};
-static const char *const class_weights[] = {"none", "balanced", NULL};
 
 static const qn_param params_table[] = {
     {"C", QN_PARAM_FLOAT, AT(cost), 0, 1e9, 0, 0, true, 0, NULL,
@@ -41,8 +41,7 @@ static const qn_param params_table[] = {
      "auto: squared_hinge for classes, epsilon_insensitive for numbers"},
     {"epsilon", QN_PARAM_FLOAT, AT(epsilon), 0, 1e12, 0, 0, true, 0, NULL,
      "regression: errors up to it cost nothing, in units of the target"},
-    {"class_weight", QN_PARAM_CHOICE, AT(class_weight), 0, 1, 0, 0, false, 0, class_weights,
-     "balanced: every class weighs the same in total"},
+    QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
     {"dual", QN_PARAM_BOOL, AT(dual), 0, 1, 0, 0, false, 0, NULL,
      "dual coordinate descent even on few columns, where Newton's method and interior points are"
      " exact"},
@@ -210,7 +209,7 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
                            .path = path,
                            .n_path = sizeof path / sizeof *path,
                            .path_is_sum = true,
-                           .balances = params->class_weight == 1,
+                           .class_weight = params->class_weight,
                            .penalises_intercept = true,
                            .dual = params->dual,
                            .max_iter = params->max_iter,
@@ -218,7 +217,6 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
     QN_TRY(choose_loss(request, &plan.loss, err));
     plan.unit = plan.loss == QN_GLM_INSENSITIVE ? QN_PENALTY_SUM_SCALED : QN_PENALTY_SUM;
     if (request->data->task != QN_TASK_REGRESSION) return fit_classes(request, &plan, result, err);
-    plan.balances = false;
     return qn_linear_fit(request, &plan, result, err);
 }
 

@@ -2,6 +2,7 @@
 /* The neural network: parameters, and a fit from plan to estimator. */
 #include "learn/mlp/mlp_internal.h"
 
+#include "learn/class_weight.h"
 #include "learn/mlp/mlp_learner.h"
 #include "learn/mlp/optimiser.h"
 
@@ -57,6 +58,7 @@ static const qn_param params_table[] = {
      "rows are mixed in pairs by a share drawn from Beta(mixup, mixup); 0: not"},
     {"averaging", QN_PARAM_FLOAT, AT(averaging), 0, 0.99999, 0, 0, false, 0.99, NULL,
      "decay of the running average of parameters that is kept; 0: the last ones"},
+    QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
     {0}};
 
 /* A network to go on from brings its own layers; only the training parameters are heeded. */
@@ -86,7 +88,7 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
     if (data->n_features[QN_VIEW_DENSE] == 0 || !data->train.views[QN_VIEW_DENSE].dense) {
         return qn_fail(err, QN_ERR_UNSUPPORTED, "there is no dense view to fit on");
     }
-    qn_mlp_targets_init(&targets, data);
+    qn_mlp_targets_init(&targets, data, request->params);
     QN_TRY(begin(request, &targets, &network, err));
     const qn_status status = qn_mlp_train(request, request->params, &targets, &network,
                                           &result->n_rounds, &result->stopped, err);

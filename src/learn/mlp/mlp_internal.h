@@ -20,6 +20,7 @@ struct qn_mlp_params {
     double learning_rate, momentum, weight_decay, clip;
     int64_t epochs, batch_size, patience;
     double label_smoothing, mixup, averaging;
+    int32_t class_weight; /* qn_class_weight */
 };
 
 /* What outputs are compared with: n_rows × n_outputs, in the units of the network. */
@@ -27,9 +28,14 @@ struct qn_mlp_targets {
     qn_mlp_link link;
     double offset, scale; /* numbers: target = offset + scale × output */
     int32_t n_outputs;
+    double class_weights[QN_CLASSES_MAX]; /* not of numbers */
 };
 
-void qn_mlp_targets_init(struct qn_mlp_targets *targets, const qn_dataset *data);
+void qn_mlp_targets_init(struct qn_mlp_targets *targets, const qn_dataset *data,
+                         const struct qn_mlp_params *params);
+/* What a row weighs, its class included. */
+double qn_mlp_row_weight(const struct qn_mlp_targets *targets, const qn_dataset_part *part,
+                         int64_t row);
 
 /* A network for the dataset with freshly drawn parameters: encoder by the kinds of columns, layers
  * by the parameters. */

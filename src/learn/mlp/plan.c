@@ -238,7 +238,7 @@ static void set_prior(const qn_dataset *data, const struct qn_mlp_targets *targe
     for (int32_t c = 0; targets->link != QN_MLP_IDENTITY && c < targets->n_outputs; c++) {
         double own = 0.5, total = 1; /* as if half a row more were of the class */
         for (int64_t i = 0; i < train->n_rows; i++) {
-            const double w = train->weights ? train->weights[i] : 1;
+            const double w = qn_mlp_row_weight(targets, train, i);
             const double wanted = targets->link == QN_MLP_LOGISTIC ? 1 : c;
             own += train->target[i] == wanted ? w : 0;
             total += w;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "learn/class_weight.h"
 #include "learn/mlp/backprop.h"
 #include "learn/mlp/optimiser.h"
 
@@ -33,7 +34,16 @@ struct trainer {
     double share;                     /* of the average that is still the zero it began with */
 };
 
-void qn_mlp_targets_init(struct qn_mlp_targets *targets, const qn_dataset *data)
+double qn_mlp_row_weight(const struct qn_mlp_targets *targets, const qn_dataset_part *part,
+                         int64_t row)
+{
+    const double own = part->weights ? part->weights[row] : 1;
+    const bool is_class = targets->link != QN_MLP_IDENTITY;
+    return is_class ? own * targets->class_weights[(int32_t)part->target[row]] : own;
+}
+
+void qn_mlp_targets_init(struct qn_mlp_targets *targets, const qn_dataset *data,
+                         const struct qn_mlp_params *params)
 {
     const qn_dataset_part *train = &data->train;
     *targets = (struct qn_mlp_targets){.link = data->task == QN_TASK_BINARY       ? QN_MLP_LOGISTIC
@@ -41,6 +51,7 @@ void qn_mlp_targets_init(struct qn_mlp_targets *targets, const qn_dataset *data)
                                                                                   : QN_MLP_IDENTITY,
                                        .scale = 1,
                                        .n_outputs = data->n_outputs};
+    (void)qn_class_weights(data, params->class_weight, targets->class_weights);
     if (targets->link != QN_MLP_IDENTITY) return;
     double total = 0, sum = 0, squares = 0;
     for (int64_t i = 0; i < train->n_rows; i++) {
@@ -153,7 +164,7 @@ static void fill_batch(struct trainer *t, int64_t first, int64_t n_rows)
         memcpy(t->batch + i * n_dense, t->dense + row * n_dense,
                (size_t)n_dense * sizeof *t->batch);
         target_row(t, train->target[row], t->wanted + i * t->targets->n_outputs);
-        t->weights[i] = train->weights ? (float)train->weights[row] : 1;
+        t->weights[i] = (float)qn_mlp_row_weight(t->targets, train, row);
     }
 }
 
@@ -274,7 +285,7 @@ static void validate_block(void *context, int64_t block)
     const float *outputs =
         qn_network_forward(v->network, v->panels, &rows, memory + gathered / sizeof(float));
     for (int64_t i = 0; i < n; i++) {
-        const double w = valid->weights ? valid->weights[first + i] : 1;
+        const double w = qn_mlp_row_weight(t->targets, valid, first + i);
         v->losses[block].sum += w * row_loss(t, valid->target[first + i], outputs + i * k);
     }
     v->losses[block].done = true;

@@ -6,6 +6,7 @@
 #include "learn/svm/kernel_svm.h"
 
 #include "base/alloc.h"
+#include "learn/class_weight.h"
 #include "learn/platt.h"
 #include "learn/row_sample.h"
 #include "learn/svm/nystroem.h"
@@ -19,7 +20,7 @@ struct svm_params {
     double C, gamma, coef0, epsilon, tol, cache_mb;
     int32_t kernel;
     int64_t degree, platt_folds, max_rows, n_components;
-    bool balanced;
+    int32_t class_weight;
 };
 
 #define AT(member) offsetof(struct svm_params, member)
@@ -38,8 +39,7 @@ static const qn_param params_table[] = {
      "added to inner products by poly and sigmoid"},
     {"epsilon", QN_PARAM_FLOAT, AT(epsilon), 0, 1e3, 0.01, 0.5, true, 0.1, NULL,
      "regression: errors below it cost nothing, in standard deviations of the target"},
-    {"balanced", QN_PARAM_BOOL, AT(balanced), 0, 1, 0, 0, false, 0, NULL,
-     "rows of rare classes cost more, so that all classes together cost the same"},
+    QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
     {"platt_folds", QN_PARAM_INT, AT(platt_folds), 2, 20, 0, 0, false, 3, NULL,
      "fits on part of the rows whose decisions of the others give the probabilities (Platt 1999)"},
     {"tol", QN_PARAM_FLOAT, AT(tol), 1e-8, 1, 0, 0, false, 1e-3, NULL,
@@ -99,7 +99,7 @@ static double cost_of(const struct shared *s, int32_t row, int32_t of_class)
 {
     const double *weights = s->request->data->train.weights;
     double cost = s->params->C * (weights ? weights[row] : 1);
-    if (s->params->balanced && s->n_classes > 1) {
+    if (s->params->class_weight == QN_CLASS_WEIGHT_BALANCED && s->n_classes > 1) {
         const int64_t begin = of_class > 0 ? s->class_ends[of_class - 1] : 0;
         cost *= (double)s->n / (double)(s->n_classes * (s->class_ends[of_class] - begin));
     }

@@ -2,6 +2,7 @@
 #include "learn/tree/boosting.h"
 
 #include "base/alloc.h"
+#include "learn/class_weight.h"
 #include "metric/metric.h"
 
 #include <math.h>
@@ -42,25 +43,6 @@ static qn_status no_memory(qn_error *err)
     return qn_fail(err, QN_ERR_NOMEM, "no memory to boost trees");
 }
 
-/* What the rows of each class weigh beside their own weights: n_classes numbers. */
-static void weigh_classes(const qn_boosting *b, int32_t n_classes, double *out)
-{
-    const qn_dataset_part *train = &b->data->train;
-    double all = 0;
-    for (int32_t c = 0; c < n_classes; c++) {
-        out[c] = 0;
-    }
-    for (int64_t i = 0; i < train->n_rows; i++) {
-        const double w = train->weights ? train->weights[i] : 1;
-        out[(int32_t)train->target[i]] += w;
-        all += w;
-    }
-    for (int32_t c = 0; c < n_classes; c++) {
-        out[c] = b->params->balanced && out[c] > 0 ? all / (n_classes * out[c]) : 1;
-    }
-    if (n_classes == 2) out[1] *= b->params->scale_pos_weight;
-}
-
 /* parts[] are the data's, with the weights of classes worked into the rows'. */
 static qn_status weigh_rows(qn_boosting *b, qn_error *err)
 {
@@ -68,9 +50,10 @@ static qn_status weigh_rows(qn_boosting *b, qn_error *err)
     const bool classes = task == QN_TASK_BINARY || task == QN_TASK_MULTICLASS;
     b->parts[0] = b->data->train;
     b->parts[1] = b->data->valid;
-    if (!classes || (!b->params->balanced && b->params->scale_pos_weight == 1)) return QN_OK;
     double of_class[QN_CLASSES_MAX];
-    weigh_classes(b, task == QN_TASK_BINARY ? 2 : b->data->n_classes, of_class);
+    const bool balanced = qn_class_weights(b->data, b->params->class_weight, of_class);
+    if (!classes || (!balanced && b->params->scale_pos_weight == 1)) return QN_OK;
+    if (task == QN_TASK_BINARY) of_class[1] *= b->params->scale_pos_weight;
     for (int i = 0; i < 2; i++) {
         qn_dataset_part *part = &b->parts[i];
         b->weights[i] = qn_alloc_aligned(part->n_rows, sizeof(double));

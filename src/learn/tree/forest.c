@@ -3,6 +3,7 @@
 #include "learn/tree/tree_learners.h"
 
 #include "base/alloc.h"
+#include "learn/class_weight.h"
 #include "learn/tree/cart.h"
 #include "model/tree_prune.h"
 
@@ -13,7 +14,8 @@ struct forest_params {
     int64_t n_estimators, max_depth, min_data_in_leaf;
     double max_features, ccp_alpha, leaf_smoothing;
     int32_t criterion;
-    bool bootstrap, random_cuts, balanced, oob_score;
+    bool bootstrap, random_cuts, oob_score;
+    int32_t class_weight;
 };
 
 enum { AUTO = 0 };
@@ -49,9 +51,6 @@ static const char *const criteria[] = {"auto", "gini", "entropy", "squared_error
             "rows' worth of the overall mean in each leaf, which calibrates the "                  \
             "probabilities of small ones (the m-estimate, Cestnik 1990)"                           \
     }
-#define BALANCED                               \
-    FLAG("class_weight_balanced", balanced, 0, \
-         "weigh classes so that all count the same: changes the probabilities")
 #define FOREST_PARAMS(drawn, cuts)                                                                 \
     {"n_estimators",                                                                               \
      QN_PARAM_INT,                                                                                 \
@@ -88,7 +87,7 @@ static const char *const criteria[] = {"auto", "gini", "entropy", "squared_error
          AUTO,                                                                                     \
          NULL,                                                                                     \
          "rows in a leaf; 0: 3 of two classes, 1 of more, 2 of numbers; up to 5 for long tables"}, \
-        CRITERION, LEAF_SMOOTHING(0), BALANCED,                                                    \
+        CRITERION, LEAF_SMOOTHING(0), QN_PARAM_CLASS_WEIGHT(AT(class_weight)),                     \
         FLAG("bootstrap", bootstrap, drawn, "draw rows with replacement for each tree"),           \
         FLAG("random_cuts", random_cuts, cuts, "one random cut per feature"),                      \
         FLAG("oob_score", oob_score, 0,                                                            \
@@ -104,7 +103,7 @@ static const qn_param single_params[] = {CRITERION,
                                           "rows in a leaf; 1 grows until leaves are pure"},
                                          CCP_ALPHA(0.02),
                                          LEAF_SMOOTHING(1),
-                                         BALANCED,
+                                         QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
                                          {0}};
 
 /* A fit. */
@@ -144,20 +143,6 @@ static void fill_automatic(const qn_dataset *data, struct forest_params *params)
         const int64_t least = n <= 30000 ? 1 : n <= 100000 ? 2 : 4;
         const int64_t noisy = data->n_classes == 0 ? least + 1 : least < 3 ? 3 : least;
         params->min_data_in_leaf = data->n_classes > 2 ? least : noisy;
-    }
-}
-
-/* Weights by which all classes count the same and the sum stays; those of no rows stay 1. */
-static void balance(const qn_dataset *data, double *class_weights)
-{
-    double counts[QN_CLASSES_MAX] = {0}, all = 0;
-    for (int64_t row = 0; row < data->train.n_rows; row++) {
-        const double w = data->train.weights ? data->train.weights[row] : 1;
-        counts[(int32_t)data->train.target[row]] += w;
-        all += w;
-    }
-    for (int32_t c = 0; c < data->n_classes; c++) {
-        class_weights[c] = counts[c] > 0 ? all / (data->n_classes * counts[c]) : 1;
     }
 }
 
@@ -357,8 +342,7 @@ static qn_status grow(const qn_learn_request *request, const struct forest_param
                                  .criterion = params->criterion,
                                  .bootstrap = params->bootstrap,
                                  .random_cuts = params->random_cuts};
-    const bool balanced = params->balanced && data->n_classes > 0;
-    if (balanced) balance(data, class_weights);
+    const bool balanced = qn_class_weights(data, params->class_weight, class_weights);
     qn_cart_plan *plan;
     QN_TRY(qn_cart_plan_create(data, &cart, balanced ? class_weights : NULL, &plan, err));
     f.plan = plan;

@@ -4,6 +4,7 @@
 #include "learn/tree/tree_learners.h"
 
 #include "base/alloc.h"
+#include "learn/class_weight.h"
 #include "learn/tree/boosting.h"
 
 static const char *const policies[] = {"lossguide", "depthwise", "symmetric", NULL};
@@ -69,8 +70,7 @@ static const qn_param params_table[] = {
      "dart: rounds left out at most; 0: any number"},
     {"skip_drop", QN_PARAM_FLOAT, AT(skip_drop), 0, 1, 0, 0, false, 0.5, NULL,
      "dart: chance that a round leaves out none"},
-    {"class_weight_balanced", QN_PARAM_BOOL, AT(balanced), 0, 1, 0, 0, false, 0, NULL,
-     "weigh classes so that all count the same: changes the probabilities"},
+    QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
     {"scale_pos_weight", QN_PARAM_FLOAT, AT(scale_pos_weight), 1e-6, 1e6, 0, 0, false, 1, NULL,
      "weight of the positive class of two"},
     {"objective", QN_PARAM_CHOICE, AT(objective.objective), 0, 12, 0, 0, false, 0,

@@ -22,7 +22,8 @@ typedef struct qn_gbdt_params {
     qn_objective_params objective;
     int64_t n_estimators, bagging_freq, early_stopping_rounds, max_drop;
     double bagging_fraction, top_rate, other_rate, drop_rate, skip_drop, scale_pos_weight;
-    bool goss, dart, balanced;
+    bool goss, dart;
+    int32_t class_weight;       /* qn_class_weight */
     const qn_gbdt_hooks *hooks; /* not in the table; NULL: none */
 } qn_gbdt_params;
 

@@ -63,7 +63,7 @@ add("churn, gini", one(**BOUNDS), TOLD, *churn)
 add("churn, entropy", one(criterion="entropy", **BOUNDS), f"{TOLD},criterion=entropy", *churn)
 add("churn, gini, pruned, classes of equal weight",
     one(class_weight="balanced", ccp_alpha=0.002, **BOUNDS),
-    f"{TOLD},class_weight_balanced=true,ccp_alpha=0.002", *churn)
+    f"{TOLD},class_weight=balanced,ccp_alpha=0.002", *churn)
 add("ames", number(**BOUNDS), TOLD, *ames)
 add("ames, pruned", number(ccp_alpha=2e7, **BOUNDS), f"{TOLD},ccp_alpha=2e7", *ames)
 

@@ -183,7 +183,7 @@ static void classes_of_equal_weight_have_equal_shares(void **state)
     }
     fit_predict(&w, "decision_tree", "min_data_in_leaf=600", out);
     CHECK_NEAR(out[0], 0.1, 1e-12);
-    fit_predict(&w, "decision_tree", "min_data_in_leaf=600,class_weight_balanced=true", out);
+    fit_predict(&w, "decision_tree", "min_data_in_leaf=600,class_weight=balanced", out);
     CHECK_NEAR(out[0], 0.5, 1e-6);
     release_world(&w);
 }
@@ -263,7 +263,7 @@ static void forests_with_estimates_survive_running_out_of_memory(void **state)
     qn_learn_result result;
     make_world(&w, QN_TASK_BINARY, 1);
     CHECK_SURVIVES_NO_MEMORY_RELEASING(
-        try_fit(&w, "random_forest", "n_estimators=3,oob_score=true,class_weight_balanced=true",
+        try_fit(&w, "random_forest", "n_estimators=3,oob_score=true,class_weight=balanced",
                 &result, NULL),
         release_result(&result));
     release_result(&result);

@@ -226,7 +226,7 @@ static void squares_on_many_columns_are_at_their_least(void **state)
     qn_design design;
     double weights[ROWS], residuals[ROWS], *point = qn_alloc_array(COLS + 4, sizeof *point);
     make_world(&w, ROWS, COLS, 3);
-    CHECK_OK(qn_design_init(&design, &w.data.train.views[QN_VIEW_DENSE], &err));
+    CHECK_OK(qn_design_init(&design, &w.data.train.views[QN_VIEW_DENSE], NULL, &err));
     qn_glm glm = {.design = &design,
                   .target = w.data.train.target,
                   .weights = weights,

@@ -140,7 +140,7 @@ static void check_solvers(const real_table *t, qn_json_value golden)
     qn_error err = {0};
     const double cost = qn_json_as_double(qn_json_get(golden, "factor"), 0);
     qn_design design;
-    CHECK_OK(qn_design_init(&design, &t->data.train.views[QN_VIEW_DENSE], &err));
+    CHECK_OK(qn_design_init(&design, &t->data.train.views[QN_VIEW_DENSE], NULL, &err));
     for (int dual = 0; dual < 2; dual++) {
         qn_glm glm = {.design = &design,
                       .target = t->data.train.target,
