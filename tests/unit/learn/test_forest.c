@@ -263,8 +263,8 @@ static void forests_with_estimates_survive_running_out_of_memory(void **state)
     qn_learn_result result;
     make_world(&w, QN_TASK_BINARY, 1);
     CHECK_SURVIVES_NO_MEMORY_RELEASING(
-        try_fit(&w, "random_forest", "n_estimators=3,oob_score=true,class_weight=balanced",
-                &result, NULL),
+        try_fit(&w, "random_forest", "n_estimators=3,oob_score=true,class_weight=balanced", &result,
+                NULL),
         release_result(&result));
     release_result(&result);
     release_world(&w);
