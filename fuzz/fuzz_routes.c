@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     qn_arena memory = {0};
     const qn_span key = qn_route_key_in_json(body, "who", &memory);
     (void)qn_route_key_in_csv(body, "who");
-    (void)qn_route_key_in_tensors(body, bytes / 2, "who", &memory);
+    (void)qn_route_key_in_tensors(body, bytes / 2, "who", (qn_route_place){1, 3}, &memory);
     if (qn_routing_read("routes", body.text, bytes, &routing, &err) == QN_OK) {
         deal(routing, key);
         write_and_read(routing);

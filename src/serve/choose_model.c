@@ -19,14 +19,27 @@ int64_t qn_exchange_json_length(const qn_exchange *x)
     return qn_parse_int64(header.text, header.bytes, &value) && value > 0 ? value : -1;
 }
 
-static qn_span column_of(qn_exchange *x, qn_rows_opener open, const char *column)
+/* Where the column stands in a tensor of all columns: arms that take the same requests have them in
+ * one order, the first one's. */
+static qn_route_place place_of(const qn_exchange *x, const qn_route_plan *plan)
 {
+    const qn_span target = {plan->arms[0].target, strlen(plan->arms[0].target)};
+    const qn_catalog_entry *entry = qn_catalog_find(x->worker->catalog, x->params[0], &target);
+    if (!entry || !entry->model) return (qn_route_place){-1, 0};
+    return (qn_route_place){
+        qn_map_get(entry->model->inputs, plan->key_name, strlen(plan->key_name), -1),
+        entry->model->n_inputs};
+}
+
+static qn_span column_of(qn_exchange *x, qn_rows_opener open, const qn_route_plan *plan)
+{
+    const char *column = plan->key_name;
     const qn_span body = qn_exchange_body(x);
     if (open == qn_rows_open_csv) return qn_route_key_in_csv(body, column);
     if (open == qn_rows_open_tensors) {
         const int64_t json_bytes = qn_exchange_json_length(x);
         return qn_route_key_in_tensors(body, (size_t)(json_bytes > 0 ? json_bytes : 0), column,
-                                       &x->memory);
+                                       place_of(x, plan), &x->memory);
     }
     return open ? qn_route_key_in_json(body, column, &x->memory) : (qn_span){0};
 }
@@ -40,7 +53,7 @@ static qn_span key_of(qn_exchange *x, qn_rows_opener open, const qn_route_plan *
     case QN_KEY_HEADER:
         return qn_http_header(&x->reader, plan->key_name);
     case QN_KEY_COLUMN:
-        return column_of(x, open, plan->key_name);
+        return column_of(x, open, plan);
     }
     return (qn_span){x->trace.id, strlen(x->trace.id)};
 }

@@ -124,8 +124,11 @@ qn_span qn_route_key_in_json(qn_span body, const char *column, qn_arena *memory)
 
 typedef struct tensor {
     qn_span name, datatype;
-    qn_pull data;   /* at NULL: its data are binary */
-    double n_bytes; /* of these */
+    int n_dimensions;
+    double n_columns; /* the second of its dimensions */
+    qn_pull data;     /* at NULL: its data are binary */
+    qn_span bytes;    /* these */
+    double n_bytes;   /* as the JSON tells */
 } tensor;
 
 static void read_parameters(qn_pull *pull, tensor *out)
@@ -140,6 +143,17 @@ static void read_parameters(qn_pull *pull, tensor *out)
         } else if (!qn_pull_skip(pull)) {
             return;
         }
+    }
+}
+
+static void read_shape(qn_pull *pull, tensor *out)
+{
+    bool first = true;
+    double size;
+    qn_pull_enter(pull);
+    for (out->n_dimensions = 0; qn_pull_next(pull, &first); out->n_dimensions++) {
+        if (qn_pull_peek(pull) != QN_PULL_NUMBER || !qn_pull_number(pull, &size, NULL)) return;
+        if (out->n_dimensions == 1) out->n_columns = size;
     }
 }
 
@@ -164,45 +178,74 @@ static bool read_tensor(qn_pull *pull, tensor *out)
             if (!qn_pull_skip(pull)) return false;
         } else {
             if (is_text(key, "data") && type == QN_PULL_ARRAY) out->data = *pull;
+            if (is_text(key, "shape") && type == QN_PULL_ARRAY) {
+                qn_pull shape = *pull;
+                read_shape(&shape, out);
+            }
             if (!qn_pull_skip(pull)) return false;
         }
     }
     return !pull->wrong;
 }
 
-static qn_span first_of_binary(const tensor *t, qn_span binary, qn_arena *memory)
+/* The value at that index, counted within a list, or within the first of its lists. */
+static qn_span value_of_json(qn_pull *data, int64_t index)
+{
+    bool first = true;
+    qn_pull_enter(data);
+    if (!qn_pull_next(data, &first)) return (qn_span){0};
+    if (qn_pull_peek(data) == QN_PULL_ARRAY) {
+        first = true;
+        qn_pull_enter(data);
+        if (!qn_pull_next(data, &first)) return (qn_span){0};
+    }
+    for (int64_t i = 0; i < index; i++) {
+        if (!qn_pull_skip(data) || !qn_pull_next(data, &first)) return (qn_span){0};
+    }
+    return read_value(data, 0);
+}
+
+static qn_span value_of_tensor(tensor *t, int64_t index, qn_arena *memory)
 {
     char digits[QN_DOUBLE_TEXT_BYTES];
+    if (t->data.at) return value_of_json(&t->data, index);
     const qn_datatype *type = qn_datatype_find(t->datatype);
     if (!type) return (qn_span){0};
-    const qn_span text = qn_tensor_first_text(type, binary.text, (size_t)t->n_bytes, digits);
+    const qn_span text = qn_tensor_text(type, t->bytes.text, t->bytes.bytes, index, digits);
     if (text.text != digits) return text;
     const char *kept = qn_arena_strndup(memory, digits, text.bytes);
     return (qn_span){kept, kept ? text.bytes : 0};
 }
 
-/* Tensor after tensor of the list that comes. */
-static qn_span find_in_tensors(qn_pull *pull, qn_span binary, const char *column, qn_arena *memory)
+/* Has the tensor take its bytes, if it is one of bytes; false when there are fewer. */
+static bool take_bytes(tensor *t, qn_span *binary)
+{
+    if (t->data.at) return true;
+    if (!(t->n_bytes >= 0 && t->n_bytes <= (double)binary->bytes)) return false;
+    t->bytes = (qn_span){binary->text, (size_t)t->n_bytes};
+    binary->text += t->bytes.bytes;
+    binary->bytes -= t->bytes.bytes;
+    return true;
+}
+
+/* Tensor after tensor of the list that comes; one that is alone may have all columns. */
+static qn_span find_in_tensors(qn_pull *pull, qn_span binary, const char *column,
+                               qn_route_place place, qn_arena *memory)
 {
     bool first = true;
-    tensor t;
+    int64_t n = 0;
+    tensor t = {.n_bytes = 0};
     qn_pull_enter(pull);
-    while (qn_pull_next(pull, &first) && read_tensor(pull, &t)) {
-        const bool wanted = is_text(t.name, column);
-        if (t.data.at) {
-            if (wanted) return read_value(&t.data, 2);
-            continue;
-        }
-        if (!(t.n_bytes >= 0 && t.n_bytes <= (double)binary.bytes)) break;
-        if (wanted) return first_of_binary(&t, binary, memory);
-        binary.text += (size_t)t.n_bytes;
-        binary.bytes -= (size_t)t.n_bytes;
+    for (; qn_pull_next(pull, &first); n++) {
+        if (!read_tensor(pull, &t) || !take_bytes(&t, &binary)) return (qn_span){0};
+        if (is_text(t.name, column)) return value_of_tensor(&t, 0, memory);
     }
-    return (qn_span){0};
+    const bool all = n == 1 && t.n_dimensions == 2 && t.n_columns == (double)place.n_columns;
+    return all && place.column >= 0 ? value_of_tensor(&t, place.column, memory) : (qn_span){0};
 }
 
 qn_span qn_route_key_in_tensors(qn_span body, size_t json_bytes, const char *column,
-                                qn_arena *memory)
+                                qn_route_place place, qn_arena *memory)
 {
     if (json_bytes == 0 || json_bytes > body.bytes) json_bytes = body.bytes;
     qn_pull pull = {
@@ -214,7 +257,7 @@ qn_span qn_route_key_in_tensors(qn_span body, size_t json_bytes, const char *col
     qn_pull_enter(&pull);
     while (qn_pull_key(&pull, &first, &key)) {
         if (is_text(key, "inputs") && qn_pull_peek(&pull) == QN_PULL_ARRAY) {
-            return find_in_tensors(&pull, binary, column, memory);
+            return find_in_tensors(&pull, binary, column, place, memory);
         }
         if (!qn_pull_skip(&pull)) break;
     }

@@ -177,15 +177,26 @@ static qn_status read_binary(qn_rows *rows, qn_rows_tensor *tensor, qn_rows_plac
     return QN_OK;
 }
 
-qn_span qn_tensor_first_text(const qn_datatype *type, const char *data, size_t bytes, char *digits)
+static qn_span text_at(const char *data, size_t bytes, int64_t index)
 {
-    if (type->kind == QN_TENSOR_TEXT) {
-        const size_t length = bytes < LENGTH_BYTES ? SIZE_MAX : (size_t)load(data, LENGTH_BYTES);
-        if (bytes < LENGTH_BYTES || length > bytes - LENGTH_BYTES) return (qn_span){0};
-        return (qn_span){data + LENGTH_BYTES, length};
+    for (;; index--) {
+        if (bytes < LENGTH_BYTES) return (qn_span){0};
+        const size_t length = (size_t)load(data, LENGTH_BYTES);
+        data += LENGTH_BYTES;
+        bytes -= LENGTH_BYTES;
+        if (length > bytes) return (qn_span){0};
+        if (index == 0) return (qn_span){data, length};
+        data += length;
+        bytes -= length;
     }
-    if (bytes < type->bytes) return (qn_span){0};
-    const uint64_t bits = load(data, type->bytes);
+}
+
+qn_span qn_tensor_text(const qn_datatype *type, const char *data, size_t bytes, int64_t index,
+                       char *digits)
+{
+    if (type->kind == QN_TENSOR_TEXT) return text_at(data, bytes, index);
+    if ((uint64_t)index >= bytes / type->bytes) return (qn_span){0};
+    const uint64_t bits = load(data + (size_t)index * type->bytes, type->bytes);
     if (type->kind == QN_TENSOR_BOOL) {
         return bits ? (qn_span){"true", 4} : (qn_span){"false", 5};
     }

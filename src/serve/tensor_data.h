@@ -46,9 +46,11 @@ qn_rows_tensor qn_tensor_of_bytes(const qn_datatype *type, const char *data, siz
 QN_MUST_CHECK
 qn_status qn_tensor_read(qn_rows *rows, qn_rows_tensor *tensor, qn_rows_place place, qn_cell *out,
                          qn_error *err);
-/* The first of binary data as text: a text itself, numbers in the fewest digits that read back.
- * `digits` (QN_DOUBLE_TEXT_BYTES) may hold it. Text NULL: there is none, or it is missing. */
-qn_span qn_tensor_first_text(const qn_datatype *type, const char *data, size_t bytes, char *digits);
+/* A value of binary data as text, counted from 0: a text itself, numbers in the fewest digits that
+ * read back. `digits` (QN_DOUBLE_TEXT_BYTES) may hold it. Text NULL: there is none, or it is
+ * missing. */
+qn_span qn_tensor_text(const qn_datatype *type, const char *data, size_t bytes, int64_t index,
+                       char *digits);
 /* Whether nothing is left; false, too, where the JSON is wrong. */
 bool qn_tensor_is_at_end(qn_rows_tensor *tensor);
 

@@ -273,6 +273,27 @@ def one_customer_gets_one_version_however_rows_are_sent(folder):
 
 
 @test
+def a_key_is_found_in_one_tensor_of_all_columns(folder):
+    """By its place among the model's inputs, in the order that the server tells."""
+    routes = folder / "placed.yaml"
+    routes.write_text("models: {c: {split: {1: 1, 2: 1}, key: column age}}")
+    words = [f"c@{version}={folder / 'credit.quern'}" for version in "12"] + ["--routes", routes]
+    seen = set()
+    with asked(*words) as (_, ask, _lines):
+        names = [column["name"] for column in json.loads(ask("GET", "/v1/models/c")[1])["inputs"]]
+        for texts in {row["age"]: row for row in rows_of(folder / "holdout.csv")}.values():
+            row = {name: value_of(text) for name, text in texts.items()}
+            matrix = {"inputs": [{"name": "all", "shape": [1, len(names)], "datatype": "BYTES",
+                                  "data": [[texts[name] for name in names]]}]}
+            status, text = ask("POST", "/v2/models/c/infer", matrix)
+            assert status == 200, text
+            version = json.loads(text)["model_version"]
+            assert version == version_of(ask("POST", "/v1/models/c", row)), (row, text)
+            seen.add(version)
+    assert seen == {"1", "2"}
+
+
+@test
 def triton_s_client_loads_and_unloads(folder):
     try:
         import tritonclient.http as triton

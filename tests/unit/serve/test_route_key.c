@@ -85,8 +85,10 @@ static void json_without_it_has_none(void **state)
     }
 }
 
-static void check_tensors(const char *json, const char *binary, size_t n_binary,
-                          const char *expected)
+static const qn_route_place nowhere = {-1, 0};
+
+static void check_placed_tensors(const char *json, const char *binary, size_t n_binary,
+                                 qn_route_place place, const char *expected)
 {
     qn_arena memory = {0};
     char body[512];
@@ -94,12 +96,18 @@ static void check_tensors(const char *json, const char *binary, size_t n_binary,
     memcpy(body, json, n_json);
     if (n_binary > 0) memcpy(body + n_json, binary, n_binary);
     const qn_span key = qn_route_key_in_tensors((qn_span){body, n_json + n_binary},
-                                                n_binary > 0 ? n_json : 0, "who", &memory);
+                                                n_binary > 0 ? n_json : 0, "who", place, &memory);
     const bool as_expected = expected ? key.text && key.bytes == strlen(expected) &&
                                             memcmp(key.text, expected, key.bytes) == 0
                                       : !key.text;
     if (!as_expected) fail_msg("%s gave '%.*s'", json, (int)key.bytes, key.text ? key.text : "");
     qn_arena_release(&memory);
+}
+
+static void check_tensors(const char *json, const char *binary, size_t n_binary,
+                          const char *expected)
+{
+    check_placed_tensors(json, binary, n_binary, nowhere, expected);
 }
 
 #define TENSOR(name, type, rest) "{\"name\":\"" name "\",\"datatype\":\"" type "\"," rest "}"
@@ -165,6 +173,50 @@ static void tensors_without_it_have_none(void **state)
     }
 }
 
+/* One tensor of three columns, the second being the key's. */
+static void a_tensor_of_all_columns_is_looked_into(void **state)
+{
+    (void)state;
+    static const qn_route_place second = {1, 3}, unknown = {-1, 3}, last = {2, 3};
+    static const char *const taken[] = {
+        TENSOR("x", "FP64", "\"shape\":[2,3],\"data\":[[1,2.50,3],[4,5,6]]"),
+        TENSOR("x", "FP64", "\"data\":[1,2.50,3,4,5,6],\"shape\":[2,3]"),
+        TENSOR("who", "FP64", "\"shape\":[2],\"data\":[2.50,3]")};
+    static const char *const passed_over[] = {
+        TENSOR("x", "FP64", "\"shape\":[1,4],\"data\":[1,2,3,4]"),
+        TENSOR("x", "FP64", "\"shape\":[3],\"data\":[1,2,3]"),
+        TENSOR("x", "FP64", "\"shape\":[1,1,3],\"data\":[1,2,3]"),
+        TENSOR("x", "FP64", "\"shape\":[1,\"3\"],\"data\":[1,2,3]"),
+        TENSOR("x", "FP64", "\"shape\":[1,3],\"data\":[1]"),
+        TENSOR("x", "FP64", "\"shape\":[1,3],\"data\":[[1],[2],[3]]"),
+        TENSOR("x", "FP64", "\"shape\":[1,3],\"data\":[]"),
+        TENSOR("x", "FP64", "\"shape\":[1,3],\"data\":[[]]"),
+        TENSOR("x", "FP64", "\"shape\":[1,3],\"data\":[1,null,3]"),
+        TENSOR("x", "FP64", "\"shape\":[1,3],\"data\":[1,2,3]") "," TENSOR(
+            "y", "FP64", "\"shape\":[1,3],\"data\":[1,2,3]")};
+    char json[300];
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        snprintf(json, sizeof json, "{\"inputs\":[%s]}", taken[i]);
+        check_placed_tensors(json, NULL, 0, second, "2.50");
+    }
+    for (size_t i = 0; i < sizeof passed_over / sizeof *passed_over; i++) {
+        snprintf(json, sizeof json, "{\"inputs\":[%s]}", passed_over[i]);
+        check_placed_tensors(json, NULL, 0, second, NULL);
+    }
+    snprintf(json, sizeof json, "{\"inputs\":[%s]}", taken[0]);
+    check_placed_tensors(json, NULL, 0, unknown, NULL);
+#define MATRIX(type, bytes)                                                   \
+    "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"" type "\",\"shape\":[1,3]," \
+    "\"parameters\":{\"binary_data_size\":" bytes "}}]}"
+    check_placed_tensors(MATRIX("INT16", "6"), "\1\0\xfe\xff\3\0", 6, second, "-2");
+    check_placed_tensors(MATRIX("INT16", "5"), "\1\0\xfe\xff\3", 5, last, NULL);
+    check_placed_tensors(MATRIX("INT16", "6"), "\1\0\xfe\xff\3", 5, second, NULL);
+    check_placed_tensors(MATRIX("BYTES", "15"), "\1\0\0\0a\2\0\0\0bc\0\0\0\0", 15, second, "bc");
+    check_placed_tensors(MATRIX("BYTES", "15"), "\1\0\0\0a\2\0\0\0bc\0\0\0\0", 15, last, "");
+    check_placed_tensors(MATRIX("BYTES", "8"), "\1\0\0\0a\2\0\0", 8, second, NULL);
+    check_placed_tensors(MATRIX("BYTES", "9"), "\1\0\0\0a\2\0\0\0", 9, second, NULL);
+}
+
 static void csv_is_looked_into(void **state)
 {
     (void)state;
@@ -194,8 +246,9 @@ static void what_is_cut_short_is_safe(void **state)
         "{\"instances\":[{\"a\":\"x\\n\",\"who\":\"ann\"}]}",
         "a,\"who\"\r\n\"x \"\"y\"\"\",\"ann\"\r\n",
         "{\"columns\":[\"a\",\"who\"],\"data\":[[1,\"x\\n\"]]}",
-        "{\"inputs\":[" TENSOR("a", "FP64", "\"data\":[1]") "," BINARY("who", "INT8", "1") "]}x"};
-    for (int i = 0; i < 4; i++) {
+        "{\"inputs\":[" TENSOR("a", "FP64", "\"data\":[1]") "," BINARY("who", "INT8", "1") "]}x",
+        "{\"inputs\":[" TENSOR("a", "FP64", "\"shape\":[1,3],\"data\":[1,2,3]") "]}"};
+    for (int i = 0; i < 5; i++) {
         for (size_t bytes = 0; bytes <= strlen(bodies[i]); bytes++) {
             qn_arena memory = {0};
             char *copy = malloc(bytes + 1);
@@ -203,7 +256,8 @@ static void what_is_cut_short_is_safe(void **state)
             (void)qn_route_key_in_json((qn_span){copy + 1, bytes}, "who", &memory);
             (void)qn_route_key_in_csv((qn_span){copy + 1, bytes}, "who");
             for (size_t n_json = 0; n_json <= bytes; n_json += 7) {
-                (void)qn_route_key_in_tensors((qn_span){copy + 1, bytes}, n_json, "who", &memory);
+                (void)qn_route_key_in_tensors((qn_span){copy + 1, bytes}, n_json, "who",
+                                              (qn_route_place){1, 3}, &memory);
             }
             qn_arena_release(&memory);
             free(copy);
@@ -213,4 +267,5 @@ static void what_is_cut_short_is_safe(void **state)
 
 RUN_TESTS(TEST(json_is_looked_into), TEST(json_without_it_has_none), TEST(csv_is_looked_into),
           TEST(tensors_are_looked_into), TEST(tensors_without_it_have_none),
-          TEST(csv_without_it_has_none), TEST(what_is_cut_short_is_safe))
+          TEST(a_tensor_of_all_columns_is_looked_into), TEST(csv_without_it_has_none),
+          TEST(what_is_cut_short_is_safe))
