@@ -239,10 +239,10 @@ uint64_t qn_route_rewards(qn_route_state *route, int arm, double *sum)
     return n;
 }
 
-void qn_route_get_learned(qn_route_state *route, qn_route_learned *out)
+/* With the lock held. */
+static void get_figures(qn_route_state *route, qn_route_learned *out)
 {
     *out = (qn_route_learned){.n_arms = route->n_arms};
-    pthread_mutex_lock(&route->lock);
     out->rolled_back = qn_route_is_rolled_back(route);
     for (int i = 0; i < route->n_arms; i++) {
         out->arms[i].n_requests = (int64_t)qn_route_count(route, i);
@@ -256,7 +256,21 @@ void qn_route_get_learned(qn_route_state *route, qn_route_learned *out)
         out->losses[i].mean = route->losses.arms[i].mean;
         out->losses[i].squares = route->losses.arms[i].squares;
     }
+}
+
+/* Decisions are copied at the time of the figures, so that none is in both, or neither; they are
+ * made text of once requests need not wait for it. */
+void qn_route_get_learned(qn_route_state *route, qn_str *decisions, qn_route_learned *out)
+{
+    qn_decision_table *copy = route->decisions ? qn_decision_table_create() : NULL;
+    pthread_mutex_lock(&route->lock);
+    get_figures(route, out);
+    if (copy) qn_decision_table_copy(route->decisions, copy);
     pthread_mutex_unlock(&route->lock);
+    if (copy) qn_decision_table_write(copy, decisions);
+    if (route->decisions && !copy) decisions->failed = true;
+    qn_decision_table_free(copy);
+    out->decisions = decisions->text;
 }
 
 void qn_route_take_learned(qn_route_state *route, const qn_route_learned *learned)
@@ -277,6 +291,9 @@ void qn_route_take_learned(qn_route_state *route, const qn_route_learned *learne
         route->losses.arms[i].n = learned->losses[i].n;
         route->losses.arms[i].mean = learned->losses[i].mean;
         route->losses.arms[i].squares = learned->losses[i].squares;
+    }
+    if (route->decisions) {
+        (void)qn_decision_table_read(learned->decisions, route->n_arms, route->decisions);
     }
     pthread_mutex_unlock(&route->lock);
 }

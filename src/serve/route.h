@@ -48,9 +48,9 @@ bool qn_route_reward(qn_route_state *route, const char *id, double reward);
 /* How many rewards that arm of a bandit got, and their sum. */
 uint64_t qn_route_rewards(qn_route_state *route, int arm, double *sum);
 
-/* What it has learned so far; and, before its first request, what one with the same identity had.
- */
-void qn_route_get_learned(qn_route_state *route, qn_route_learned *out);
+/* What it has learned so far, out->decisions being the text that is put into `decisions`, which
+ * fails when out of memory; and, before its first request, what one with the same identity had. */
+void qn_route_get_learned(qn_route_state *route, qn_str *decisions, qn_route_learned *out);
 void qn_route_take_learned(qn_route_state *route, const qn_route_learned *learned);
 
 bool qn_route_is_rolled_back(const qn_route_state *route);

@@ -2,6 +2,7 @@
 #include "serve/route_learned.h"
 
 #include "base/number.h"
+#include "serve/decision_table.h"
 
 void qn_route_learned_write(const qn_route_learned *learned, qn_json_writer *json)
 {
@@ -28,6 +29,7 @@ void qn_route_learned_write(const qn_route_learned *learned, qn_json_writer *jso
     }
     qn_json_end_array(json);
     qn_json_put_int(json, "next_look", learned->next_look);
+    if (learned->decisions) qn_json_put_text(json, "decisions", learned->decisions);
 }
 
 /* So that adding to one cannot overflow for some thousand years. */
@@ -63,6 +65,14 @@ static bool read_losses(qn_json_value losses, qn_route_learned *out, int i)
            read_number(losses, "squares", &out->losses[i].squares) && out->losses[i].squares >= 0;
 }
 
+/* A file may be older than they are. */
+static bool read_decisions(qn_json_value decisions, qn_route_learned *out)
+{
+    if (qn_json_is_null(decisions)) return true;
+    out->decisions = qn_json_as_text(decisions, NULL);
+    return out->decisions && qn_decision_table_read(out->decisions, out->n_arms, NULL);
+}
+
 bool qn_route_learned_read(qn_json_value object, qn_route_learned *out)
 {
     qn_json_value arms = qn_json_get(object, "arms"), losses = qn_json_get(object, "losses");
@@ -78,5 +88,7 @@ bool qn_route_learned_read(qn_json_value object, qn_route_learned *out)
     for (int i = 0; i < out->n_arms; i++) {
         if (!read_arm(qn_json_at(arms, i), out, i)) return false;
     }
-    return read_losses(qn_json_at(losses, 0), out, 0) && read_losses(qn_json_at(losses, 1), out, 1);
+    return read_losses(qn_json_at(losses, 0), out, 0) &&
+           read_losses(qn_json_at(losses, 1), out, 1) &&
+           read_decisions(qn_json_get(object, "decisions"), out);
 }

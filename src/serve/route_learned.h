@@ -21,11 +21,13 @@ typedef struct qn_route_learned {
         int64_t n;
         double mean, squares;
     } losses[2];
+    const char *decisions; /* whose rewards or outcomes are still to come: a text as
+                              decision_table.h has it, borrowed; NULL: none */
 } qn_route_learned;
 
 /* Adds its members to an object. */
 void qn_route_learned_write(const qn_route_learned *learned, qn_json_writer *json);
-/* From such an object; false when anything is missing, or cannot be. */
+/* From such an object, from which *out borrows; false when anything is missing, or cannot be. */
 bool qn_route_learned_read(qn_json_value object, qn_route_learned *out);
 
 #endif

@@ -9,7 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { FORMAT = 1, INTERVAL_S = 1 };
+/* Decisions are some 20 bytes each, so a file may come to a megabyte or more. */
+enum { FORMAT = 1, INTERVAL_S = 1, BYTES_PER_S = 1 << 17 };
 
 struct qn_routes_state {
     const char *path; /* borrowed */
@@ -35,13 +36,16 @@ void qn_routes_state_write(const qn_routing *routing, qn_str *out)
     for (int64_t i = 0; i < routing->n_models; i++) {
         qn_route_state *route = routing->models[i].route;
         qn_route_learned learned;
+        qn_str decisions = {0};
         if (!route) continue;
-        qn_route_get_learned(route, &learned);
+        qn_route_get_learned(route, &decisions, &learned);
         qn_json_key(&json, routing->models[i].model);
         qn_json_begin_object(&json);
         qn_json_put_text(&json, "identity", qn_route_identity(route));
         qn_route_learned_write(&learned, &json);
         qn_json_end_object(&json);
+        out->failed |= decisions.failed;
+        qn_str_release(&decisions);
     }
     qn_json_end_object(&json);
     qn_json_end_object(&json);
@@ -156,7 +160,7 @@ static void *run(void *of_state)
     for (bool last = false; !last;) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += INTERVAL_S;
+        until.tv_sec += INTERVAL_S + (time_t)(state->written.bytes / BYTES_PER_S);
         if (!state->ending) pthread_cond_timedwait(&state->news, &state->lock, &until);
         last = state->ending;
         if (!state->begun) continue;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Routes state: what routes have learned at work – that a canary was rolled back, a bandit's
- * choices and rewards, losses of outcomes, requests dealt –, kept in a file so that it outlives the
- * process. A thread looks once a second whether there is anything new, and then writes all of it:
- * to a file beside it that is synced and renamed. What a process that is killed loses is at most
- * the last second. Which arm a request got until its reward or outcome comes is not kept.
+ * choices and rewards, losses of outcomes, requests dealt, and which arm a request got until its
+ * reward or outcome comes –, kept in a file so that it outlives the process. A thread looks once a
+ * second whether there is anything new, and then writes all of it: to a file beside it that is
+ * synced and renamed. What a process that is killed loses is at most the last second; where tens of
+ * thousands of requests wait for their rewards, and files are large, the last ten or twenty: the
+ * disk is not to be kept busy by them.
  *
  *     {"format": 1, "routes": {"credit": {"identity": "…", "rolled_back": true, …}, …}}
  *

@@ -158,6 +158,7 @@ def what_routes_learn_outlives_the_process(folder):
         for _ in range(2):
             assert ask("POST", "/v1/models/c", {})[0] == 422
         assert json.loads(ask("POST", "/v1/models/c", row)[1])["version"] == "1"
+        late = ask("POST", "/v1/models/b", row)[2]
         for i in range(20):
             sent = ask("POST", "/v1/models/b", row)[2]
             assert '"known":1' in ask("POST", "/feedback", {"id": sent, "reward": i % 2})[1]
@@ -171,6 +172,9 @@ def what_routes_learn_outlives_the_process(folder):
         with asked(*words) as (_, ask, _lines):
             assert figures(ask) == expected, (figures(ask), expected)
             assert expected['quern_route_rolled_back{model="c"}'] == 1
+    for known in (1, 0):  # a choice that had no reward yet gets it, once, whoever serves by then
+        with asked(*words) as (_, ask, _lines):
+            assert f'"known":{known}' in ask("POST", "/feedback", {"id": late, "reward": 1})[1]
     assert sum(v for k, v in expected.items() if k.startswith("quern_route_rewards_total")) == 20
     text = state.read_text()
     state.write_text(text[:len(text) // 2])

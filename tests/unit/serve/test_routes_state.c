@@ -4,7 +4,9 @@
 
 #include "check.h"
 
+#include "base/alloc.h"
 #include "base/file.h"
+#include "base/number.h"
 #include "serve/model_store.h"
 
 #include <stdlib.h>
@@ -64,6 +66,7 @@ static qn_routing *taught(void)
         qn_route_state *watched = route_of(routing, "watched");
         const int arm = qn_route_choose(watched, id, bytes);
         qn_route_remember(watched, arm, id, 1, NULL, i);
+        qn_route_remember(watched, arm, id, 2, "good", 0.5);
         CHECK(!qn_route_outcome(watched, id, 1, "x", i + 0.25 * (i % 5), reason));
     }
     CHECK(!qn_route_note(route_of(routing, "canary"), 1, true, 0, reason));
@@ -122,6 +125,44 @@ static void routes_go_on_where_they_were(void **state)
     qn_routing_unref(after);
 }
 
+/* Requests that were answered before the end get their rewards and outcomes after it, once. */
+static void what_was_chosen_before_is_known_after(void **state)
+{
+    (void)state;
+    qn_routing *before = taught();
+    qn_str text = text_of(before);
+    put_file(text.text, text.bytes);
+    qn_routing *after = restored(plans);
+    qn_route_state *bandit = route_of(after, "bandit"), *watched = route_of(after, "watched");
+    uint64_t n_rewards = 0;
+    double sum;
+    char reason[QN_ROUTE_REASON_BYTES];
+    for (int i = 0; i < 60; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "r%d", i);
+        CHECK(qn_route_reward(bandit, id, 1) == (i % 3 == 0)); /* the others have theirs */
+        CHECK(!qn_route_reward(bandit, id, 1));
+    }
+    for (int arm = 0; arm < 3; arm++) {
+        n_rewards += qn_route_rewards(bandit, arm, &sum);
+    }
+    CHECK_INT(n_rewards, 60);
+    qn_route_learned learned;
+    qn_str decisions = {0};
+    for (int i = 0; i < 60; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "r%d", i);
+        CHECK(!qn_route_outcome(watched, id, 2, "good", QN_NA, reason));
+        CHECK(!qn_route_outcome(watched, id, 2, "bad", QN_NA, reason)); /* told already */
+    }
+    qn_route_get_learned(watched, &decisions, &learned);
+    CHECK_INT(learned.losses[0].n + learned.losses[1].n, 120);
+    qn_str_release(&decisions);
+    qn_str_release(&text);
+    qn_routing_unref(before);
+    qn_routing_unref(after);
+}
+
 static void another_plan_begins_anew(void **state)
 {
     (void)state;
@@ -174,9 +215,11 @@ static void a_file_that_is_not_there_tells_nothing(void **state)
 
 #define ARM "{\"requests\":1,\"chosen\":2,\"rewards\":1,\"reward_sum\":0.5}"
 #define LOSS "{\"outcomes\":0,\"mean\":0,\"squares\":0}"
-#define MEMBER(arms, losses)                                                                   \
+#define MEMBER_WITH(arms, losses, more)                                                        \
     "{\"format\":1,\"routes\":{\"m\":{\"identity\":\"i\",\"rolled_back\":true,\"arms\":[" arms \
-    "],\"losses\":[" losses "],\"next_look\":0}}}"
+    "],\"losses\":[" losses "],\"next_look\":0" more "}}}"
+#define MEMBER(arms, losses) MEMBER_WITH(arms, losses, "")
+#define WAITING(decisions) MEMBER_WITH(ARM "," ARM, LOSS "," LOSS, ",\"decisions\":" decisions)
 
 static qn_status open_text(const char *text, size_t bytes, qn_error *err)
 {
@@ -210,9 +253,13 @@ static void what_is_damaged_is_refused(void **state)
         MEMBER("{\"requests\":9007199254740993,\"chosen\":2,\"rewards\":1,\"reward_sum\":0.5}",
                LOSS "," LOSS),
         MEMBER("{\"requests\":1e3,\"chosen\":2,\"rewards\":1,\"reward_sum\":0.5}", LOSS "," LOSS),
-        MEMBER(ARM, LOSS ",{\"outcomes\":0,\"mean\":0,\"squares\":-1}")};
+        MEMBER(ARM, LOSS ",{\"outcomes\":0,\"mean\":0,\"squares\":-1}"),
+        WAITING("3"),
+        WAITING("\"1f00b3c59a0e7d24:2\"")}; /* there are two arms */
+    static const char waiting[] = WAITING("\"1f00b3c59a0e7d24:1\"");
     qn_error err = {0};
     CHECK_OK(open_text(good, strlen(good), &err));
+    CHECK_OK(open_text(waiting, strlen(waiting), &err));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         CHECK_FAILS(QN_ERR_DATA, open_text(bad[i], strlen(bad[i]), &err));
         CHECK_CONTAINS(err.message, "remove it for the routes to begin anew");
@@ -267,6 +314,26 @@ static void what_is_learned_is_written(void **state)
     qn_model_store_free(store);
 }
 
+/* What cannot be written whole is not written. */
+static void a_text_that_is_not_whole_is_failed(void **state)
+{
+    (void)state;
+    qn_routing *routing = taught();
+    qn_str whole = text_of(routing);
+    bool failed = true;
+    for (int64_t n = 1; failed; n++) {
+        qn_str text = {0};
+        qn_alloc_fail_at(n, false);
+        qn_routes_state_write(routing, &text);
+        qn_alloc_fail_at(0, false);
+        failed = text.failed;
+        if (!failed) CHECK_TEXT(text.text, whole.text);
+        qn_str_release(&text);
+    }
+    qn_str_release(&whole);
+    qn_routing_unref(routing);
+}
+
 static void opening_survives_running_out_of_memory(void **state)
 {
     (void)state;
@@ -280,11 +347,13 @@ static void opening_survives_running_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {TEST(routes_go_on_where_they_were),
+                                       TEST(what_was_chosen_before_is_known_after),
                                        TEST(another_plan_begins_anew),
                                        TEST(it_is_restored_once),
                                        TEST(a_file_that_is_not_there_tells_nothing),
                                        TEST(what_is_damaged_is_refused),
                                        TEST(what_is_learned_is_written),
+                                       TEST(a_text_that_is_not_whole_is_failed),
                                        TEST(opening_survives_running_out_of_memory)};
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
