@@ -134,10 +134,11 @@ static void say(const struct serve_request *request, bool problem, const char *t
     }
 }
 
-static int64_t load(qn_server *server, const struct serve_request *request)
+static int64_t load(qn_server *server, const struct serve_request *request, bool asked)
 {
     qn_str messages = {0};
-    const int64_t n_failed = qn_server_load(server, &messages);
+    const int64_t n_failed =
+        asked ? qn_server_reload(server, &messages) : qn_server_load(server, &messages);
     if (messages.text && !messages.failed) say(request, n_failed > 0, messages.text);
     qn_str_release(&messages);
     return n_failed;
@@ -162,7 +163,7 @@ static void serve_until_ended(qn_server *server, const struct serve_request *req
     for (;;) {
         const int signal = wait_for_signal(signals, request->watch_s);
         if (signal == SIGTERM || signal == SIGINT) return;
-        load(server, request);
+        load(server, request, signal == SIGHUP);
     }
 }
 
@@ -217,7 +218,7 @@ static int serve(struct serve_request *request)
              qn_server_sandbox(server));
     say(request, false, line);
     int code = CLI_DATA;
-    if (load(server, request) == 0) {
+    if (load(server, request, false) == 0) {
         say(request, false, "ready");
         serve_until_ended(server, request, &signals);
         code = end(server, request, &signals);

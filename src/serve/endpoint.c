@@ -110,3 +110,19 @@ qn_status qn_endpoint_open(const char *url, const char *path, qn_endpoint *out, 
     QN_TRY(split(url, path, out, err));
     return resolve(url, out, err);
 }
+
+bool qn_endpoint_may_move(const qn_endpoint *endpoint)
+{
+    return !endpoint->is_literal && strcasecmp(endpoint->host, "localhost") != 0;
+}
+
+bool qn_endpoint_has_same_addresses(const qn_endpoint *a, const qn_endpoint *b)
+{
+    bool same = a->n_addresses == b->n_addresses;
+    for (int i = 0; same && i < a->n_addresses; i++) {
+        same =
+            a->addresses[i].bytes == b->addresses[i].bytes &&
+            memcmp(&a->addresses[i].address, &b->addresses[i].address, a->addresses[i].bytes) == 0;
+    }
+    return same;
+}

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Endpoint: where something is sent to by HTTP – a URL taken apart, its name resolved. Names are
- * resolved once: in its sandbox a server can neither read the resolver's files nor ask it.
+/* Endpoint: where something is sent to by HTTP – a URL taken apart, its name resolved.
  *
  * Threads: immutable once opened. */
 #ifndef QN_SERVE_ENDPOINT_H
@@ -31,5 +30,8 @@ typedef struct qn_endpoint {
  * such URL; one with a name and password) or QN_ERR_IO (the host's name cannot be resolved). */
 QN_MUST_CHECK
 qn_status qn_endpoint_open(const char *url, const char *path, qn_endpoint *out, qn_error *err);
+/* Whether the host may come to have other addresses: it is a name, and not "localhost". */
+bool qn_endpoint_may_move(const qn_endpoint *endpoint);
+bool qn_endpoint_has_same_addresses(const qn_endpoint *a, const qn_endpoint *b);
 
 #endif

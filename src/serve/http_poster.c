@@ -23,6 +23,14 @@ static void disconnect(qn_http_poster *poster)
     qn_peer_close(&poster->peer);
 }
 
+void qn_http_poster_turn_to(qn_http_poster *poster, const qn_endpoint *endpoint,
+                            const qn_tls_config *tls)
+{
+    disconnect(poster);
+    poster->endpoint = endpoint;
+    poster->tls = tls;
+}
+
 /* Milliseconds, rounded up so that nobody turns around and around for the last of them; 0: none are
  * left. */
 static int left_ms(const qn_http_poster *poster, double until_s)

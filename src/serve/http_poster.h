@@ -30,6 +30,9 @@ typedef struct qn_http_poster {
 /* Sends `body`, JSON, and waits for the answer, in all no longer than `limit_s`. True when one
  * came: it is poster->response. */
 bool qn_http_poster_send(qn_http_poster *poster, const char *body, size_t bytes, double limit_s);
+/* Has later requests go there; a connection that is kept is given up. */
+void qn_http_poster_turn_to(qn_http_poster *poster, const qn_endpoint *endpoint,
+                            const qn_tls_config *tls);
 /* Waits, at most until that time. */
 void qn_http_poster_wait(qn_http_poster *poster, double until_s);
 void qn_http_poster_release(qn_http_poster *poster);

@@ -7,8 +7,8 @@
  * connection can be begun (6.7) but to the ports of who is sent traces, no process outside be
  *   signalled (6.12);
  * - system calls (seccomp): those in a list. No program can be started, no process made, no socket
- *   opened (but for TCP, where traces are sent), no memory made executable, no file opened for
- *   writing unless there is a log or routes.
+ *   opened (but for TCP, where traces are sent, and UDP, where that is to a name), no memory made
+ *   executable, no file opened for writing unless there is a log or routes.
  * What is not in the list fails with EPERM; starting or tracing a program ends the process.
  *
  * The calling thread is restricted, for ever, and every thread that it makes afterwards.
@@ -37,6 +37,7 @@ typedef struct qn_sandbox_request {
     const char *const *replace_folders; /* the same: files are written beside others and renamed */
     const int *connect_ports;           /* TCP connections may be begun to these, at any address */
     int n_connect_ports;
+    bool resolves; /* names of hosts may be resolved: its files read, datagrams sent, to anywhere */
 } qn_sandbox_request;
 
 /* `report` (QN_SANDBOX_REPORT_BYTES) becomes "landlock and seccomp", or what there is, or "none"

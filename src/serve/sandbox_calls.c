@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -145,6 +146,18 @@ static const struct call connecting[] = {
     {.number = SYS_connect},
 };
 
+/* To resolve names: datagrams to name servers, and TCP for answers that are too long. */
+static const struct call resolving[] = {
+    {SYS_socket,
+     {{0, ~(uint32_t)(AF_INET ^ AF_INET6), AF_INET &AF_INET6},
+      {1, ~(uint32_t)(SOCK_NONBLOCK | SOCK_CLOEXEC), SOCK_DGRAM}}},
+    {SYS_socket,
+     {{0, ~(uint32_t)(AF_INET ^ AF_INET6), AF_INET &AF_INET6},
+      {1, UINT32_MAX, SOCK_STREAM | SOCK_CLOEXEC}}},
+    {.number = SYS_sendmmsg},
+    {SYS_ioctl, {{1, UINT32_MAX, FIONREAD}}},
+};
+
 /* What no server does by mistake. */
 static const uint32_t deadly[] = {SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_writev};
 
@@ -152,10 +165,12 @@ enum {
     N_ALLOWED = sizeof allowed / sizeof *allowed,
     N_REPLACING = sizeof replacing / sizeof *replacing,
     N_CONNECTING = sizeof connecting / sizeof *connecting,
+    N_RESOLVING = sizeof resolving / sizeof *resolving,
     N_DEADLY = sizeof deadly / sizeof *deadly,
     CHECK_STEPS = 3,
     CALL_STEPS = 3 + CHECKS_MAX * CHECK_STEPS, /* of one call, at most */
-    STEPS_MAX = 16 + 2 * N_DEADLY + CALL_STEPS * (N_ALLOWED + N_REPLACING + N_CONNECTING + 2)
+    STEPS_MAX =
+        16 + 2 * N_DEADLY + CALL_STEPS * (N_ALLOWED + N_REPLACING + N_CONNECTING + N_RESOLVING + 2)
 };
 
 struct program {
@@ -198,7 +213,8 @@ static int count_checks(const struct call *call)
     return n;
 }
 
-/* The accumulator holds the call's number; when the call is another one, it still does. */
+/* The accumulator holds the call's number; when the call is another one, or not allowed by this, it
+ * still does. */
 static void add_call(struct program *p, const struct call *call)
 {
     const int n = count_checks(call);
@@ -209,7 +225,7 @@ static void add_call(struct program *p, const struct call *call)
         only_if(p, call->checks[i].wanted, (uint8_t)((n - 1 - i) * CHECK_STEPS + 1));
     }
     end(p, SECCOMP_RET_ALLOW);
-    if (n > 0) end(p, SECCOMP_RET_ERRNO | EPERM);
+    if (n > 0) load(p, OFFSET_NUMBER);
 }
 
 static void add_calls(struct program *p, const struct call *calls, int n)
@@ -247,6 +263,7 @@ static void write_program(struct program *p, const qn_sandbox_request *request)
     add_calls(p, allowed, N_ALLOWED);
     if (may_replace) add_calls(p, replacing, N_REPLACING);
     if (request->n_connect_ports > 0) add_calls(p, connecting, N_CONNECTING);
+    if (request->resolves) add_calls(p, resolving, N_RESOLVING);
     add_call(p, &open_call);
     add_call(p, &own_signal);
     end(p, SECCOMP_RET_ERRNO | EPERM);

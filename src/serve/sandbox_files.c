@@ -55,10 +55,17 @@ static struct ruleset everything(int version, size_t *bytes)
     return all;
 }
 
-/* Below `folder`, `access` stays allowed. A folder that is not there has nothing to allow. */
-static bool allow(int ruleset_fd, const char *folder, uint64_t access)
+/* What a name is resolved by. A folder's other files are nobody's business: a file that is put in
+ * the place of one of these is found by a server that is started again. */
+static const char *const resolver_files[] = {"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf",
+                                             "/etc/host.conf", "/etc/gai.conf"};
+
+enum { RESOLVER_FILES = sizeof resolver_files / sizeof *resolver_files, PORT_DNS = 53 };
+
+/* Below `folder`, or to a file, `access` stays allowed. What is not there has nothing to allow. */
+static bool allow(int ruleset_fd, const char *path, int kind, uint64_t access)
 {
-    const int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const int fd = open(path, O_PATH | kind | O_CLOEXEC);
     if (fd < 0) return true;
     const struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
     const bool added =
@@ -84,17 +91,21 @@ const char *qn_sandbox_restrict_files(const qn_sandbox_request *request)
     if (fd < 0) return "landlock takes no rules";
     bool whole = true;
     for (int i = 0; request->read_folders && request->read_folders[i]; i++) {
-        whole = whole && allow(fd, request->read_folders[i], reading);
+        whole = whole && allow(fd, request->read_folders[i], O_DIRECTORY, reading);
     }
     for (int i = 0; request->write_folders && request->write_folders[i]; i++) {
-        whole = whole && allow(fd, request->write_folders[i], appending & all.files);
+        whole = whole && allow(fd, request->write_folders[i], O_DIRECTORY, appending & all.files);
     }
     for (int i = 0; request->replace_folders && request->replace_folders[i]; i++) {
-        whole = whole && allow(fd, request->replace_folders[i], replacing & all.files);
+        whole = whole && allow(fd, request->replace_folders[i], O_DIRECTORY, replacing & all.files);
     }
     for (int i = 0; all.network && i < request->n_connect_ports; i++) {
         whole = whole && allow_port(fd, request->connect_ports[i]);
     }
+    for (int i = 0; request->resolves && i < RESOLVER_FILES; i++) {
+        whole = whole && allow(fd, resolver_files[i], 0, LANDLOCK_ACCESS_FS_READ_FILE);
+    }
+    if (all.network && request->resolves) whole = whole && allow_port(fd, PORT_DNS);
     whole = whole && syscall(SYS_landlock_restrict_self, fd, 0) == 0;
     close(fd);
     return whole ? NULL : "landlock takes no rules";

@@ -67,10 +67,11 @@ bool qn_sandbox_folders_fill(qn_sandbox_folders *folders, const qn_serve_options
 {
     const qn_credential_files *files = &options->credentials;
     qn_folder_list *read = &folders->read, *write = &folders->write;
-    bool whole = add(read, qn_strdup("/proc/self")) && /* for metrics of the process */
-                 add_folders_of(read, files->keys) && add_folders_of(read, files->jwks) &&
-                 add_folders_of(read, files->tls.certificate) &&
-                 add_folders_of(read, files->tls.key) && add_folders_of(read, files->tls.client_ca);
+    bool whole =
+        add(read, qn_strdup("/proc/self")) && /* for metrics of the process */
+        add_folders_of(read, files->keys) && add_folders_of(read, files->jwks) &&
+        add_folders_of(read, files->tls.certificate) && add_folders_of(read, files->tls.key) &&
+        add_folders_of(read, files->tls.client_ca) && add_folders_of(read, options->tracing.ca);
     for (int i = 0; whole && options->read_folders && options->read_folders[i]; i++) {
         whole = add(read, qn_strdup(options->read_folders[i]));
     }

@@ -254,7 +254,8 @@ static qn_status enter_sandbox(qn_server *server, qn_error *err)
                                         .write_folders = folders.write.list,
                                         .replace_folders = folders.replace.list,
                                         .connect_ports = ports,
-                                        .n_connect_ports = n_ports};
+                                        .n_connect_ports = n_ports,
+                                        .resolves = qn_tracing_may_move(server->tracing)};
     const qn_status status = whole ? qn_sandbox_enter(&request, server->sandbox, err)
                                    : qn_fail(err, QN_ERR_NOMEM, "no memory for the sandbox");
     qn_sandbox_folders_release(&folders);
@@ -364,6 +365,13 @@ int64_t qn_server_load(qn_server *server, qn_str *messages)
         qn_audit_write(server->logs.audit, &(qn_audit_event){.who = "server", .action = "load"});
     }
     return reload.n_failed;
+}
+
+int64_t qn_server_reload(qn_server *server, qn_str *messages)
+{
+    bool changed;
+    const int64_t n_failed = qn_server_load(server, messages);
+    return n_failed + qn_tracing_renew(server->tracing, messages, &changed);
 }
 
 const char *qn_server_url(const qn_server *server)

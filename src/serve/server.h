@@ -83,6 +83,9 @@ qn_status qn_server_start(const qn_serve_options *options, qn_server **out, qn_e
  * and the audit log. Says what it did, a line each, in *messages (may be NULL). Returns how many
  * could not be loaded. The first call that loads all makes the server ready. */
 int64_t qn_server_load(qn_server *server, qn_str *messages);
+/* The same when somebody asks for it: finds out anew, too, where the receivers of traces are, and
+ * which authorities they are believed by. May take as long as names take to be resolved. */
+int64_t qn_server_reload(qn_server *server, qn_str *messages);
 /* "http://127.0.0.1:8080", with the port that is really used. */
 const char *qn_server_url(const qn_server *server);
 /* What the sandbox is: "landlock and seccomp". */

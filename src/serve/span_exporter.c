@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/number.h"
 #include "base/rng.h"
@@ -20,10 +21,17 @@ enum { ATTEMPTS_MAX = 5, RING_SPANS_MIN = 64, BODY_KEPT_BYTES = 1 << 20 };
 
 static const double gather_s = 1, pause_s_min = 1, pause_s_max = 30, retry_after_s_max = 120;
 
+/* Where spans go. */
+typedef struct receiver {
+    qn_endpoint endpoint;
+    qn_tls_config *tls; /* NULL: none is spoken */
+} receiver;
+
 struct qn_span_exporter {
     qn_export_request request;
-    qn_endpoint endpoint;
-    qn_tls_config *tls;
+    receiver newest;          /* the maker's */
+    qn_file_identity ca;      /* of the authorities in it */
+    _Atomic(receiver *) next; /* a copy of the newest for the thread, which has not taken it yet */
     int n_rings;
     qn_span_ring *rings;
     int wake_fd;
@@ -31,6 +39,7 @@ struct qn_span_exporter {
     bool started;
     pthread_t thread;
     /* The thread's; counters are read by others. */
+    receiver *taken;
     qn_http_poster poster;
     qn_rng rng;
     int n_failures; /* in a row */
@@ -61,19 +70,49 @@ static bool make_rings(qn_span_exporter *exporter)
     return true;
 }
 
+static receiver *copy_receiver(const receiver *from)
+{
+    receiver *copy = qn_alloc_array(1, sizeof *copy);
+    if (!copy) return NULL;
+    *copy = *from;
+    if (copy->tls) qn_tls_config_ref(copy->tls);
+    return copy;
+}
+
+static void free_receiver(receiver *old)
+{
+    if (!old) return;
+    qn_tls_config_unref(old->tls);
+    qn_free(old);
+}
+
+/* *newer becomes where the receiver is now, *ca the authorities' file; tls is NULL where it is that
+ * of the newest: the system's authorities are read once, since a sandbox hides them. */
+static qn_status look(const qn_span_exporter *exporter, receiver *newer, qn_file_identity *ca,
+                      qn_error *err)
+{
+    const qn_export_request *request = &exporter->request;
+    const bool first = !exporter->newest.tls;
+    *newer = (receiver){.tls = NULL};
+    if (request->ca) *ca = qn_file_identify(request->ca);
+    QN_TRY(qn_endpoint_open(request->url, request->path, &newer->endpoint, err));
+    if (!newer->endpoint.tls) return QN_OK;
+    if (!first && (!request->ca || qn_file_is_same(ca, &exporter->ca))) return QN_OK;
+    return qn_tls_client_config_create(request->ca, &newer->tls, err);
+}
+
 static qn_status fill(qn_span_exporter *exporter, qn_error *err)
 {
     const qn_export_request *request = &exporter->request;
-    QN_TRY(qn_endpoint_open(request->url, request->path, &exporter->endpoint, err));
-    if (exporter->endpoint.tls) {
-        QN_TRY(qn_tls_client_config_create(request->ca, &exporter->tls, err));
-    }
+    QN_TRY(look(exporter, &exporter->newest, &exporter->ca, err));
+    exporter->taken = copy_receiver(&exporter->newest);
+    if (!exporter->taken) return no_memory(err);
     exporter->batch = qn_alloc_array(QN_EXPORT_SPANS_MAX, sizeof *exporter->batch);
     if (!exporter->batch || !make_rings(exporter)) return no_memory(err);
     exporter->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (exporter->wake_fd < 0) return qn_fail(err, QN_ERR_IO, "eventfd: %s", strerror(errno));
-    exporter->poster = (qn_http_poster){.endpoint = &exporter->endpoint,
-                                        .tls = exporter->tls,
+    exporter->poster = (qn_http_poster){.endpoint = &exporter->taken->endpoint,
+                                        .tls = exporter->taken->tls,
                                         .lines = request->lines,
                                         .wake_fd = exporter->wake_fd,
                                         .end_by_s = &exporter->end_by_s,
@@ -103,7 +142,36 @@ qn_status qn_span_exporter_create(const qn_export_request *request, qn_span_expo
 
 int qn_span_exporter_port(const qn_span_exporter *exporter)
 {
-    return exporter->endpoint.port;
+    return exporter->newest.endpoint.port;
+}
+
+bool qn_span_exporter_may_move(const qn_span_exporter *exporter)
+{
+    return qn_endpoint_may_move(&exporter->newest.endpoint);
+}
+
+qn_status qn_span_exporter_renew(qn_span_exporter *exporter, bool *changed, qn_error *err)
+{
+    receiver *newest = &exporter->newest, newer;
+    qn_file_identity ca = exporter->ca;
+    *changed = false;
+    if (!qn_span_exporter_may_move(exporter) && !exporter->request.ca) return QN_OK;
+    QN_TRY(look(exporter, &newer, &ca, err));
+    if (!newer.tls && qn_endpoint_has_same_addresses(&newer.endpoint, &newest->endpoint)) {
+        return QN_OK;
+    }
+    if (!newer.tls && newest->tls) newer.tls = qn_tls_config_ref(newest->tls);
+    receiver *copy = copy_receiver(&newer);
+    if (!copy) {
+        qn_tls_config_unref(newer.tls);
+        return no_memory(err);
+    }
+    qn_tls_config_unref(newest->tls);
+    *newest = newer;
+    exporter->ca = ca;
+    free_receiver(atomic_exchange(&exporter->next, copy));
+    *changed = true;
+    return QN_OK;
 }
 
 /* Sending. */
@@ -129,11 +197,22 @@ static int64_t rejected_spans(const qn_http_response *response)
     return n;
 }
 
+/* The receiver may have moved. */
+static void take_next(qn_span_exporter *exporter)
+{
+    receiver *next = atomic_exchange(&exporter->next, NULL);
+    if (!next) return;
+    qn_http_poster_turn_to(&exporter->poster, &next->endpoint, next->tls);
+    free_receiver(exporter->taken);
+    exporter->taken = next;
+}
+
 typedef enum answer { TAKEN, REFUSED, AGAIN } answer;
 
 static answer ask(qn_span_exporter *exporter, int64_t *rejected)
 {
     const qn_http_response *response = &exporter->poster.response;
+    take_next(exporter);
     qn_count_add(&exporter->n_requests, 1);
     const bool answered = qn_http_poster_send(&exporter->poster, exporter->body.text,
                                               exporter->body.bytes, exporter->request.limit_s);
@@ -277,7 +356,9 @@ void qn_span_exporter_free(qn_span_exporter *exporter)
     qn_free(exporter->rings);
     qn_free(exporter->batch);
     qn_str_release(&exporter->body);
-    qn_tls_config_unref(exporter->tls);
+    free_receiver(exporter->taken);
+    free_receiver(atomic_load(&exporter->next));
+    qn_tls_config_unref(exporter->newest.tls);
     if (exporter->wake_fd >= 0) close(exporter->wake_fd);
     qn_free(exporter);
 }

@@ -8,7 +8,12 @@
  * "OTLP/HTTP Response"). Either way the spans are dropped and counted, and later ones have their
  * turn.
  *
- * Threads: qn_span_exporter_put() for one loop is one thread's; counts are any thread's. */
+ * Where the receiver is – the addresses of its name – and which authorities its certificate is
+ * believed by is found out when the exporter is made, and again when somebody asks for it; the
+ * thread takes what is new before its next request.
+ *
+ * Threads: qn_span_exporter_put() for one loop is one thread's; counts are any thread's; all else
+ * is the thread's that made it. */
 #ifndef QN_SERVE_SPAN_EXPORTER_H
 #define QN_SERVE_SPAN_EXPORTER_H
 
@@ -41,6 +46,13 @@ qn_status qn_span_exporter_create(const qn_export_request *request, qn_span_expo
 QN_MUST_CHECK
 qn_status qn_span_exporter_start(qn_span_exporter *exporter, qn_error *err);
 int qn_span_exporter_port(const qn_span_exporter *exporter);
+/* Whether the receiver's name may come to lead elsewhere. */
+bool qn_span_exporter_may_move(const qn_span_exporter *exporter);
+/* Finds out anew where the receiver is, and reads the file of authorities if it has changed; may
+ * take as long as the resolver does. *changed tells whether there is anything new. Fails as
+ * qn_span_exporter_create() does, and all stays as it was. */
+QN_MUST_CHECK
+qn_status qn_span_exporter_renew(qn_span_exporter *exporter, bool *changed, qn_error *err);
 
 /* Never waits. */
 void qn_span_exporter_put(qn_span_exporter *exporter, int loop, const qn_span_record *span);

@@ -152,6 +152,33 @@ int qn_tracing_port(const qn_tracing *tracing, int exporter)
     return qn_span_exporter_port(tracing->exporters[exporter]);
 }
 
+bool qn_tracing_may_move(const qn_tracing *tracing)
+{
+    bool may = false;
+    for (int i = 0; i < qn_tracing_n_exporters(tracing); i++) {
+        may |= qn_span_exporter_may_move(tracing->exporters[i]);
+    }
+    return may;
+}
+
+int qn_tracing_renew(qn_tracing *tracing, qn_str *messages, bool *changed)
+{
+    int n_failed = 0;
+    *changed = false;
+    for (int i = 0; i < qn_tracing_n_exporters(tracing); i++) {
+        qn_error err = {0};
+        bool one = false;
+        const bool renewed = qn_span_exporter_renew(tracing->exporters[i], &one, &err) == QN_OK;
+        n_failed += !renewed;
+        *changed |= one;
+        if (messages && !renewed) {
+            qn_str_addf(messages, "%s; traces go on as before\n", err.message);
+        }
+        if (messages && one) qn_str_addf(messages, "traces: %s found anew\n", tracing->names[i]);
+    }
+    return n_failed;
+}
+
 qn_export_counts qn_tracing_count(const qn_tracing *tracing, int exporter)
 {
     return qn_span_exporter_count(tracing->exporters[exporter]);

@@ -3,7 +3,7 @@
  * Zipkin's API, or both, each with an exporter of its own (span_exporter.h), so that neither holds
  * the other up.
  *
- * Threads: as span_exporter.h; create, start, close and free are one thread's. */
+ * Threads: as span_exporter.h; create, start, renew, close and free are one thread's. */
 #ifndef QN_SERVE_TRACING_H
 #define QN_SERVE_TRACING_H
 
@@ -44,6 +44,11 @@ void qn_tracing_put(qn_tracing *tracing, int loop, const qn_span_record *span);
 int qn_tracing_n_exporters(const qn_tracing *tracing);
 const char *qn_tracing_name(const qn_tracing *tracing, int exporter);
 int qn_tracing_port(const qn_tracing *tracing, int exporter);
+/* Whether a receiver has a name that may come to lead elsewhere. */
+bool qn_tracing_may_move(const qn_tracing *tracing);
+/* As qn_span_exporter_renew(), of each; *changed and a line in `messages` (may be NULL) tell what
+ * is new or could not be found out. Returns how many could not. Accepts NULL. */
+int qn_tracing_renew(qn_tracing *tracing, qn_str *messages, bool *changed);
 qn_export_counts qn_tracing_count(const qn_tracing *tracing, int exporter);
 
 /* Sends what waits, for at most that long. Accepts NULL. */

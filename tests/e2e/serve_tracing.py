@@ -12,13 +12,14 @@ import os
 import re
 import signal
 import socket
+import socketserver
 import ssl
 import statistics
 import threading
 import time
 import urllib.request
 
-from serving import (LIMIT_S, SANITIZED, SLOWNESS, SOURCE, main, make_authority, make_certificate, quern, server, test,
+from serving import (LIMIT_S, SANITIZED, SLOWNESS, SOURCE, main, make_authority, make_certificate, quern, run, server, test,
                      wait_for)
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -31,9 +32,9 @@ class Receiver(http.server.ThreadingHTTPServer):
     """Keeps what it is sent; `answer(n)` of the n-th request is (status, headers, body)."""
     daemon_threads = True
 
-    def __init__(self, answer=lambda n: (200, {}, b"{}"), context=None):
+    def __init__(self, answer=lambda n: (200, {}, b"{}"), context=None, address=("127.0.0.1", 0)):
         self.requests, self.answer = [], answer
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(address, Handler)
         if context:
             self.socket = context.wrap_socket(self.socket, server_side=True)
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -262,6 +263,128 @@ def https_is_believed_by_its_authority_alone(folder):
             process.send_signal(signal.SIGTERM)
             assert process.wait(LIMIT_S) == 0
         assert len(spans_of(receiver.bodies())) == 1
+
+
+@test
+def authorities_are_read_again_on_sighup(folder):
+    """The receiver's certificate comes from another authority than before; the file is replaced by renaming,
+    which the sandbox must let be read."""
+    contexts = []
+    for name in ("first", "second"):
+        make_authority(folder, f"{name}-ca")
+        make_certificate(folder, f"{name}-receiver", f"{name}-ca")
+        contexts.append(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        contexts[-1].load_cert_chain(folder / f"{name}-receiver.pem", folder / f"{name}-receiver.key")
+    (folder / "trusted").mkdir()
+    trusted = folder / "trusted" / "ca.pem"
+    trusted.write_text((folder / "first-ca.pem").read_text())
+    receiver = Receiver(context=contexts[0])
+    url = f"https://127.0.0.1:{receiver.server_port}"
+    with server(folder / "credit.quern", "--otlp-endpoint", url, "--trace-ca", trusted, "--sandbox",
+                "auto") as (process, port, lines):
+        ask(port, holdout(folder))
+        wait_for(lambda: receiver.requests)
+        address = receiver.server_address
+        receiver.shutdown()
+        receiver.server_close()
+        receiver = Receiver(context=contexts[1], address=address)
+        (trusted.parent / "new").write_text("nothing")
+        os.replace(trusted.parent / "new", trusted)
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: any("traces go on as before" in line for line in lines))
+        (trusted.parent / "new").write_text((folder / "second-ca.pem").read_text())
+        os.replace(trusted.parent / "new", trusted)
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: any("traces: otlp found anew" in line for line in lines))
+        ask(port, holdout(folder))
+        wait_for(lambda: receiver.requests)
+
+
+def with_file(ours, theirs):
+    """What starts a program in a namespace of its own where one file is another; None: it cannot be done."""
+    words = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+    words += ["sh", "-c", f"mount --bind {ours} {theirs} && exec \"$@\"", "sh"]
+    if run(*words, "true").returncode == 0:
+        return words
+    print("             skipped: no mounts may be made here")
+    return None
+
+
+@test
+def names_are_resolved_again_on_sighup(folder):
+    """The receiver's name leads elsewhere: the server has hosts that the test writes, and the sandbox."""
+    hosts = folder / "hosts"
+    hosts.write_text("127.0.0.1 collector.test\n")
+    prefix = with_file(hosts, "/etc/hosts")
+    if not prefix:
+        return
+    first = Receiver()
+    second = Receiver(address=("127.0.0.2", first.server_port))
+    url = f"http://collector.test:{first.server_port}"
+    with server(folder / "credit.quern", "--otlp-endpoint", url, "--sandbox", "auto",
+                prefix=prefix) as (process, port, lines):
+        ask(port, holdout(folder))
+        wait_for(lambda: first.requests)
+        hosts.write_text("127.0.0.1 nobody.test\n")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: any("'collector.test' cannot be resolved" in line for line in lines))
+        ask(port, holdout(folder))
+        wait_for(lambda: len(first.requests) == 2)
+        hosts.write_text("127.0.0.2 collector.test\n")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: any("traces: otlp found anew" in line for line in lines))
+        ask(port, holdout(folder))
+        wait_for(lambda: second.requests)
+        assert len(first.requests) == 2
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT_S) == 0
+
+
+class NameServer(socketserver.UDPServer):
+    """Every name has the one IPv4 address, and no other."""
+
+    def __init__(self):
+        self.address = "127.0.0.1"
+        super().__init__(("127.0.0.53", 53), None)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def finish_request(self, request, client_address):
+        query, sender = request
+        end = query.index(b"\0", 12) + 5  # of the question
+        record = b""
+        if query[end - 3] == 1:  # A
+            record = b"\xc0\x0c\0\1\0\1\0\0\0\0\0\4" + socket.inet_aton(self.address)
+        sender.sendto(query[:2] + b"\x81\x80\0\1\0" + bytes([record != b""]) + b"\0\0\0\0" + query[12:end]
+                      + record, client_address)
+
+
+@test
+def name_servers_are_asked_again_on_sighup(folder):
+    """From within the sandbox, whose files and calls must suffice for that."""
+    (folder / "resolv.conf").write_text("nameserver 127.0.0.53\n")
+    prefix = with_file(folder / "resolv.conf", "/etc/resolv.conf")
+    try:
+        names = NameServer()
+    except OSError as error:
+        print(f"             skipped: {error}")
+        return
+    if not prefix:
+        return
+    first = Receiver()
+    second = Receiver(address=("127.0.0.2", first.server_port))
+    url = f"http://collector.test:{first.server_port}"
+    with server(folder / "credit.quern", "--otlp-endpoint", url, "--sandbox", "auto",
+                prefix=prefix) as (process, port, lines):
+        ask(port, holdout(folder))
+        wait_for(lambda: first.requests)
+        names.address = "127.0.0.2"
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: any("traces: otlp found anew" in line for line in lines))
+        ask(port, holdout(folder))
+        wait_for(lambda: second.requests)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LIMIT_S) == 0
+    names.shutdown()
 
 
 def seconds_per_request(port, body, n=300):

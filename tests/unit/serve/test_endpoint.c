@@ -78,5 +78,22 @@ static void names_that_are_nobodys_are_told(void **state)
     CHECK_CONTAINS(err.message, "the name 'no-such-host.invalid' cannot be resolved");
 }
 
+static void names_may_move_and_addresses_not(void **state)
+{
+    (void)state;
+    qn_endpoint a, b;
+    qn_error err = {0};
+    CHECK_OK(qn_endpoint_open("http://127.0.0.1:1", "/", &a, &err));
+    CHECK_OK(qn_endpoint_open("http://127.0.0.2:1", "/", &b, &err));
+    CHECK(!qn_endpoint_may_move(&a));
+    CHECK(qn_endpoint_has_same_addresses(&a, &a) && !qn_endpoint_has_same_addresses(&a, &b));
+    CHECK_OK(qn_endpoint_open("http://[::1]:1", "/", &b, &err));
+    CHECK(!qn_endpoint_may_move(&b) && !qn_endpoint_has_same_addresses(&a, &b));
+    CHECK_OK(qn_endpoint_open("http://LocalHost:1", "/", &b, &err));
+    CHECK(!qn_endpoint_may_move(&b));
+    strcpy(b.host, "collector");
+    CHECK(qn_endpoint_may_move(&b));
+}
+
 RUN_TESTS(TEST(urls_are_taken_apart), TEST(what_is_no_url_is_refused),
-          TEST(names_that_are_nobodys_are_told))
+          TEST(names_that_are_nobodys_are_told), TEST(names_may_move_and_addresses_not))

@@ -139,6 +139,16 @@ static int open_a_packet_socket(void)
     return result_of(socket(AF_INET, SOCK_DGRAM, 0) >= 0);
 }
 
+static int open_a_raw_socket(void)
+{
+    return result_of(socket(AF_INET, SOCK_RAW, IPPROTO_UDP) >= 0);
+}
+
+static int read_hosts(void)
+{
+    return open_it("/etc/hosts", O_RDONLY);
+}
+
 static int open_a_local_socket(void)
 {
     return result_of(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) >= 0);
@@ -216,8 +226,8 @@ static int allocate_much(void)
 enum { KILLED = 1000 };
 
 /* The errno of `deed` in a child in the sandbox, KILLED when it was ended for it. `port`: that may
- * be connected to; 0: none. */
-static int try_with(int (*deed)(void), const char *write_folder, int port)
+ * be connected to; 0: none; `resolves`: at a name. */
+static int try_all(int (*deed)(void), const char *write_folder, int port, bool resolves)
 {
     const pid_t child = fork();
     CHECK(child >= 0);
@@ -228,13 +238,19 @@ static int try_with(int (*deed)(void), const char *write_folder, int port)
             .read_folders = (const char *const[]){listing, "/nowhere", NULL},
             .write_folders = (const char *const[]){write_folder, NULL},
             .connect_ports = &port,
-            .n_connect_ports = port > 0};
+            .n_connect_ports = port > 0,
+            .resolves = resolves};
         if (qn_sandbox_enter(&request, report, NULL) != QN_OK) _exit(255);
         _exit(deed());
     }
     int status = 0;
     CHECK(waitpid(child, &status, 0) == child);
     return WIFEXITED(status) ? WEXITSTATUS(status) : KILLED;
+}
+
+static int try_with(int (*deed)(void), const char *write_folder, int port)
+{
+    return try_all(deed, write_folder, port, false);
 }
 
 static int try(int (*deed)(void), const char *write_folder)
@@ -310,6 +326,20 @@ static void traces_may_be_sent_to_their_port_and_nothing_else(void **state)
     CHECK_INT(try_with(connect_elsewhere, NULL, RECEIVER_PORT), EACCES);
 }
 
+static void names_may_be_resolved_where_traces_go_to_one(void **state)
+{
+    (void)state;
+    if (try(read_inside, NULL) == 255) skip();
+    CHECK_INT(try_all(open_a_packet_socket, NULL, RECEIVER_PORT, true), 0);
+    CHECK_INT(try_all(read_hosts, NULL, RECEIVER_PORT, true), 0);
+    CHECK_INT(try_all(connect_to_the_receiver, NULL, RECEIVER_PORT, true), 0);
+    CHECK(try_with(read_hosts, NULL, RECEIVER_PORT) != 0);
+    CHECK(try_all(read_passwords, NULL, RECEIVER_PORT, true) != 0);
+    CHECK_INT(try_all(open_a_raw_socket, NULL, RECEIVER_PORT, true), EPERM);
+    CHECK_INT(try_all(open_a_local_socket, NULL, RECEIVER_PORT, true), EPERM);
+    CHECK_INT(try_all(write_inside, NULL, RECEIVER_PORT, true), EPERM);
+}
+
 static void switched_off_it_is_not_there(void **state)
 {
     (void)state;
@@ -323,9 +353,9 @@ static void switched_off_it_is_not_there(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(in_the_sandbox_little_can_be_done),
-                                       TEST(an_audit_log_may_be_written_and_nothing_else),
-                                       TEST(traces_may_be_sent_to_their_port_and_nothing_else),
-                                       TEST(switched_off_it_is_not_there)};
+    const struct CMUnitTest tests[] = {
+        TEST(in_the_sandbox_little_can_be_done), TEST(an_audit_log_may_be_written_and_nothing_else),
+        TEST(traces_may_be_sent_to_their_port_and_nothing_else),
+        TEST(names_may_be_resolved_where_traces_go_to_one), TEST(switched_off_it_is_not_there)};
     return cmocka_run_group_tests(tests, make_folders, remove_folders);
 }

@@ -5,6 +5,7 @@
 #include "check.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 
 #include <netinet/in.h>
 #include <pthread.h>
@@ -253,6 +254,79 @@ static void without_a_receiver_there_is_nothing(void **state)
     qn_tracing_free(tracing);
 }
 
+static const char certificate[] =
+    "-----BEGIN CERTIFICATE-----\n"
+    "MIIBbDCCAROgAwIBAgIUYREVffqH1XVTQ7C0SpEdaPR5efkwCgYIKoZIzj0EAwIw\n"
+    "DDEKMAgGA1UEAwwBYTAeFw0yNjExMjEyMDU2NTFaFw0yNjExMjIyMDU2NTFaMAwx\n"
+    "CjAIBgNVBAMMAWEwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATUFdivJU0YDle+\n"
+    "/lZqGaJjZTLQa/bvBwieNxqM/6n85Z5hFl0E/u5Flic3OPWATG/87svRSbCzIoko\n"
+    "UcQ113qQo1MwUTAdBgNVHQ4EFgQUx1LYRj93I9DH0u8Tv4MsvurIDegwHwYDVR0j\n"
+    "BBgwFoAUx1LYRj93I9DH0u8Tv4MsvurIDegwDwYDVR0TAQH/BAUwAwEB/zAKBggq\n"
+    "hkjOPQQDAgNHADBEAiAgiJ6oOComYcpxX0s0px0BLktmmin/gSJBf80vIuvH5QIg\n"
+    "IsQLt4nD9BsDB24340mrixVPKHDoxx6LJpYAqLY6l4s=\n"
+    "-----END CERTIFICATE-----\n";
+
+/* The file of authorities is read again when it is another one; a bad one leaves all as it was. */
+static void authorities_are_read_again(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/quern-authorities-XXXXXX";
+    const int fd = mkstemp(path);
+    qn_tracing *tracing;
+    qn_error err = {0};
+    qn_str said = {0};
+    bool changed = true;
+    CHECK(fd >= 0 && close(fd) == 0);
+    CHECK_OK(qn_file_write(path, certificate, strlen(certificate), &err));
+    const qn_tracing_options options = {
+        .otlp = "https://127.0.0.1:1", .zipkin = "http://127.0.0.1:1", .ca = path};
+    CHECK_OK(qn_tracing_create(&options, "unix:x", 1, &tracing, &err));
+    CHECK(!qn_tracing_may_move(tracing));
+    CHECK_INT(qn_tracing_renew(tracing, &said, &changed), 0);
+    CHECK(!changed && said.bytes == 0);
+    CHECK_OK(qn_file_write(path, "nothing", 7, &err));
+    CHECK_INT(qn_tracing_renew(tracing, &said, &changed), 1);
+    CHECK_CONTAINS(said.text, "no certificates in PEM can be read from it");
+    CHECK_CONTAINS(said.text, "; traces go on as before\n");
+    CHECK(!changed);
+    qn_str_clear(&said);
+    CHECK_OK(qn_file_write(path, certificate, strlen(certificate), &err));
+    CHECK_INT(qn_tracing_renew(tracing, &said, &changed), 0);
+    CHECK(changed);
+    CHECK_TEXT(said.text, "traces: otlp found anew\n");
+    CHECK_OK(qn_file_write(path, certificate, strlen(certificate), &err));
+    CHECK_INT(qn_tracing_renew(tracing, NULL, &changed), 0); /* though nobody took the one before */
+    CHECK(changed);
+    qn_tracing_free(tracing);
+    qn_str_release(&said);
+    unlink(path);
+}
+
+static void renewing_survives_running_out_of_memory(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/quern-authorities-XXXXXX";
+    const int fd = mkstemp(path);
+    qn_span_exporter *exporter;
+    qn_span_source source = {0};
+    qn_error err = {0};
+    bool changed = false;
+    CHECK(fd >= 0 && close(fd) == 0);
+    CHECK_OK(qn_file_write(path, certificate, strlen(certificate), &err));
+    const qn_export_request request = {.url = "https://127.0.0.1:1",
+                                       .path = "/",
+                                       .ca = path,
+                                       .lines = "",
+                                       .source = &source,
+                                       .n_loops = 1};
+    CHECK_OK(qn_span_exporter_create(&request, &exporter, &err));
+    CHECK_OK(qn_file_write(path, certificate, strlen(certificate), &err));
+    CHECK_SURVIVES_NO_MEMORY(qn_span_exporter_renew(exporter, &changed, NULL));
+    CHECK(changed);
+    qn_span_exporter_free(exporter);
+    unlink(path);
+}
+
 static void making_survives_running_out_of_memory(void **state)
 {
     (void)state;
@@ -273,4 +347,5 @@ RUN_TESTS(TEST(spans_of_all_loops_are_sent_and_the_connection_kept),
           TEST(what_is_refused_is_counted_and_not_sent_again),
           TEST(a_receiver_that_hangs_holds_nothing_up), TEST(what_passes_is_tried_again),
           TEST(headers_that_cannot_be_are_refused), TEST(without_a_receiver_there_is_nothing),
+          TEST(authorities_are_read_again), TEST(renewing_survives_running_out_of_memory),
           TEST(making_survives_running_out_of_memory))
