@@ -142,11 +142,10 @@ static void add_rows(const scrape *s, bool has_cache)
     add_model_counter(s, "quern_predicted_rows_total", "Rows predicted.",
                       offsetof(qn_model_counters, rows));
     if (!has_cache) return;
-    add_model_counter(s, "quern_prediction_cache_hits_total",
-                      "Rows of those whose prediction was known.",
+    add_model_counter(s, "quern_prediction_cache_hits_total", "Rows whose prediction was known.",
                       offsetof(qn_model_counters, cache_hits));
     add_model_counter(s, "quern_prediction_cache_misses_total",
-                      "Single rows whose prediction was not known.",
+                      "Rows whose prediction was not known.",
                       offsetof(qn_model_counters, cache_misses));
 }
 

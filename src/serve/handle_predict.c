@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/number.h"
+#include "serve/cached_rows.h"
 #include "serve/choose_model.h"
 #include "serve/explained_block.h"
 #include "serve/gate.h"
@@ -289,25 +290,25 @@ static qn_status write_block(qn_exchange *x, job *j, const qn_rows_block *block,
     return x->out.failed ? qn_fail(err, QN_ERR_NOMEM, "no memory for the reply") : QN_OK;
 }
 
-/* A single row may be known; rows that come together cost the model less than looking them up. */
-static bool is_known(const qn_exchange *x, const job *j, const qn_rows_block *block)
+/* Looks the rows up where there is a cache; how many are to be predicted. */
+static int64_t find_known(const qn_exchange *x, const job *j, const qn_rows_block *block,
+                          qn_missed_rows *missed)
 {
-    qn_prediction_cache *cache = block->n_rows == 1 ? x->worker->cache : NULL;
-    if (!cache ||
-        !qn_prediction_cache_find(cache, j->model, block->cells, x->worker->workspace.outputs)) {
-        return false;
-    }
-    qn_count_add(&j->counters->cache_hits, 1);
-    return true;
+    qn_prediction_cache *cache = x->worker->cache;
+    if (!cache) return block->n_rows;
+    qn_cached_rows_find(cache, j->model, block, &x->worker->workspace, missed);
+    qn_count_add(&j->counters->cache_hits, (uint64_t)(block->n_rows - missed->n));
+    return missed->n;
 }
 
+/* `missed` NULL: all rows were predicted. */
 static void remember(const qn_exchange *x, const job *j, const qn_rows_block *block,
-                     const double *outputs)
+                     const qn_missed_rows *missed, const double *outputs)
 {
-    qn_prediction_cache *cache = block->n_rows == 1 ? x->worker->cache : NULL;
+    qn_prediction_cache *cache = x->worker->cache;
     if (!cache) return;
-    qn_prediction_cache_put(cache, j->model, block->cells, outputs);
-    qn_count_add(&j->counters->cache_misses, 1);
+    qn_cached_rows_put(cache, j->model, block, missed, outputs, &x->worker->workspace);
+    qn_count_add(&j->counters->cache_misses, (uint64_t)(missed ? missed->n : block->n_rows));
 }
 
 /* Whether the last rows of a request can go into the micro-batch: others may join them, and they
@@ -329,14 +330,19 @@ static qn_status predict_block(qn_exchange *x, job *j, bool *last, qn_error *err
 {
     const qn_workspace *workspace = &x->worker->workspace;
     qn_rows_block block = {.cells = workspace->cells};
+    qn_missed_rows missed;
     QN_TRY(read_block(x, j, &block, err));
     *last = block.n_rows < QN_BLOCK_ROWS;
     if (block.n_rows == 0) return QN_OK;
-    if (!is_known(x, j, &block)) {
+    const int64_t n = find_known(x, j, &block, &missed);
+    if (n == block.n_rows) {
         if (*last && gather(x, j, &block)) return QN_OK;
         qn_rows_predict(&j->rows, &block, workspace->turned, workspace->outputs,
                         workspace->scratch);
-        remember(x, j, &block, workspace->outputs);
+        remember(x, j, &block, NULL, workspace->outputs);
+    } else if (n > 0) {
+        qn_cached_rows_predict(j->model, &block, &missed, workspace);
+        remember(x, j, &block, &missed, workspace->outputs);
     }
     return write_block(x, j, &block, workspace->outputs, err);
 }
@@ -389,7 +395,7 @@ static qn_step predict_gathered(qn_exchange *x, job *j)
     qn_error err = {0};
     const qn_gathered *gathered = j->gathered;
     if (!gathered->predicted) qn_micro_batch_predict(j->batch, &x->worker->workspace);
-    remember(x, j, &gathered->block, gathered->outputs);
+    remember(x, j, &gathered->block, NULL, gathered->outputs);
     const qn_status status = write_block(x, j, &gathered->block, gathered->outputs, &err);
     return status == QN_OK ? finish(x, j) : fail(x, &err);
 }

@@ -61,7 +61,7 @@ typedef enum qn_outcome {
 typedef struct qn_model_counters {
     _Alignas(64) qn_count requests[QN_N_OUTCOMES];
     qn_count rows;
-    qn_count cache_hits, cache_misses;   /* rows asked for one at a time, where there is a cache */
+    qn_count cache_hits, cache_misses;   /* rows, where there is a cache */
     qn_count compared_rows, equal_rows;  /* of a shadow, with the answers */
     qn_sum difference_sum;               /* of outputs, over the rows compared */
     qn_durations seconds[QN_N_OUTCOMES]; /* from a request to its reply */

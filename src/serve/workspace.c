@@ -8,6 +8,7 @@ void qn_workspace_release(qn_workspace *workspace)
     qn_free(workspace->cells);
     qn_free(workspace->turned);
     qn_free(workspace->outputs);
+    qn_free(workspace->missed);
     qn_free(workspace->scratch);
     *workspace = (qn_workspace){0};
 }
@@ -28,8 +29,9 @@ bool qn_workspace_reserve(qn_workspace *workspace, const qn_served_model *model)
     wider.cells = qn_alloc_array(wider.n_cells, sizeof *wider.cells);
     wider.turned = qn_alloc_array(wider.n_cells, sizeof *wider.turned);
     wider.outputs = qn_alloc_array(wider.n_outputs, sizeof *wider.outputs);
+    wider.missed = qn_alloc_array(wider.n_outputs, sizeof *wider.missed);
     wider.scratch = qn_alloc_aligned((int64_t)wider.scratch_bytes, 1);
-    if (!wider.cells || !wider.turned || !wider.outputs || !wider.scratch) {
+    if (!wider.cells || !wider.turned || !wider.outputs || !wider.missed || !wider.scratch) {
         qn_workspace_release(&wider);
         return false;
     }

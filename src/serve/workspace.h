@@ -10,7 +10,7 @@
 /* Memory for one block of rows of the widest model so far; its contents last for one step. */
 typedef struct qn_workspace {
     qn_cell *cells, *turned;
-    double *outputs;
+    double *outputs, *missed; /* the latter: of rows that the prediction cache did not have */
     void *scratch;
     int64_t n_cells, n_outputs;
     size_t scratch_bytes;

@@ -99,7 +99,8 @@ def a_folder_and_its_aliases_are_kept_in_the_sandbox(folder):
 def a_prediction_cache_changes_no_reply(folder):
     rows = [{name: value_of(text) for name, text in row.items()}
             for row in rows_of(folder / "holdout.csv")[:60]]
-    bodies = [*rows, *rows, rows, {"instances": rows[:1]}, {**rows[0], "age": None}, {"age": 1}]
+    bodies = [*rows[:40], *rows[:40], rows, rows[::-1] * 4, {"instances": rows[:1]}, {**rows[0], "age": None},
+              {"columns": {name: [row[name] for row in rows] + [None] for name in rows[0]}}, {"age": 1}]
     path = folder / "cached" / "credit.quern"
 
     def replies(ask):
@@ -116,7 +117,8 @@ def a_prediction_cache_changes_no_reply(folder):
         assert replies(ask) == expected
         figures = dict(re.findall(r"^quern_prediction_cache_(\w+)_total.* (\d+)$",
                                   ask("GET", "/metrics")[1], re.M))
-        assert figures == {"hits": "61", "misses": "61"}, figures
+        # hits: 40 again, 40 of 60, 240, 1, 60; misses: 40, 20 of 60, the one without age, the one without all
+        assert figures == {"hits": "381", "misses": "62"}, figures
         put(folder / "other.quern", path)  # what was known is of the old model
         process.send_signal(signal.SIGHUP)
         wait_for(lambda: ask("POST", "/v1/models/credit", rows[0]) == other[0])
