@@ -1,25 +1,30 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prediction over HTTP: quern serve against a static reply of the same server and against LightGBM
-behind FastAPI and uvicorn, with the same model: 500 trees of 31 leaves on 30 columns, by LightGBM.
+"""Prediction over HTTP: quern serve against a static reply of the same server and against Python's servers
+(peers.py), with the same model: 500 trees of 31 leaves on 30 columns, by LightGBM.
 
-    bench/serve/run.py [--program build/quern] [--seconds 3] [--rounds 5]
+    bench/serve/run.py [--program build/quern] [--seconds 3] [--rounds 5] [--fastapi-python PYTHON]
+        [--onnxruntime-python PYTHON] [--mlflow-python PYTHON] [--mlserver-python PYTHON] [--bentoml-python PYTHON]
 
-Needs wrk, and lightgbm, fastapi and uvicorn from PyPI. Each request is one of 4,096 rows. Server and
-client have one core each (taskset). Rounds go through the servers in turn; a figure is the median of
-the rounds. Wall times suffer when the machine is shared; `cpu_us`, the server's own CPU time for each
-request, much less. Prints a JSON line for each figure."""
+Needs wrk, and lightgbm from PyPI; peers.py says what else is installed for which interpreter. A server whose
+interpreter is not named is left out. Each request is one of 4,096 rows. Server and client have one core each
+(taskset). Rounds go through the servers in turn; a figure is the median of the rounds. Wall times suffer when
+the machine is shared; `cpu_us`, the CPU time of the server's processes for each request, much less. Prints a
+JSON line for each figure."""
 import argparse
 import json
 import os
 import pathlib
 import re
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
+
+from peers import PEERS, start
 
 N_ROWS, N_COLUMNS, N_TREES = 4096, 30, 500
 
@@ -42,26 +47,6 @@ done = function(summary, latency, requests)
                         latency:percentile(50), latency:percentile(99), errors))
 end
 """
-
-FASTAPI = """
-import lightgbm, numpy
-from fastapi import FastAPI, Request
-booster = lightgbm.Booster(model_file="{model}")
-names = booster.feature_name()
-app = FastAPI()
-
-@app.get("/livez")
-def livez():
-    return "ok"
-
-@app.post("/predict")
-async def predict(request: Request):
-    row = await request.json()
-    values = numpy.array([[row[name] for name in names]])
-    p = float(booster.predict(values, num_threads=1)[0])
-    return {{"prediction": int(p >= 0.5), "p_0": 1 - p, "p_1": p}}
-"""
-
 
 def make_model(folder):
     import lightgbm
@@ -88,7 +73,7 @@ def make_bundle(program, folder):
 
 
 def wait_until_ready(url):
-    for _ in range(400):
+    for _ in range(2400):
         try:
             return urllib.request.urlopen(url, timeout=1).read()
         except OSError:
@@ -97,8 +82,11 @@ def wait_until_ready(url):
 
 
 def cpu_seconds(pid):
+    """Of the process and those that it has made."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    children = [child for task in pathlib.Path(f"/proc/{pid}/task").iterdir()
+                for child in (task / "children").read_text().split()]
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + sum(map(cpu_seconds, children))
 
 
 def measure(folder, pid, port, path, rows, connections, seconds):
@@ -112,10 +100,43 @@ def measure(folder, pid, port, path, rows, connections, seconds):
                            "-s", script, f"http://127.0.0.1:{port}{path}"],
                           capture_output=True, text=True, check=True)
     n, duration, p50, p99, errors = re.search(r"RESULT (\S+) (\S+) (\S+) (\S+) (\S+)", done.stdout).groups()
-    if int(errors):
-        raise RuntimeError(f"{errors} errors: {done.stdout}")
+    if int(errors) or not int(n):
+        raise RuntimeError(f"{n} replies and {errors} errors in {seconds} s: {done.stdout}")
     return {"requests_s": int(n) / float(duration) * 1e6, "p50_us": float(p50), "p99_us": float(p99),
             "cpu_us": (cpu_seconds(pid) - before) / int(n) * 1e6}
+
+
+def probability_of(port, path, body, read):
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body.encode(),
+                                     {"Content-Type": "application/json"})
+    return read(json.loads(urllib.request.urlopen(request, timeout=60).read()))
+
+
+def check_peer(folder, name):
+    """It predicts what quern serve does, so that the work is the same; ONNX has floats."""
+    peer = PEERS[name]
+    rows = (folder / "rows.jsonl").read_text().splitlines()
+    bodies = (folder / name / "bodies.jsonl").read_text().splitlines()
+    for i in range(20):
+        ours = probability_of(18431, "/v1/models/model", rows[i], lambda reply: reply["p_1"])
+        theirs = probability_of(peer.port, peer.path, bodies[i], peer.probability)
+        if abs(ours - theirs) > 1e-4:
+            raise RuntimeError(f"{name} predicts {theirs}, quern {ours}")
+
+
+def start_peers(folder, args):
+    """Those that are named: their processes."""
+    started = {}
+    for name in PEERS:
+        python = getattr(args, f"{name}_python")
+        if python:
+            started[name] = start(name, python, folder)
+        else:
+            print(f"run.py: {name} is left out; name its interpreter by --{name}-python", file=sys.stderr)
+    for name in started:
+        wait_until_ready(f"http://127.0.0.1:{PEERS[name].port}{PEERS[name].ready}")
+        check_peer(folder, name)
+    return started
 
 
 def main():
@@ -123,30 +144,32 @@ def main():
     parser.add_argument("--program", default="build/quern")
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
+    for name in PEERS:
+        parser.add_argument(f"--{name}-python", default=sys.executable if name == "fastapi" else None)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         folder = pathlib.Path(work)
         bundle = make_bundle(args.program, folder)
-        (folder / "app.py").write_text(FASTAPI.format(model=folder / "model.txt"))
         ours = subprocess.Popen(["taskset", "-c", "0", args.program, "serve", bundle, "--quiet",
                                  "--threads", "1", "--listen", "127.0.0.1:18431"])
-        theirs = subprocess.Popen(["taskset", "-c", "0", sys.executable, "-m", "uvicorn", "app:app",
-                                   "--port", "18432", "--log-level", "error"], cwd=folder)
+        peers = {}
         try:
             wait_until_ready("http://127.0.0.1:18431/readyz")
-            wait_until_ready("http://127.0.0.1:18432/livez")
-            run(folder, ours.pid, theirs.pid, args)
+            peers = start_peers(folder, args)
+            run(folder, ours, peers, args)
         finally:
+            for process in peers.values():
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait()
             ours.terminate()
-            theirs.terminate()
             ours.wait()
-            theirs.wait()
 
 
-def run(folder, ours, theirs, args):
-    servers = {"quern": (ours, 18431, "/v1/models/model", folder / "rows.jsonl"),
-               "static": (ours, 18431, "/livez", None),
-               "fastapi": (theirs, 18432, "/predict", folder / "rows.jsonl")}
+def run(folder, ours, peers, args):
+    servers = {"quern": (ours.pid, 18431, "/v1/models/model", folder / "rows.jsonl"),
+               "static": (ours.pid, 18431, "/livez", None)}
+    for name, process in peers.items():
+        servers[name] = (process.pid, PEERS[name].port, PEERS[name].path, folder / name / "bodies.jsonl")
     for connections in (1, 64):
         rounds = {name: [] for name in servers}
         for _ in range(args.rounds):
@@ -154,7 +177,7 @@ def run(folder, ours, theirs, args):
                 rounds[name].append(measure(folder, pid, port, path, rows, connections, args.seconds))
         medians = {name: {key: statistics.median(r[key] for r in results) for key in results[0]}
                    for name, results in rounds.items()}
-        for peer in ("static", "fastapi"):
+        for peer in ("static", *peers):
             for key, unit in (("p50_us", "us"), ("p99_us", "us"), ("requests_s", "1/s"), ("cpu_us", "us")):
                 value, other = medians["quern"][key], medians[peer][key]
                 print(json.dumps({"figure": f"{key} c={connections}", "value": round(value, 1),
