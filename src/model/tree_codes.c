@@ -44,8 +44,8 @@ struct making {
     const qn_tree_model *model;
     qn_tree_codes *codes;
     struct emission tree;
-    int64_t n_tables; /* of nodes of categories: counted, then put */
-    struct test {     /* distinct (feature, flags, threshold) of nodes; sorted in the end */
+    int64_t n_ops_max, n_tables, n_tables_max; /* what there is room for */
+    struct test { /* distinct (feature, flags, threshold) of nodes; sorted in the end */
         double threshold;
         int32_t feature, flags; /* flags as far as they choose the column */
         uint32_t number;        /* before sorting */
@@ -225,72 +225,92 @@ void qn_tree_put_table(const qn_tree_model *model, const qn_tree_node *node, uin
     if (by_default) table[QN_TREE_CODE_MISSING / 8] |= missing;
 }
 
-static uint16_t offset_of(const struct emission *e, int32_t child, int32_t n_leaves_max)
+static uint16_t offset_of(const struct emission *e, int32_t child)
 {
-    return (uint16_t)((child < 0 ? ~child : n_leaves_max + e->slot[child]) * QN_TREE_ROWS);
+    return (uint16_t)((child < 0 ? QN_TREE_LEAVES_AT + ~child : QN_TREES_AT_ONCE + e->slot[child]) *
+                      QN_TREE_ROWS);
 }
 
 /* What a node asks: for now the number of its test where its column will be, and its table. */
 static bool put_test(struct making *m, const qn_tree_node *node, struct qn_tree_op *op)
 {
-    if (node->flags & QN_NODE_CATEGORY) {
+    if (node->flags & QN_NODE_CATEGORY && m->n_tables++ < m->n_tables_max) {
         op->category = 1;
-        op->table = (uint32_t)(m->n_tables * QN_TREE_TABLE_BYTES);
+        op->table = (uint32_t)((m->n_tables - 1) * QN_TREE_TABLE_BYTES);
         qn_tree_put_table(m->model, node, m->codes->tables + op->table);
-        m->n_tables++;
     }
     return number_test(m, node, &op->column);
 }
 
-/* Ops of one tree. The last writes the tree's row of leaf numbers. */
+/* Ops of the tree that was gathered. The last writes the tree's row of leaf numbers. */
 static bool put_ops(struct making *m, int32_t tree)
 {
     qn_tree_codes *codes = m->codes;
     struct emission *e = &m->tree;
-    const int32_t n_leaves_max = codes->n_leaves_max;
-    const int32_t place = codes->vector_leaves ? 0 : tree / codes->n_outputs % QN_TREES_AT_ONCE;
-    const int32_t result = n_leaves_max + QN_TREE_SLOTS + place;
+    const int32_t result = codes->vector_leaves ? 0 : tree / codes->n_outputs % QN_TREES_AT_ONCE;
     struct qn_tree_op *op = codes->ops + codes->op_starts[tree];
     if (e->n_nodes == 0) {
-        *op = (struct qn_tree_op){.column = NO_TEST, .out = (uint16_t)(result * QN_TREE_ROWS)};
+        const uint16_t only = offset_of(e, ~0);
+        *op = (struct qn_tree_op){.column = NO_TEST,
+                                  .left = only,
+                                  .right = only,
+                                  .out = (uint16_t)(result * QN_TREE_ROWS)};
     }
     int32_t depth = 0;
     for (int32_t i = e->n_nodes - 1; i >= 0; i--, op++) {
         const int32_t at = e->order[i];
         depth -= (e->child[at][0] >= 0) + (e->child[at][1] >= 0);
-        const int32_t out = i > 0 ? n_leaves_max + depth : result;
-        *op = (struct qn_tree_op){.left = offset_of(e, e->child[at][0], n_leaves_max),
-                                  .right = offset_of(e, e->child[at][1], n_leaves_max),
+        const int32_t out = i > 0 ? QN_TREES_AT_ONCE + depth : result;
+        *op = (struct qn_tree_op){.left = offset_of(e, e->child[at][0]),
+                                  .right = offset_of(e, e->child[at][1]),
                                   .out = (uint16_t)(out * QN_TREE_ROWS)};
         e->slot[at] = (uint16_t)depth++;
         if (!put_test(m, &m->model->nodes[e->node[at]], op)) return false;
     }
-    for (int32_t i = 0; i < e->n_leaves; i++) {
-        const int64_t at = codes->leaf_starts[tree] + i;
-        codes->leaves[at] = e->leaf[i];
-        if (!codes->vector_leaves) codes->values[at] = m->model->values[e->leaf[i]];
-    }
     return true;
 }
 
-/* Counts ops, leaves and tables; false when the model does not fit the form. Nodes shared among
- * trees, which no trainer makes, could blow it up. */
-static bool count(struct making *m)
+static void put_leaves(const struct making *m, int64_t first)
+{
+    const qn_tree_codes *codes = m->codes;
+    for (int32_t i = 0; i < m->tree.n_leaves; i++) {
+        if (codes->vector_leaves) {
+            codes->leaves[first + i] = m->tree.leaf[i];
+        } else {
+            codes->values[first + i] = m->model->values[m->tree.leaf[i]];
+        }
+    }
+}
+
+/* False in *fits: too many leaves, or nodes that trees share, which no trainer makes, blow it up.
+ */
+static bool put_trees(struct making *m, bool *fits)
 {
     qn_tree_codes *codes = m->codes;
-    const qn_tree_model *model = m->model;
-    for (int32_t t = 0; t < model->n_trees; t++) {
-        if (!gather(model, model->roots[t], &m->tree)) return false;
+    *fits = false;
+    for (int32_t t = 0; t < codes->n_trees; t++) {
+        if (!gather(m->model, m->model->roots[t], &m->tree)) return true;
         const int32_t n_ops = m->tree.n_nodes > 0 ? m->tree.n_nodes : 1;
         codes->op_starts[t + 1] = codes->op_starts[t] + n_ops;
         codes->leaf_starts[t + 1] = codes->leaf_starts[t] + m->tree.n_leaves;
-        if (codes->op_starts[t + 1] > model->n_nodes + model->n_trees) return false;
-        for (int32_t i = 0; i < m->tree.n_nodes; i++) {
-            m->n_tables += (model->nodes[m->tree.node[i]].flags & QN_NODE_CATEGORY) != 0;
-        }
+        if (codes->op_starts[t + 1] > m->n_ops_max) return true;
         if (m->tree.n_leaves > codes->n_leaves_max) codes->n_leaves_max = m->tree.n_leaves;
+        put_in_order(&m->tree);
+        if (!put_ops(m, t)) return false;
+        if (m->n_tables > m->n_tables_max) return true;
+        put_leaves(m, codes->leaf_starts[t]);
     }
+    *fits = true;
     return true;
+}
+
+static int64_t count_category_nodes(const qn_tree_model *model)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; model->n_sets > 0 && i < model->n_nodes; i++) {
+        n += (model->nodes[i].flags & QN_NODE_CATEGORY) != 0;
+    }
+    return n;
 }
 
 bool qn_tree_sets_fit(const qn_tree_model *model)
@@ -392,24 +412,23 @@ static bool make(struct making *m, bool *fits)
 {
     qn_tree_codes *codes = m->codes;
     const qn_tree_model *model = m->model;
+    m->n_ops_max = model->n_nodes + model->n_trees;
+    m->n_tables_max = count_category_nodes(model);
+    *fits = qn_tree_sets_fit(model) && m->n_tables_max <= UINT32_MAX / QN_TREE_TABLE_BYTES;
+    if (!*fits) return true;
+    const int64_t n_leaves_max = m->n_ops_max + model->n_trees; /* one more than nodes, each tree */
+    const bool vectors = codes->vector_leaves;
     codes->op_starts = qn_alloc_array((int64_t)model->n_trees + 1, sizeof *codes->op_starts);
     codes->leaf_starts = qn_alloc_array((int64_t)model->n_trees + 1, sizeof *codes->leaf_starts);
-    if (!codes->op_starts || !codes->leaf_starts) return false;
-    *fits = count(m) && m->n_tables <= UINT32_MAX / QN_TREE_TABLE_BYTES && qn_tree_sets_fit(model);
-    if (!*fits) return true;
-    const int64_t n_ops = codes->op_starts[model->n_trees];
-    const int64_t n_leaves = codes->leaf_starts[model->n_trees];
-    codes->ops = qn_alloc_array(n_ops, sizeof *codes->ops);
-    codes->leaves = qn_alloc_array(n_leaves, sizeof *codes->leaves);
-    codes->values = qn_alloc_array(codes->vector_leaves ? 0 : n_leaves, sizeof *codes->values);
-    codes->tables = qn_alloc_array(m->n_tables, QN_TREE_TABLE_BYTES);
-    if (!codes->ops || !codes->leaves || !codes->values || !codes->tables) return false;
-    m->n_tables = 0;
-    for (int32_t t = 0; t < model->n_trees; t++) {
-        (void)gather(model, model->roots[t], &m->tree); /* it went well in count() */
-        put_in_order(&m->tree);
-        if (!put_ops(m, t)) return false;
+    codes->ops = qn_alloc_array(m->n_ops_max, sizeof *codes->ops);
+    codes->leaves = qn_alloc_array(vectors ? n_leaves_max : 0, sizeof *codes->leaves);
+    codes->values = qn_alloc_array(vectors ? 0 : n_leaves_max, sizeof *codes->values);
+    codes->tables = qn_alloc_array(m->n_tables_max, QN_TREE_TABLE_BYTES);
+    if (!codes->op_starts || !codes->leaf_starts || !codes->ops || !codes->leaves ||
+        !codes->values || !codes->tables || !put_trees(m, fits)) {
+        return false;
     }
+    if (!*fits) return true;
     if (!place_tests(m)) return false;
     put_places(m);
     *fits = (int64_t)codes->n_columns * QN_TREE_ROWS <= INT32_MAX;

@@ -12,8 +12,10 @@ enum {
     QN_TREE_LEAVES_MAX = 256,
     QN_TREE_SLOTS = 10,   /* temporary results of one tree: log2 of the leaves, and one */
     QN_TREES_AT_ONCE = 8, /* whose leaf numbers are found before their values are added */
-    QN_TREE_LANES = 32,   /* rows of one vector */
-    QN_TREE_CHUNK = 255,  /* thresholds that one column of bytes tells apart */
+    QN_TREE_LEAVES_AT =
+        QN_TREES_AT_ONCE + QN_TREE_SLOTS, /* slots: results, temporary ones, leaves */
+    QN_TREE_LANES = 32,                   /* rows of one vector */
+    QN_TREE_CHUNK = 255,                  /* thresholds that one column of bytes tells apart */
     QN_TREE_TOP_BIT = 0x80
 };
 
@@ -48,8 +50,8 @@ struct qn_tree_codes {
     struct qn_tree_column *columns;
     struct qn_tree_op *ops;
     int64_t *op_starts, *leaf_starts; /* n_trees + 1 */
-    int32_t *leaves;                  /* of the model, by tree and local number */
-    double *values;                   /* theirs, unless vector_leaves */
+    double *values;                   /* of leaves, by tree and local number */
+    int32_t *leaves;                  /* with vector_leaves instead: their numbers in the model */
     uint8_t *tables;
 };
 

@@ -76,7 +76,7 @@ static size_t columns_bytes(const qn_tree_codes *codes)
 
 size_t qn_tree_codes_scratch_bytes(const qn_tree_codes *codes)
 {
-    const size_t n_slots = (size_t)codes->n_leaves_max + QN_TREE_SLOTS + QN_TREES_AT_ONCE;
+    const size_t n_slots = (size_t)codes->n_leaves_max + QN_TREE_LEAVES_AT;
     return columns_bytes(codes) + n_slots * QN_TREE_ROWS;
 }
 
@@ -122,7 +122,7 @@ static void add_block(const qn_tree_model *model, qn_tree_kernel *kernel, uint8_
 {
     const qn_tree_codes *codes = model->codes;
     const int n_vectors = (int)((n_rows + QN_TREE_LANES - 1) / QN_TREE_LANES);
-    const uint8_t *results = slots + (codes->n_leaves_max + QN_TREE_SLOTS) * QN_TREE_ROWS;
+    const uint8_t *results = slots;
     const int32_t step = codes->vector_leaves ? 1 : codes->n_outputs;
     const int32_t at_once = codes->vector_leaves ? 1 : QN_TREES_AT_ONCE;
     for (int32_t c = 0; c < step; c++) {
@@ -150,7 +150,7 @@ void qn_tree_codes_add(const qn_tree_model *model, const qn_matrix *features, do
     uint8_t *columns = scratch, *slots = columns + columns_bytes(codes);
     memset(columns, 0, columns_bytes(codes));
     for (int32_t leaf = 0; leaf < codes->n_leaves_max; leaf++) {
-        memset(slots + leaf * QN_TREE_ROWS, leaf, QN_TREE_ROWS);
+        memset(slots + (QN_TREE_LEAVES_AT + leaf) * QN_TREE_ROWS, leaf, QN_TREE_ROWS);
     }
     for (int64_t first = 0; first < features->n_rows; first += QN_TREE_ROWS) {
         const int64_t n =

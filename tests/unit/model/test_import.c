@@ -249,7 +249,7 @@ static void check_kernels(const struct golden *g, const char *name)
     import_golden(g, &imported);
     const qn_tree_codes *codes = qn_tree_model_of(imported.estimator)->codes;
     for (int32_t t = 0; codes && t < codes->n_trees; t++) {
-        const size_t n_slots = (size_t)codes->n_leaves_max + QN_TREE_SLOTS + QN_TREES_AT_ONCE;
+        const size_t n_slots = (size_t)codes->n_leaves_max + QN_TREE_LEAVES_AT;
         const size_t slot_bytes = n_slots * QN_TREE_ROWS;
         const size_t column_bytes = ((size_t)codes->n_columns + 1) * QN_TREE_ROWS;
         uint8_t *columns = calloc(column_bytes, 1), *slots = calloc(2, slot_bytes);
