@@ -63,13 +63,17 @@ def make_model(folder):
     (folder / "livez.jsonl").write_text("\n" * N_ROWS)
 
 
+def import_bundle(program, model):
+    """A model of LightGBM as a bundle beside it."""
+    bundle = model.with_suffix(".quern")
+    subprocess.run([program, "import", model, "-o", bundle], check=True, capture_output=True)
+    return bundle
+
+
 def make_bundle(program, folder):
     """The same as a bundle of Quern's."""
     make_model(folder)
-    bundle = folder / "model.quern"
-    subprocess.run([program, "import", folder / "model.txt", "-o", bundle], check=True,
-                   capture_output=True)
-    return bundle
+    return import_bundle(program, folder / "model.txt")
 
 
 def wait_until_ready(url):

@@ -104,6 +104,7 @@ bool qn_pull_key(qn_pull *pull, bool *first, qn_span *key)
     skip_blanks(pull);
     if (pull->at == pull->end || *pull->at != ':') return qn_pull_refuse(pull, "expected ':'");
     pull->at++;
+    skip_blanks(pull);
     return true;
 }
 
@@ -122,7 +123,7 @@ bool qn_pull_key_is(qn_pull *pull, bool *first, qn_span name)
     at = behind_blanks(at + name.bytes + 2, end);
     if (at == end || *at != ':') return false;
     *first = false;
-    pull->at = at + 1;
+    pull->at = behind_blanks(at + 1, end);
     return true;
 }
 

@@ -186,7 +186,7 @@ qn_status qn_rows_read_cell(qn_rows *rows, qn_pull *pull, qn_rows_place place, q
                             qn_error *err)
 {
     const bool numeric = rows->model->columns[place.input]->kind == QN_KIND_NUMERIC;
-    if (numeric && qn_pull_peek(pull) == QN_PULL_NUMBER) { /* as below, without the detours */
+    if (numeric && qn_pull_is_at_number(pull)) { /* as below, without the detours */
         qn_span token;
         out->text = NULL;
         out->text_bytes = 0;

@@ -31,7 +31,7 @@ static bool next_field(qn_rows *rows, int64_t k, bool *first, qn_span *key, int6
         *input = qn_rows_find_input(rows, *key);
         if (*input < 0) return true;
     }
-    qn_pull_peek(pull); /* passes blanks */
+    if (rows->form == QN_FORM_ROW) return true; /* no row comes after */
     *field = (struct qn_rows_field){*input, {start, (size_t)(pull->at - start)}, was_first};
     return true;
 }
@@ -47,11 +47,10 @@ static qn_status missing_field(qn_rows *rows, int64_t row, qn_error *err)
                               "is missing; the model needs it (null where it is not known)");
 }
 
-/* Whether a value can be no cell. */
-static bool is_nested(qn_pull *pull)
+/* Whether the value that the reader stands at can be no cell. */
+static bool is_nested(const qn_pull *pull)
 {
-    const qn_pull_type type = qn_pull_peek(pull);
-    return type == QN_PULL_OBJECT || type == QN_PULL_ARRAY;
+    return pull->at < pull->end && (*pull->at == '{' || *pull->at == '[');
 }
 
 /* Reads the object that was peeked at into cells[0 … n_inputs). `nested`, unless NULL, is set and
@@ -67,7 +66,7 @@ static qn_status read_object(qn_rows *rows, int64_t row, qn_cell *cells, bool *n
     qn_rows_place place = {row, -1};
     qn_pull_enter(pull);
     while (next_field(rows, k, &first, &key, &place.input)) {
-        if (nested && qn_rows_is_form_member(key) && is_nested(pull)) {
+        if (nested && is_nested(pull) && qn_rows_is_form_member(key)) {
             *nested = true;
             return QN_OK;
         }
