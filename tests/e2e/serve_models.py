@@ -15,7 +15,7 @@ import threading
 import urllib.error
 import urllib.request
 
-from serving import LIMIT_S, SOURCE, main, quern, rows_of, server, test, value_of, wait_for
+from serving import LIMIT_S, SOURCE, main, post, quern, rows_of, run, server, test, value_of, wait_for
 
 
 @contextlib.contextmanager
@@ -214,6 +214,53 @@ def states_are_whole_whenever_the_server_is_killed(folder):
                 connection.getresponse().read()
             process.kill()
     assert json.loads(state.read_text())["format"] == 1 if state.exists() else known == 0
+
+
+@test
+def a_full_disk_stops_no_prediction(folder):
+    """Logs, audit and what routes learn are on a disk of 256 KB, which fills: all are answered, what is lost is
+    told, and the last state of the routes stays whole; when there is room again they go on."""
+    full, size = folder / "full", 256 * 1024
+    full.mkdir()
+    words = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+    words += ["sh", "-c", f"mount -t tmpfs -o size={size} tmpfs {full} && exec \"$@\"", "sh"]
+    if run(*words, "true").returncode != 0:
+        print("             skipped: no mounts may be made here")
+        return
+    rows = [{name: value_of(text) for name, text in row.items()} for row in rows_of(folder / "holdout.csv")]
+    (folder / "two.yaml").write_text("models: {b: {bandit: {arms: [1, 2]}}}")
+    options = [f"b@{version}={folder / 'credit.quern'}" for version in "12"] + ["--routes", folder / "two.yaml"]
+    for name, file in (("--access-log", "access"), ("--prediction-log", "predictions"), ("--audit", "audit"),
+                       ("--routes-state", "state.json")):
+        options += [name, full / file]
+    with server(*options, prefix=words) as (process, port, _):
+        inside = pathlib.Path(f"/proc/{process.pid}/root{full}")
+
+        def send():
+            text, _ = post(port, "/v1/models/b", json.dumps(rows), "application/json")
+            assert len(json.loads(text)["predictions"]) == len(rows)
+
+        def figure(name):
+            text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=LIMIT_S).read().decode()
+            return float(re.search(rf"^{name} (\S+)$", text, re.M)[1])
+
+        def is_behind():
+            send()
+            return figure("quern_routes_state_behind") == 1
+
+        send()
+        wait_for(lambda: (inside / "state.json").exists())
+        (inside / "ballast").write_bytes(b"x" * (size // 4))
+        wait_for(is_behind)
+        assert figure('quern_log_dropped_lines_total{log="predictions"}') > 0
+        json.loads((inside / "state.json").read_text())  # an older one, whole
+        (inside / "ballast").unlink()
+        (inside / "predictions").write_text("")
+        wait_for(lambda: figure("quern_routes_state_behind") == 0)
+        dropped = figure('quern_log_dropped_lines_total{log="predictions"}')
+        send()
+        wait_for(lambda: (inside / "predictions").stat().st_size > 0)
+        assert figure('quern_log_dropped_lines_total{log="predictions"}') == dropped
 
 
 @test

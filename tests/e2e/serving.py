@@ -16,9 +16,21 @@ import urllib.request
 
 QUERN, SOURCE = (os.path.abspath(path) for path in sys.argv[1:3])
 TESTS = []
-# A program built with sanitizers is that much slower, and so are the limits that it is given.
 SANITIZED = any(name in pathlib.Path(QUERN).read_bytes() for name in (b"__asan_init", b"__tsan_init"))
-SLOWNESS = 10 if SANITIZED else 1
+FIT_S = 0.4  # of the fit below, by a plain build on a machine that is idle
+
+
+def slowness():
+    """How much longer things take: by sanitizers, by what else the machine does."""
+    with tempfile.TemporaryDirectory() as work:
+        begun = time.monotonic()
+        subprocess.run([QUERN, "fit", f"{SOURCE}/examples/credit/train.csv", "--target", "class", "--trials", "1",
+                        "--learners", "logistic", "--threads", "1", "--report", "", "--quiet", "-o",
+                        f"{work}/m.quern"], check=True, capture_output=True)
+        return max(10 if SANITIZED else 1, (time.monotonic() - begun) / FIT_S)
+
+
+SLOWNESS = slowness()
 LIMIT_S = 30 * SLOWNESS  # for anything that a test waits for
 PATIENT_OPTIONS = ["--queue-time", f"{LIMIT_S}s"]  # what a busy machine must not turn into refusals
 if SANITIZED:
@@ -82,7 +94,7 @@ def server(*words, prefix=(), listen="127.0.0.1:0"):
 
 
 def wait_for(condition):
-    for _ in range(400 * SLOWNESS):
+    for _ in range(round(400 * SLOWNESS)):
         if condition():
             return
         time.sleep(0.025)
