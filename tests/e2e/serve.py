@@ -21,7 +21,8 @@ import urllib.error
 import urllib.request
 import zlib
 
-from serving import LIMIT_S, QUERN, SANITIZED, SOURCE, main, post, quern, rows_of, server, test, value_of, wait_for
+from serving import (LIMIT_S, QUERN, SANITIZED, SLOWNESS, SOURCE, main, post, quern, rows_of, server, test, value_of,
+                     wait_for)
 
 
 @test
@@ -431,7 +432,7 @@ def no_delay_may_be_said(folder):
 def a_signal_ends_it_without_a_failed_request(folder):
     body = (folder / "holdout.csv").read_text()
     failures, n_good = [], 0
-    with server(folder / "credit.quern", "--drain-delay", "0.3s") as (process, port, _):
+    with server(folder / "credit.quern", "--drain-delay", f"{0.3 * SLOWNESS}s") as (process, port, _):
         ready_seen = threading.Event()
 
         def ask():
@@ -454,7 +455,7 @@ def a_signal_ends_it_without_a_failed_request(folder):
         clients = [threading.Thread(target=ask) for _ in range(8)]
         for client in clients:
             client.start()
-        time.sleep(0.3)
+        wait_for(lambda: n_good > 8)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.1)
         try:
