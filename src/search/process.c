@@ -16,6 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Descriptors looked at; what a study has open is among the first. */
+enum { DESCRIPTORS_MAX = 1024 };
+
 /* In the child: tells through the pipe why it could not begin. Only calls that are safe after
  * fork. */
 static _Noreturn void give_up(int failure)
@@ -61,9 +64,22 @@ static _Noreturn void run_program(const qn_process_request *request, const struc
     give_up(failure);
 }
 
+/* Closes at once what the program will not have, locks above all: a copy of them would have others
+ * believe, until the program runs, that a parent killed meanwhile is alive. */
+static void close_private(const qn_process_request *request, const struct pipes *pipes)
+{
+    for (int descriptor = 3; descriptor < DESCRIPTORS_MAX; descriptor++) {
+        const int flags = fcntl(descriptor, F_GETFD);
+        if (flags < 0 || !(flags & FD_CLOEXEC) || descriptor == request->error_descriptor) continue;
+        if (descriptor == pipes->output[1] || descriptor == pipes->errors[1]) continue;
+        if (descriptor != pipes->failure[1]) close(descriptor);
+    }
+}
+
 static _Noreturn void run_keeper(const qn_process_request *request, const struct pipes *pipes,
                                  pid_t parent)
 {
+    close_private(request, pipes);
     setpgid(0, 0);
     if (!qn_keeper_begin(parent)) give_up(pipes->failure[1]);
     /* Without a second copy of the page tables; the program's side execs or exits. */
