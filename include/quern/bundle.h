@@ -58,7 +58,9 @@ QN_API QN_MUST_CHECK qn_status qn_model_predict_row(const qn_model *model, const
  * cases (0.5, 0.8, 0.9, 0.95 or 0.99), if new rows come as the training rows came: by how far
  * targets lay from predictions of models that had not seen them, where predictions are alike.
  * `outputs` is what a prediction gave. The interval holds the prediction and stays in the range
- * that predictions are kept in. Fails with QN_ERR_ARG (no such level) or QN_ERR_UNSUPPORTED (no
+ * that predictions are kept in. It is the same for every learner, Gaussian processes included: a
+ * bundle blends models of several folds, whose own standard deviations say nothing of the blend.
+ * Fails with QN_ERR_ARG (no such level) or QN_ERR_UNSUPPORTED (no
  * regression, an imported model, or fewer than 20 rows were held out). */
 QN_API QN_MUST_CHECK qn_status qn_model_interval(const qn_model *model, double level,
                                                  const double *outputs, double *low, double *high,

@@ -271,7 +271,8 @@ const cli_command cmd_predict = {
         "column's part in the prediction: for classes in the log-odds of class 1, or of the\n"
         "predicted one of several, else in the prediction's own unit. With\n"
         "'explain_expected' they add up to it. --interval adds 'lower_bound' and 'upper_bound'\n"
-        "to the predictions of a regression.",
+        "to the predictions of a regression: how far held-out targets lay from predictions\n"
+        "there, whatever the learner, a Gaussian process too.",
     .examples = "    quern predict credit.quern new.csv -o predictions.csv --keep id\n"
                 "    quern predict houses.quern new.csv --interval 0.9",
     .options = options,

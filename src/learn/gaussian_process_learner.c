@@ -38,7 +38,8 @@ static const qn_param params_table[] = {
     {"search_rows", QN_PARAM_INT, AT(search_rows), 2, 20000, 0, 0, false, 500, NULL,
      "of these, rows on which hyperparameters are searched"},
     {"return_std", QN_PARAM_BOOL, AT(return_std), 0, 1, 0, 0, false, 0, NULL,
-     "of numbers: keep what standard deviations of predictions take, the square of the rows"},
+     "of numbers: keep what standard deviations of predictions take, the square of the rows; for "
+     "the library's qn_estimator_predict_std(), predict --interval needs none of it"},
     {0}};
 
 /* The target with weighted mean 0 and variance 1. */
