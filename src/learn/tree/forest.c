@@ -74,7 +74,7 @@ static const char *const criteria[] = {"auto", "gini", "entropy", "squared_error
          0,                                                                                        \
          NULL,                                                                                     \
          "share of features looked at in a node; 0: the square root of their number; for "         \
-         "numbers half of them, or with random cuts all"},                                         \
+         "numbers three quarters of them, or with random cuts all"},                               \
         MAX_DEPTH, CCP_ALPHA(0),                                                                   \
         {"min_data_in_leaf",                                                                       \
          QN_PARAM_INT,                                                                             \
@@ -98,9 +98,10 @@ static const qn_param extra_params[] = {FOREST_PARAMS(0, 1), {0}};
 static const qn_param random_params[] = {FOREST_PARAMS(1, 0), {0}};
 static const qn_param single_params[] = {CRITERION,
                                          MAX_DEPTH,
-                                         {"min_data_in_leaf", QN_PARAM_INT, AT(min_data_in_leaf), 1,
-                                          1e9, 2, 100, true, 10, NULL,
-                                          "rows in a leaf; 1 grows until leaves are pure"},
+                                         {"min_data_in_leaf", QN_PARAM_INT, AT(min_data_in_leaf), 0,
+                                          1e9, 2, 100, true, AUTO, NULL,
+                                          "rows in a leaf; 1 grows until leaves are pure; 0: 1 of "
+                                          "more than two classes, else 10"},
                                          CCP_ALPHA(0.02),
                                          LEAF_SMOOTHING(1),
                                          QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
@@ -119,14 +120,14 @@ struct forest {
     bool stopped;
 };
 
-/* Numbers want more features than classes do; random cuts are random enough with all of them
- * (Geurts, Ernst & Wehenkel 2006, section 3.2). */
+/* Numbers want more features than classes do, as bench/README.md measures; random cuts are random
+ * enough with all of them (Geurts, Ernst & Wehenkel 2006, section 3.2). */
 static int64_t n_tried(const qn_dataset *data, const struct forest_params *params)
 {
     const double n = (double)data->bins->n_features;
     double tried = params->max_features * n;
     if (params->max_features == 0) {
-        tried = data->n_classes > 0 ? sqrt(n) + 1 : params->random_cuts ? n : n * 0.5;
+        tried = data->n_classes > 0 ? sqrt(n) + 1 : params->random_cuts ? n : n * 0.75;
     }
     return tried < 1 ? 1 : (int64_t)(tried + 0.5);
 }
@@ -372,8 +373,10 @@ static qn_status fit_forest(const qn_learn_request *request, qn_learn_result *re
 static qn_status fit_single(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
 {
     struct forest_params params = *(const struct forest_params *)request->params;
+    const bool many_classes = request->data->task == QN_TASK_MULTICLASS;
     params.n_estimators = 1;
     params.max_features = 1;
+    if (params.min_data_in_leaf == AUTO) params.min_data_in_leaf = many_classes ? 1 : 10;
     return grow(request, &params, result, err);
 }
 
