@@ -31,7 +31,7 @@ typedef struct qn_kmeans_request {
     double tolerance;       /* Lloyd stops when centres move less, by squared distance summed,
                                relative to the mean variance of the columns; default 1e-4 */
     bool mini_batch;
-    int32_t batch_rows; /* default 1,024; the sample has six times as many, at least 20 k */
+    int32_t batch_rows; /* default 1,024; the sample has four times as many, at least 20 k */
     uint64_t seed;
     const qn_stop *stop; /* ends passes early with what there is */
     qn_pool *pool;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum { BATCH_ROWS = 1024, PASSES_MAX = 100, PATIENCE = 10 };
-enum { SAMPLE_BATCHES = 6, SAMPLE_ROWS_A_CENTRE = 20 };
+enum { SAMPLE_BATCHES = 4, SAMPLE_ROWS_A_CENTRE = 20 };
 
 struct batches {
     qn_kmeans *m;
