@@ -2,7 +2,7 @@
 /* Any bytes as a connection: cut into pieces of a length that the first byte chooses, read as one
  * request after another. */
 #include "fuzz.h"
-#include "serve/http_reader.h"
+#include "serve/http/http_reader.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* Any bytes as a file of API keys. */
 #include "fuzz.h"
 
-#include "serve/key_file.h"
+#include "serve/security/key_file.h"
 
 #include <stdlib.h>
 #include <string.h>

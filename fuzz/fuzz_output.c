@@ -2,7 +2,7 @@
 /* Any bytes as what a program prints, in pieces whose length the first byte says: the pieces must
  * not change what is found. */
 #include "fuzz.h"
-#include "search/output.h"
+#include "search/tuner/output.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any lines as requests to a pipe. */
 #include "fuzz.h"
-#include "search/pipe.h"
+#include "search/tuner/pipe.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any bytes as what a server answers: cut into pieces of a length that the first byte chooses. */
 #include "fuzz.h"
-#include "serve/http_response.h"
+#include "serve/http/http_response.h"
 
 #include <stdlib.h>
 

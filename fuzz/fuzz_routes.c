@@ -2,8 +2,8 @@
 /* Any bytes as a routes file: what is read as one deals requests, and is written and read again as
  * the same. The same bytes as the body of a request that is dealt by a column. */
 #include "fuzz.h"
-#include "serve/route_key.h"
-#include "serve/routing.h"
+#include "serve/routes/route_key.h"
+#include "serve/routes/routing.h"
 
 #include <stdlib.h>
 #include <string.h>

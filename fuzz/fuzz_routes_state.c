@@ -2,7 +2,7 @@
 /* Any bytes as the file of what routes have learned: refused, or given to routes, which then write
  * what reads back. */
 #include "fuzz.h"
-#include "serve/routes_state.h"
+#include "serve/routes/routes_state.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "fuzz.h"
 #include "quern/quern.h"
-#include "serve/rows.h"
+#include "serve/rows/rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 /* Any bytes as a space file; what is read as one is drawn from, and written and read again. */
 #include "base/rng.h"
 #include "fuzz.h"
-#include "search/space.h"
+#include "search/space/space.h"
 
 #include <stdlib.h>
 

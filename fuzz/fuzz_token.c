@@ -7,7 +7,7 @@
 #include "base/str.h"
 #include "crypto/secret.h"
 #include "crypto/signature.h"
-#include "serve/token.h"
+#include "serve/security/token.h"
 
 #include <sodium.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * another study, and how many objectives there are; the rest is the body. What is taken for a trial
  * must not keep its study from going on. */
 #include "fuzz.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include <stdio.h>
 #include <stdlib.h>

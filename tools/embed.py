@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-lines = ["/* Made by tools/embed.py from the files it names. */", '#include "serve/embedded_files.h"', ""]
+lines = ["/* Made by tools/embed.py from the files it names. */", '#include "serve/http/embedded_files.h"', ""]
 for path in map(pathlib.Path, sys.argv[2:]):
     name = re.sub(r"\W", "_", path.name)
     data = path.read_bytes() + b"\0"

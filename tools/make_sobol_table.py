@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Writes src/search/sobol_directions.c: the primitive polynomials and initial direction numbers of
+"""Writes src/search/samplers/sobol_directions.c: the primitive polynomials and initial direction numbers of
 Joe & Kuo (2008), new-joe-kuo-6.21201, as SciPy carries them, for the first 256 dimensions.
 
-usage: make_sobol_table.py > src/search/sobol_directions.c"""
+usage: make_sobol_table.py > src/search/samplers/sobol_directions.c"""
 import pathlib
 
 import numpy
@@ -18,7 +18,7 @@ print("/* SPDX-License-Identifier: Apache-2.0 */")
 print("/* Written by tools/make_sobol_table.py: primitive polynomials and initial direction numbers of")
 print(" * Joe & Kuo, \"Constructing Sobol sequences with better two-dimensional projections\", SIAM J.")
 print(" * Sci. Comput. 30 (2008), file new-joe-kuo-6.21201. The first row is van der Corput's. */")
-print('#include "search/sobol_directions.h"')
+print('#include "search/samplers/sobol_directions.h"')
 print()
 print("/* clang-format off */")
 print("const uint16_t qn_sobol_directions[QN_SOBOL_DIMENSIONS][QN_SOBOL_DEGREE_MAX + 1] = {")

@@ -7,7 +7,7 @@
  * Problems: zdt1, zdt2, zdt3 (Zitzler, Deb & Thiele 2000) of ten parameters, dtlz2 (Deb et al.
  * 2005) of three objectives and twelve parameters. The reference point is 1.1 in each objective. */
 #include "quern/tune.h"
-#include "search/pareto.h"
+#include "search/study/pareto.h"
 
 #include <math.h>
 #include <stdio.h>

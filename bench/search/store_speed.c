@@ -9,7 +9,7 @@
  *   store_speed open URL [SAMPLER]   milliseconds, of the clock and of CPU, to open it again with
  * this sampler or the one it has, and to ask for the next trial */
 #include "base/clock.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -15,7 +15,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/sort.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include <math.h>
 #include <string.h>

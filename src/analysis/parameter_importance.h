@@ -6,7 +6,7 @@
 #ifndef QN_ANALYSIS_PARAMETER_IMPORTANCE_H
 #define QN_ANALYSIS_PARAMETER_IMPORTANCE_H
 
-#include "search/history.h"
+#include "search/study/history.h"
 
 /* The trials an analysis looks at: complete ones whose loss is finite, by number. */
 typedef struct qn_analysed {

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "report/html.h"
-#include "search/pareto.h"
+#include "search/study/pareto.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "analysis/study_view.h"
 
 #include "base/sort.h"
-#include "search/pareto.h"
+#include "search/study/pareto.h"
 
 #include <math.h>
 #include <string.h>

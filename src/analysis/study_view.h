@@ -12,7 +12,7 @@
 #include "analysis/parameter_importance.h"
 #include "base/arena.h"
 #include "report/chart.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 enum {
     QN_VIEW_CLASSES = 5, /* of colours, q0 (the best, the latest) … q4 */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/ask_pipe.h"
 
-#include "search/pipe.h"
+#include "search/tuner/pipe.h"
 
 #include <stdio.h>
 

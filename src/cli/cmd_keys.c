@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "frame/frame.h"
-#include "serve/key_file.h"
+#include "serve/security/key_file.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "cli/ask_pipe.h"
 #include "cli/commands.h"
 #include "cli/study_analysis.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 #include "base/json.h"
 #include "cli/commands.h"
 #include "cli/tune_progress.h"
-#include "search/pruner.h"
-#include "search/tuner.h"
+#include "search/pruners/pruner.h"
+#include "search/tuner/tuner.h"
 
 #include <math.h>
 #include <signal.h>

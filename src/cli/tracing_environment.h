@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "serve/tracing.h"
+#include "serve/telemetry/tracing.h"
 
 /* Fills in what the command line left open: OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT, _HEADERS,
  * _CERTIFICATE, _TIMEOUT (ms) and _PROTOCOL, OTEL_EXPORTER_ZIPKIN_ENDPOINT, OTEL_SERVICE_NAME,

@@ -12,7 +12,7 @@
 #ifndef QN_CLI_TUNE_PROGRESS_H
 #define QN_CLI_TUNE_PROGRESS_H
 
-#include "search/tuner.h"
+#include "search/tuner/tuner.h"
 
 enum { CLI_TUNE_BEST = 5 };
 

@@ -2,10 +2,10 @@
 #include "serve/server.h"
 
 #include "base/alloc.h"
-#include "serve/cross_origin.h"
-#include "serve/listener.h"
-#include "serve/loop.h"
-#include "serve/sandbox_folders.h"
+#include "serve/http/cross_origin.h"
+#include "serve/http/listener.h"
+#include "serve/http/loop.h"
+#include "serve/security/sandbox_folders.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -9,14 +9,14 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "serve/audit.h"
-#include "serve/credentials.h"
-#include "serve/line_log.h"
-#include "serve/operations.h"
-#include "serve/sandbox.h"
-#include "serve/shadow.h"
-#include "serve/telemetry.h"
-#include "serve/tracing.h"
+#include "serve/models/operations.h"
+#include "serve/routes/shadow.h"
+#include "serve/security/audit.h"
+#include "serve/security/credentials.h"
+#include "serve/security/sandbox.h"
+#include "serve/telemetry/line_log.h"
+#include "serve/telemetry/telemetry.h"
+#include "serve/telemetry/tracing.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,13 +7,13 @@
 #define QN_SERVE_WORKER_H
 
 #include "base/rng.h"
-#include "serve/credentials.h"
-#include "serve/micro_batch.h"
-#include "serve/model_store.h"
-#include "serve/prediction_cache.h"
-#include "serve/rate_limit.h"
+#include "serve/models/micro_batch.h"
+#include "serve/models/model_store.h"
+#include "serve/models/prediction_cache.h"
+#include "serve/security/credentials.h"
+#include "serve/security/rate_limit.h"
+#include "serve/security/token_cache.h"
 #include "serve/server.h"
-#include "serve/token_cache.h"
 
 typedef struct qn_worker {
     int index;

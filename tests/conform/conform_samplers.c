@@ -3,7 +3,7 @@
  * ones for the same seed, also when the study is interrupted and its trials told again in order,
  * several at a time, failures among them, and without memory. */
 #include "base/alloc.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

@@ -5,7 +5,7 @@
  *
  * PostgreSQL takes part when QUERN_TEST_POSTGRES is its URL (tests/support/with_postgres.sh). */
 #include "database/postgres.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

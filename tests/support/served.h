@@ -6,7 +6,7 @@
 #include "check.h"
 
 #include "quern/quern.h"
-#include "serve/served_model.h"
+#include "serve/models/served_model.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Importances against Optuna's (tests/golden/importances) and against what is known. */
 #include "analysis/parameter_importance.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include "golden.h"
 

@@ -2,7 +2,7 @@
 /* The report of any study is a whole page of finite drawings: every chart stands where the study
  * has something for it, names are escaped, and its size is bounded. */
 #include "base/file.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

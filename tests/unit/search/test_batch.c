@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Batches: what is asked for together, in which order it is told, and what a pruner sees. */
-#include "search/batch.h"
+#include "search/samplers/batch.h"
 
 #include "check.h"
 

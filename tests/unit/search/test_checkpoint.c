@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "search/checkpoint.h"
-#include "search/study.h"
+#include "search/study/checkpoint.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

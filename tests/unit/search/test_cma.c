@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The distribution of CMA-ES: it learns the shape of a function, keeps its margin, and is not
  * thrown by points that are none of its own. */
-#include "search/cma.h"
+#include "search/samplers/cma.h"
 
 #include "check.h"
 

@@ -2,7 +2,7 @@
 /* When a study in SQLite waits for the disk, and what it does when that fails: fdatasync() is this
  * file's, for SQLite's library too. */
 #include "database/sqlite.h"
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where curves lead. */
-#include "search/extrapolation.h"
+#include "search/pruners/extrapolation.h"
 
 #include "check.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The bound of the gain, and the rule that stops a study by it: simulated studies, each run to its
  * end beside the one that is stopped. */
-#include "search/gain_bound.h"
-#include "search/study.h"
+#include "search/study/gain_bound.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

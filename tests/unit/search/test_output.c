@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is found in the output of a program, however it arrives. */
-#include "search/output.h"
+#include "search/tuner/output.h"
 
 #include "check.h"
 

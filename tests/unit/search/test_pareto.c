@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/rng.h"
-#include "search/pareto.h"
+#include "search/study/pareto.h"
 
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pipe: each request has one answer, and what makes no sense harms nothing. */
-#include "search/pipe.h"
+#include "search/tuner/pipe.h"
 
 #include "check.h"
 

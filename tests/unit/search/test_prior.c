@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Warm start: which trials of other studies are taken over, what they are used for, and that they
  * stay. */
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Directions of several objectives, and who survives by them. */
-#include "search/reference_points.h"
+#include "search/samplers/reference_points.h"
 
 #include "base/alloc.h"
 #include "check.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/number.h"
-#include "search/rung.h"
-#include "search/study.h"
+#include "search/pruners/rung.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

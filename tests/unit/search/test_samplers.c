@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* That samplers search: each must beat random draws by far on what it is for. */
-#include "search/pareto.h"
-#include "search/study.h"
+#include "search/study/pareto.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

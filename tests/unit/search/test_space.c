@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "search/expression.h"
-#include "search/space.h"
+#include "search/space/expression.h"
+#include "search/space/space.h"
 
 #include "check.h"
 

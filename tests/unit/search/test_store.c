@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stores that are none: what does not fit, damaged files, no memory. What every store must do is in
  * tests/conform/conform_stores.c. */
-#include "search/study.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

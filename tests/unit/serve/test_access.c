@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may do what: every route by every method with every kind of credentials. A route that is
  * added to router.c without a row here fails the first test. */
-#include "serve/exchange.h"
+#include "serve/http/exchange.h"
 #include "serve/server.h"
 
 #include "http_client.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Bandits: the same choices for the same seed and rewards; chances as the Beta distributions have
  * them; the best arm found, at little cost. */
-#include "serve/bandit.h"
+#include "serve/routes/bandit.h"
 
 #include "base/rng.h"
 #include "check.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Blocks that the cache knows in part: every row gets, bit for bit, what the model gives it alone.
  */
-#include "serve/cached_rows.h"
+#include "serve/models/cached_rows.h"
 
 #include "base/rng.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/content_coding.h"
+#include "serve/http/content_coding.h"
 
 #include "check.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/credentials.h"
+#include "serve/security/credentials.h"
 
 #include "base/file.h"
-#include "serve/token_cache.h"
+#include "serve/security/token_cache.h"
 #include "tokens.h"
 
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Decisions: found once, overwritten by later ones, kept as text. */
-#include "serve/decision_table.h"
+#include "serve/routes/decision_table.h"
 
 #include "check.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/endpoint.h"
+#include "serve/http/endpoint.h"
 
 #include "check.h"
 

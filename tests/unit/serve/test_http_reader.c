@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/http_reader.h"
+#include "serve/http/http_reader.h"
 
 #include "base/str.h"
 #include "check.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/http_response.h"
+#include "serve/http/http_response.h"
 
 #include "check.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/key_file.h"
+#include "serve/security/key_file.h"
 
 #include "check.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/line_log.h"
+#include "serve/telemetry/line_log.h"
 
 #include "check.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a server writes about its requests, read back. */
 #include "base/json.h"
-#include "serve/prediction_log.h"
+#include "serve/telemetry/prediction_log.h"
 #include "serve/server.h"
 
 #include "http_client.h"

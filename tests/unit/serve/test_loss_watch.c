@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Canaries held against outcomes: the worse are found, those as good hardly ever. */
-#include "serve/loss_watch.h"
+#include "serve/routes/loss_watch.h"
 
 #include "base/rng.h"
 #include "check.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/micro_batch.h"
+#include "serve/models/micro_batch.h"
 
 #include "base/rng.h"
 

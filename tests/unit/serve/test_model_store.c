@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store of models: a folder of them, aliases, loading and unloading, and what stays when
  * something is wrong. */
-#include "serve/model_store.h"
+#include "serve/models/model_store.h"
 
 #include "served.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/prediction_cache.h"
+#include "serve/models/prediction_cache.h"
 
 #include "check.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/rate_limit.h"
+#include "serve/security/rate_limit.h"
 
 #include "check.h"
 #include "crypto/secret.h"

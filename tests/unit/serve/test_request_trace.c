@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/request_trace.h"
+#include "serve/telemetry/request_trace.h"
 
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Routes at work: shares of the traffic, who gets what, and when a canary is rolled back. */
-#include "serve/routing.h"
+#include "serve/routes/routing.h"
 
 #include "check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A column's value in the first row, however rows are written, well or badly. */
-#include "serve/route_key.h"
+#include "serve/routes/route_key.h"
 
 #include "check.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What routes have learned: written, read, refused, and restored to the same plans alone. */
-#include "serve/routes_state.h"
+#include "serve/routes/routes_state.h"
 
 #include "check.h"
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/number.h"
-#include "serve/model_store.h"
+#include "serve/models/model_store.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>

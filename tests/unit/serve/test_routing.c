@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The routes file: what is read, what is refused and where, what is written. */
-#include "serve/routing.h"
+#include "serve/routes/routing.h"
 
 #include "check.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/rows.h"
+#include "serve/rows/rows.h"
 
 #include "served.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a process can still do in the sandbox, tried out in children: it is for ever. */
-#include "serve/sandbox.h"
+#include "serve/security/sandbox.h"
 
 #include "check.h"
 

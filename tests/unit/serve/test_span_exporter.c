@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exporters and their receivers, which here are threads that say what a test wants said. */
-#include "serve/tracing.h"
+#include "serve/telemetry/tracing.h"
 
 #include "check.h"
 

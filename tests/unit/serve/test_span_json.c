@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/span_json.h"
+#include "serve/telemetry/span_json.h"
 
 #include "check.h"
 

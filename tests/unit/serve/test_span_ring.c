@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/span_ring.h"
+#include "serve/telemetry/span_ring.h"
 
 #include "check.h"
 

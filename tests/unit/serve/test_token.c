@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tokens, and what attackers have made of them: RFC 8725 and the CVEs behind it. */
-#include "serve/token.h"
+#include "serve/security/token.h"
 
 #include "tokens.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "serve/trace_sampler.h"
+#include "serve/telemetry/trace_sampler.h"
 
 #include "check.h"
 
