@@ -19,4 +19,4 @@ gcovr --root . --branches --txt --exclude-unreachable-branches --exclude-throw-b
     --fail-under-branch "$least" \
     --filter 'src/source/' --filter 'src/bundle/' --filter 'src/frame/(civil|interner)\.c' \
     --filter 'src/base/(bytes|json|number|utf8|yaml)\.c' \
-    --filter 'src/model/(import_.*|ubjson)\.c' --filter 'src/search/expression\.c' "$build"
+    --filter 'src/model/(import_.*|ubjson)\.c' --filter 'src/search/space/expression\.c' "$build"
