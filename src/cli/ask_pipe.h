@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* quern ask --pipe: requests on standard input, answers on standard output (search/tuner/pipe.h). */
+/* quern ask --pipe: requests on standard input, answers on standard output, as search/tuner/pipe.h
+ * has them. */
 #ifndef QN_CLI_ASK_PIPE_H
 #define QN_CLI_ASK_PIPE_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sequences, the signed-rank test and Parzen densities against SciPy's: tests/golden/search. */
+#include "search/pruners/wilcoxon.h"
 #include "search/samplers/parzen.h"
 #include "search/samplers/sequence.h"
-#include "search/pruners/wilcoxon.h"
 
 #include "golden.h"
 

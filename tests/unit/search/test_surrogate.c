@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The model behind the sampler gp: what it promises, where limits are broken, and how it follows
  * the history. */
-#include "search/study/study.h"
 #include "search/samplers/surrogate.h"
+#include "search/study/study.h"
 
 #include "check.h"
 

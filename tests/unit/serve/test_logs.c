@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a server writes about its requests, read back. */
 #include "base/json.h"
-#include "serve/telemetry/prediction_log.h"
 #include "serve/server.h"
+#include "serve/telemetry/prediction_log.h"
 
 #include "http_client.h"
 #include "served.h"
