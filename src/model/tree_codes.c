@@ -44,7 +44,8 @@ struct making {
     const qn_tree_model *model;
     qn_tree_codes *codes;
     struct emission tree;
-    int64_t n_ops_max, n_tables, n_tables_max; /* what there is room for */
+    int64_t n_ops_max, n_tables_max; /* room */
+    int64_t n_tables;                /* put so far; beyond the room when trees share nodes */
     struct test { /* distinct (feature, flags, threshold) of nodes; sorted in the end */
         double threshold;
         int32_t feature, flags; /* flags as far as they choose the column */

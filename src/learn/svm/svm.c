@@ -63,6 +63,7 @@ struct shared {
     int32_t *rows; /* learnt from, class after class, in order of the table */
     int64_t *class_ends;
     int32_t n_classes; /* 1: regression */
+    double class_weights[QN_CLASSES_MAX];
     int64_t n;
     double offset, scale; /* of the target: regression */
     qn_kernel kernel;
@@ -94,16 +95,11 @@ struct fits {
     bool *stopped;
 };
 
-/* C of a row: by its weight and, if balanced, by the size of its class among all. */
+/* C of a row: by its weight and that of its class. */
 static double cost_of(const struct shared *s, int32_t row, int32_t of_class)
 {
     const double *weights = s->request->data->train.weights;
-    double cost = s->params->C * (weights ? weights[row] : 1);
-    if (s->params->class_weight == QN_CLASS_WEIGHT_BALANCED && s->n_classes > 1) {
-        const int64_t begin = of_class > 0 ? s->class_ends[of_class - 1] : 0;
-        cost *= (double)s->n / (double)(s->n_classes * (s->class_ends[of_class] - begin));
-    }
-    return cost;
+    return s->params->C * (weights ? weights[row] : 1) * s->class_weights[of_class];
 }
 
 /* Variables of row i of the machine: one for a class, two for regression. */
@@ -446,6 +442,7 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
     if (qn_stop_requested(request->stop)) {
         return qn_fail(err, QN_ERR_INTERRUPTED, "stopped before a machine was fitted");
     }
+    (void)qn_class_weights(data, params->class_weight, s.class_weights);
     qn_status status = choose_rows(&s, err);
     if (status == QN_OK) {
         if (s.n_classes < 2) scale_target(&s);

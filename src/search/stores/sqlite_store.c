@@ -34,9 +34,8 @@ struct sqlite_store {
     int64_t seen, data_version; /* by changes(): the newest revision and SQLite's own */
     bool has_read;
     bool in_transaction;
-    bool is_fast; /* the URL says so: nothing waits for the disk */
-    bool
-        waits_in_commit; /* no write-ahead log can be had here: there is nothing for sync() to do */
+    bool is_fast;         /* the URL says so: nothing waits for the disk */
+    bool waits_in_commit; /* there can be no write-ahead log here, so sync() has nothing to do */
     qn_str body;
 };
 
