@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building tree models, by trainers and importers. */
 #include "base/alloc.h"
-#include "model/tree_model.h"
+#include "model/tree_forms.h"
 
 #include <float.h>
 #include <string.h>
@@ -325,7 +325,7 @@ qn_status qn_tree_builder_finish(qn_tree_builder *builder, int32_t n_trees, qn_l
         .coefficients = builder->coefficients};
     memcpy(model->init, init, (size_t)n_outputs * sizeof *init);
     *builder = (qn_tree_builder){0};
-    if (qn_tree_model_is_good(model) && !qn_tree_model_make_forms(model)) {
+    if (qn_tree_model_is_good(model) && !qn_tree_forms_create(model, &model->forms)) {
         qn_estimator_free(&model->head);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the trees");
     }

@@ -24,10 +24,7 @@
 enum { TESTS_FIRST = 1024 };
 static const uint32_t NO_TEST = UINT32_MAX; /* of a tree of one leaf */
 /* The flags that tell columns of one feature apart. */
-enum {
-    NUMBER_FLAGS = QN_NODE_DEFAULT_LEFT | QN_NODE_CODE | QN_NODE_ZERO_MISSING,
-    CATEGORY_COLUMNS = 3
-};
+enum { NUMBER_FLAGS = QN_NODE_DEFAULT_LEFT | QN_NODE_CODE | QN_NODE_ZERO_MISSING };
 
 /* A tree as it is put in order: nodes and leaves numbered as they are met from the root. */
 struct emission {
@@ -305,6 +302,19 @@ static bool put_trees(struct making *m, bool *fits)
     return true;
 }
 
+bool qn_tree_codes_may_fit(const qn_tree_model *model)
+{
+    int32_t before = -1;
+    for (int32_t t = 0; t < model->n_trees; t++) {
+        const int32_t root = model->roots[t];
+        if (root < 0) continue;
+        if (before >= 0 && root - before >= QN_TREE_LEAVES_MAX) return false;
+        before = root;
+    }
+    return model->n_trees > 0 && !model->line_starts && qn_tree_sets_fit(model) &&
+           (before < 0 || model->n_nodes - before < QN_TREE_LEAVES_MAX);
+}
+
 static int64_t count_category_nodes(const qn_tree_model *model)
 {
     int64_t n = 0;
@@ -370,7 +380,8 @@ static bool place_tests(struct making *m)
     if (m->n_tests > 0) qsort(m->tests, m->n_tests, sizeof *m->tests, by_feature);
     codes->groups = qn_alloc_array(m->n_tests, sizeof *codes->groups);
     codes->thresholds = qn_alloc_array(m->n_tests, sizeof *codes->thresholds);
-    codes->columns = qn_alloc_array(CATEGORY_COLUMNS * (int64_t)m->n_tests, sizeof *codes->columns);
+    codes->columns =
+        qn_alloc_array(QN_TREE_CATEGORY_COLUMNS * (int64_t)m->n_tests, sizeof *codes->columns);
     m->places = qn_alloc_array(m->n_tests, sizeof *m->places);
     if (!codes->groups || !codes->thresholds || !codes->columns || !m->places) return false;
     int64_t n_thresholds = 0;
@@ -386,8 +397,8 @@ static bool place_tests(struct making *m)
                                         .first_column = codes->n_columns};
         if (group->category) {
             m->places[test->number].column = (uint32_t)codes->n_columns;
-            codes->n_columns += CATEGORY_COLUMNS;
-            group->n_columns = CATEGORY_COLUMNS;
+            codes->n_columns += QN_TREE_CATEGORY_COLUMNS;
+            group->n_columns = QN_TREE_CATEGORY_COLUMNS;
         } else {
             place_numbers(m, group, begin, end);
         }

@@ -16,12 +16,16 @@ typedef struct qn_tree_codes qn_tree_codes; /* destroy with qn_tree_codes_free()
 QN_MUST_CHECK
 bool qn_tree_codes_create(const qn_tree_model *model, qn_tree_codes **out);
 void qn_tree_codes_free(qn_tree_codes *codes); /* accepts NULL */
+/* A quick look: false for trees, one after another in the model's nodes, that are too large. */
+bool qn_tree_codes_may_fit(const qn_tree_model *model);
 
 enum { QN_TREE_CODES_ROWS_MIN = 8 }; /* from how many rows on it is worth using */
 size_t qn_tree_codes_scratch_bytes(const qn_tree_codes *codes);
-/* Adds the leaves of all trees, in the order of trees, to `out` (n_rows × n_outputs). The bits are
- * those that walking each tree gives. */
-void qn_tree_codes_add(const qn_tree_model *model, const qn_matrix *features, double *out,
-                       void *scratch);
+/* Not less than the above, whatever the form will be. */
+size_t qn_tree_codes_scratch_bound(const qn_tree_model *model);
+/* Adds the leaves of all trees of its model, in the order of trees, to `out` (n_rows × n_outputs).
+ * The bits are those that walking each tree gives. */
+void qn_tree_codes_add(const qn_tree_codes *codes, const qn_tree_model *model,
+                       const qn_matrix *features, double *out, void *scratch);
 
 #endif

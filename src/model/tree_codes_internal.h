@@ -16,7 +16,9 @@ enum {
         QN_TREES_AT_ONCE + QN_TREE_SLOTS, /* slots: results, temporary ones, leaves */
     QN_TREE_LANES = 32,                   /* rows of one vector */
     QN_TREE_CHUNK = 255,                  /* thresholds that one column of bytes tells apart */
-    QN_TREE_TOP_BIT = 0x80
+    QN_TREE_TOP_BIT = 0x80,
+    QN_TREE_NUMBER_WAYS = 8,     /* to treat what is missing among numbers, by a node's flags */
+    QN_TREE_CATEGORY_COLUMNS = 3 /* of a feature's codes and one of two rules */
 };
 
 /* out[row] = column[row] goes right ? right[row] : left[row], over bytes. A node of categories

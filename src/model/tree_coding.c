@@ -69,15 +69,28 @@ static void code_categories(const struct qn_tree_group *group, const double *val
     }
 }
 
-static size_t columns_bytes(const qn_tree_codes *codes)
+static size_t columns_bytes(int64_t n_columns)
 {
-    return ((size_t)codes->n_columns + 1) * QN_TREE_ROWS; /* one more for trees of one leaf */
+    return ((size_t)n_columns + 1) * QN_TREE_ROWS; /* one more for trees of one leaf */
+}
+
+static size_t scratch_bytes(int64_t n_columns, int32_t n_leaves)
+{
+    return columns_bytes(n_columns) + ((size_t)n_leaves + QN_TREE_LEAVES_AT) * QN_TREE_ROWS;
 }
 
 size_t qn_tree_codes_scratch_bytes(const qn_tree_codes *codes)
 {
-    const size_t n_slots = (size_t)codes->n_leaves_max + QN_TREE_LEAVES_AT;
-    return columns_bytes(codes) + n_slots * QN_TREE_ROWS;
+    return scratch_bytes(codes->n_columns, codes->n_leaves_max);
+}
+
+/* Each feature has at most one column that is not full for each way to treat what is missing, and
+ * those of its codes. */
+size_t qn_tree_codes_scratch_bound(const qn_tree_model *model)
+{
+    const int64_t not_full = QN_TREE_NUMBER_WAYS + 2 * QN_TREE_CATEGORY_COLUMNS;
+    const int64_t full = QN_TREE_NUMBER_WAYS * (model->n_nodes / QN_TREE_CHUNK);
+    return scratch_bytes(model->n_features * not_full + full, QN_TREE_LEAVES_MAX);
 }
 
 /* Adds the values of n trees, step apart, to the sums of one output. */
@@ -103,10 +116,9 @@ static void add_values(const qn_tree_codes *codes, int32_t first, int32_t step, 
     }
 }
 
-static void add_vectors(const qn_tree_model *model, int32_t tree, const uint8_t *results,
-                        int64_t n_rows, double *out)
+static void add_vectors(const qn_tree_codes *codes, const qn_tree_model *model, int32_t tree,
+                        const uint8_t *results, int64_t n_rows, double *out)
 {
-    const qn_tree_codes *codes = model->codes;
     const int32_t k = codes->n_outputs;
     const int32_t *leaves = codes->leaves + codes->leaf_starts[tree];
     for (int64_t row = 0; row < n_rows; row++) {
@@ -117,10 +129,10 @@ static void add_vectors(const qn_tree_model *model, int32_t tree, const uint8_t 
     }
 }
 
-static void add_block(const qn_tree_model *model, qn_tree_kernel *kernel, uint8_t *columns,
-                      uint8_t *slots, int64_t n_rows, double *out)
+static void add_block(const qn_tree_codes *codes, const qn_tree_model *model,
+                      qn_tree_kernel *kernel, uint8_t *columns, uint8_t *slots, int64_t n_rows,
+                      double *out)
 {
-    const qn_tree_codes *codes = model->codes;
     const int n_vectors = (int)((n_rows + QN_TREE_LANES - 1) / QN_TREE_LANES);
     const uint8_t *results = slots;
     const int32_t step = codes->vector_leaves ? 1 : codes->n_outputs;
@@ -134,7 +146,7 @@ static void add_block(const qn_tree_model *model, qn_tree_kernel *kernel, uint8_
                        codes->tables, n_vectors);
             }
             if (codes->vector_leaves) {
-                add_vectors(model, t, results, n_rows, out);
+                add_vectors(codes, model, t, results, n_rows, out);
             } else {
                 add_values(codes, t, step, n, results, n_rows, out + c);
             }
@@ -142,13 +154,12 @@ static void add_block(const qn_tree_model *model, qn_tree_kernel *kernel, uint8_
     }
 }
 
-void qn_tree_codes_add(const qn_tree_model *model, const qn_matrix *features, double *out,
-                       void *scratch)
+void qn_tree_codes_add(const qn_tree_codes *codes, const qn_tree_model *model,
+                       const qn_matrix *features, double *out, void *scratch)
 {
-    const qn_tree_codes *codes = model->codes;
     qn_tree_kernel *kernel = qn_tree_kernel_choose();
-    uint8_t *columns = scratch, *slots = columns + columns_bytes(codes);
-    memset(columns, 0, columns_bytes(codes));
+    uint8_t *columns = scratch, *slots = columns + columns_bytes(codes->n_columns);
+    memset(columns, 0, columns_bytes(codes->n_columns));
     for (int32_t leaf = 0; leaf < codes->n_leaves_max; leaf++) {
         memset(slots + (QN_TREE_LEAVES_AT + leaf) * QN_TREE_ROWS, leaf, QN_TREE_ROWS);
     }
@@ -165,6 +176,6 @@ void qn_tree_codes_add(const qn_tree_model *model, const qn_matrix *features, do
                 code_numbers(codes, group, values, n, at);
             }
         }
-        add_block(model, kernel, columns, slots, n, out + first * codes->n_outputs);
+        add_block(codes, model, kernel, columns, slots, n, out + first * codes->n_outputs);
     }
 }

@@ -3,8 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/number.h"
-#include "model/tree_codes.h"
-#include "model/tree_walk.h"
+#include "model/tree_forms.h"
 
 #include <float.h>
 #include <math.h>
@@ -167,11 +166,14 @@ void qn_tree_model_sums(const qn_tree_model *model, const qn_matrix *features, d
     for (int64_t row = 0; row < features->n_rows; row++) {
         memcpy(out + row * k, model->init, (size_t)k * sizeof *out);
     }
-    if (model->codes && features->n_rows >= QN_TREE_CODES_ROWS_MIN) {
-        qn_tree_codes_add(model, features, out, scratch);
-    } else if (model->walk && features->n_rows < QN_TREE_CODES_ROWS_MIN) {
+    const bool block = features->n_rows >= QN_TREE_CODES_ROWS_MIN;
+    const qn_tree_codes *codes = block ? qn_tree_forms_codes(model) : NULL;
+    const qn_tree_walk *walk = block ? NULL : qn_tree_forms_walk(model);
+    if (codes) {
+        qn_tree_codes_add(codes, model, features, out, scratch);
+    } else if (walk) {
         for (int64_t row = 0; row < features->n_rows; row++) {
-            qn_tree_walk_add(model, features->dense + row, features->stride, out + row * k,
+            qn_tree_walk_add(walk, model, features->dense + row, features->stride, out + row * k,
                              scratch);
         }
     } else {
@@ -278,8 +280,7 @@ qn_status qn_tree_model_scores(const qn_tree_model *model, int32_t n_trees,
     raw.link = QN_LINK_IDENTITY;
     if (n_trees > 0 && n_trees < model->n_trees) {
         raw.n_trees = n_trees;
-        raw.codes = NULL; /* the forms know all trees only */
-        raw.walk = NULL;
+        raw.forms = NULL; /* they know all trees only */
     }
     return qn_estimator_predict(&raw.head, features, pool, out, err);
 }
@@ -332,14 +333,9 @@ static void pull_back(const qn_estimator *estimator, const double *row_scores,
     }
 }
 
-/* For blocks of up to n_rows rows: what fewer rows need, too. */
 static size_t scratch_bytes(const qn_estimator *estimator, int64_t n_rows)
 {
-    const qn_tree_model *model = (const qn_tree_model *)estimator;
-    const size_t walk = model->walk ? qn_tree_walk_scratch_bytes(model->walk) : 0;
-    if (!model->codes || n_rows < QN_TREE_CODES_ROWS_MIN) return walk;
-    const size_t codes = qn_tree_codes_scratch_bytes(model->codes);
-    return codes > walk ? codes : walk;
+    return qn_tree_forms_scratch_bytes((const qn_tree_model *)estimator, n_rows);
 }
 
 /* Explaining. */
@@ -542,20 +538,14 @@ static void free_model(qn_estimator *estimator)
     for (size_t i = 0; !model->borrowed && i < sizeof owned / sizeof *owned; i++) {
         qn_free((void *)(uintptr_t)owned[i]);
     }
-    qn_tree_codes_free(model->codes);
-    qn_tree_walk_free(model->walk);
+    qn_tree_forms_free(model->forms);
     qn_free(model);
 }
 
 bool qn_tree_model_is_large(const qn_estimator *estimator)
 {
     const qn_tree_model *model = qn_tree_model_of(estimator);
-    return model && !model->codes;
-}
-
-bool qn_tree_model_make_forms(qn_tree_model *model)
-{
-    return qn_tree_codes_create(model, &model->codes) && qn_tree_walk_create(model, &model->walk);
+    return model && qn_tree_forms_lack_codes(model);
 }
 
 static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator **out,
@@ -577,7 +567,7 @@ static qn_status read_model(qn_reader *reader, int64_t n_features, qn_estimator 
         qn_free(model);
         return qn_fail(err, QN_ERR_DATA, "model: its trees are damaged");
     }
-    if (!qn_tree_model_make_forms(model)) {
+    if (!qn_tree_forms_create(model, &model->forms)) {
         free_model(&model->head);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the trees");
     }

@@ -72,9 +72,7 @@ typedef struct qn_tree_model {
     const double *constants;
     const int32_t *term_features;
     const double *coefficients;
-    /* Owned: the forms for fast prediction, or NULL. */
-    struct qn_tree_codes *codes; /* of blocks of rows (tree_codes.h) */
-    struct qn_tree_walk *walk;   /* of one row (tree_walk.h) */
+    struct qn_tree_forms *forms; /* owned: those for fast prediction (tree_forms.h), or NULL */
 } qn_tree_model;
 
 extern const qn_family qn_family_trees;
@@ -86,9 +84,6 @@ const qn_tree_model *qn_tree_model_of(const qn_estimator *estimator);
 bool qn_tree_model_is_large(const qn_estimator *estimator);
 /* Whether every index of nodes, sets and roots stays within its array and every walk ends. */
 bool qn_tree_model_is_good(const qn_tree_model *model);
-/* Makes the forms for fast prediction of a good model. False: out of memory. */
-QN_MUST_CHECK
-bool qn_tree_model_make_forms(qn_tree_model *model);
 /* The leaf that row `row` of `features` reaches in a tree. */
 int64_t qn_tree_model_leaf(const qn_tree_model *model, int32_t tree, const qn_matrix *features,
                            int64_t row);

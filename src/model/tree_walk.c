@@ -163,6 +163,8 @@ static bool make(struct making *m, bool *fits)
 {
     const qn_tree_model *model = m->model;
     qn_tree_walk *walk = m->walk;
+    *fits = model->n_nodes <= NODES_MAX;
+    if (!*fits) return true;
     m->n_max = 2 * model->n_nodes + model->n_trees; /* of trees that share nothing */
     if (m->n_max > NODES_MAX) m->n_max = NODES_MAX;
     m->source = qn_alloc_array(m->n_max + 2, sizeof *m->source);
@@ -283,9 +285,9 @@ static inline void walk_trees(const qn_tree_walk *walk, const struct walk_scratc
     }
 }
 
-static void add_leaves(const qn_tree_model *model, const uint32_t *at, double *out)
+static void add_leaves(const qn_tree_walk *walk, const qn_tree_model *model, const uint32_t *at,
+                       double *out)
 {
-    const qn_tree_walk *walk = model->walk;
     const char *nodes = (const char *)walk->nodes;
     const int32_t k = model->head.n_outputs;
     if (!model->vector_leaves) {
@@ -306,10 +308,9 @@ static void add_leaves(const qn_tree_model *model, const uint32_t *at, double *o
     }
 }
 
-void qn_tree_walk_add(const qn_tree_model *model, const double *row, int64_t stride, double *out,
-                      void *scratch)
+void qn_tree_walk_add(const qn_tree_walk *walk, const qn_tree_model *model, const double *row,
+                      int64_t stride, double *out, void *scratch)
 {
-    const qn_tree_walk *walk = model->walk;
     char *memory = scratch;
     const size_t list_bytes = aligned((size_t)walk->n_trees * sizeof(int32_t));
     const size_t values_bytes = aligned((size_t)walk->n_columns * sizeof(double));
@@ -325,5 +326,5 @@ void qn_tree_walk_add(const qn_tree_model *model, const double *row, int64_t str
     } else {
         walk_trees(walk, &s, false);
     }
-    add_leaves(model, s.at, out);
+    add_leaves(walk, model, s.at, out);
 }

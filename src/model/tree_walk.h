@@ -21,9 +21,9 @@ bool qn_tree_walk_create(const qn_tree_model *model, qn_tree_walk **out);
 void qn_tree_walk_free(qn_tree_walk *walk); /* accepts NULL */
 
 size_t qn_tree_walk_scratch_bytes(const qn_tree_walk *walk);
-/* Adds the leaves of all trees, in the order of trees, to the n_outputs sums of one row, whose
- * feature f is at row[f * stride]. The bits are those that walking each tree gives. */
-void qn_tree_walk_add(const qn_tree_model *model, const double *row, int64_t stride, double *out,
-                      void *scratch);
+/* Adds the leaves of all trees of its model, in the order of trees, to the n_outputs sums of one
+ * row, whose feature f is at row[f * stride]. The bits are those that walking each tree gives. */
+void qn_tree_walk_add(const qn_tree_walk *walk, const qn_tree_model *model, const double *row,
+                      int64_t stride, double *out, void *scratch);
 
 #endif

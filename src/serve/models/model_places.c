@@ -136,6 +136,7 @@ void qn_model_place_reload(qn_model_place *place, qn_reload *reload)
     place->problem = NULL;
     reload->changed = true;
     if (qn_served_model_open(name, version, place->path, &model, &err) == QN_OK) {
+        if (reload->answering) qn_served_model_warm_up(model);
         qn_served_model_unref(place->model);
         place->model = model;
         reload->n_loaded++;

@@ -79,11 +79,21 @@ static void put_in_place(qn_model_store *store, qn_catalog *catalog)
     pthread_mutex_unlock(&store->lock);
 }
 
+static void warm_up(qn_model_store *store)
+{
+    qn_catalog *catalog = qn_model_store_acquire(store);
+    for (int64_t i = 0; i < catalog->n_entries; i++) {
+        if (catalog->entries[i].model) qn_served_model_warm_up(catalog->entries[i].model);
+    }
+    qn_catalog_unref(catalog);
+}
+
 /* Nobody takes a new reference to a catalog that was replaced: once there is but the store's, it
  * stays so. */
 bool qn_model_store_tidy(qn_model_store *store)
 {
     qn_catalog *unused = NULL;
+    warm_up(store);
     pthread_mutex_lock(&store->lock);
     for (qn_catalog **link = &store->replaced; *link;) {
         qn_catalog *catalog = *link;
@@ -229,6 +239,9 @@ static void reload_routes(qn_model_store *store, qn_reload *reload)
 static void refresh(qn_model_store *store, const qn_model_selection *selection, qn_reload *reload)
 {
     qn_error err = {0};
+    for (int64_t i = 0; i < store->places.n; i++) {
+        reload->answering |= store->places.list[i].model != NULL;
+    }
     const bool listed =
         qn_model_places_take_files(&store->places, store->sources, selection, &err) == QN_OK;
     if (!listed) {

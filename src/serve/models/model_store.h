@@ -40,6 +40,7 @@ void qn_model_store_free(qn_model_store *store);
 
 typedef struct qn_reload {
     int64_t n_loaded, n_failed;
+    bool answering;  /* models are in use: what is new is warmed up before it is put in place */
     bool changed;    /* there is a new catalog */
     qn_str messages; /* a line for each thing that was done, or failed */
 } qn_reload;         /* release with qn_str_release(&reload.messages) */
@@ -67,8 +68,9 @@ QN_MUST_CHECK
 qn_status qn_model_store_set_alias(qn_model_store *store, const char *name, const char *alias,
                                    const char *version, qn_error *err);
 
-/* Frees what was replaced and is not used any more, and gives its memory back to the system. True
- * when there is more, still in use. */
+/* Work for quiet moments: warms up the models a server has started with, frees what was replaced
+ * and is not used any more, and gives its memory back to the system. True when there is more of
+ * that, still in use. */
 bool qn_model_store_tidy(qn_model_store *store);
 
 /* Puts a whole routes file in the place of what there is; it is written as it is given. What was

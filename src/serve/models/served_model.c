@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "model/tree_codes.h"
 #include "quern/explain.h"
 
 #include <stdio.h>
@@ -94,22 +95,31 @@ static bool list_inputs(qn_served_model *served)
     return true;
 }
 
-/* Every page of the model that one row touches, and a proof that it can predict at all. */
-static bool warm_up(qn_served_model *served)
+/* Predicts rows of missing values. False: out of memory. */
+static bool predict_nothing(const qn_served_model *served, int64_t n_rows)
 {
     const int64_t n_outputs = qn_model_n_outputs(served->model);
-    void *scratch = qn_alloc_aligned((int64_t)qn_predictor_scratch_bytes(served->predictor, 1), 1);
-    qn_cell *cells = qn_alloc_array(served->n_inputs, sizeof *cells);
-    double *outputs = qn_alloc_array(n_outputs, sizeof *outputs);
+    const size_t bytes = qn_predictor_scratch_bytes(served->predictor, n_rows);
+    void *scratch = qn_alloc_aligned((int64_t)bytes, 1);
+    qn_cell *cells = qn_alloc_array(n_rows * served->n_inputs, sizeof *cells);
+    double *outputs = qn_alloc_array(n_rows * n_outputs, sizeof *outputs);
     const bool whole = scratch && cells && outputs;
-    for (int64_t i = 0; whole && i < served->n_inputs; i++) {
+    for (int64_t i = 0; whole && i < n_rows * served->n_inputs; i++) {
         cells[i].number = QN_NA;
     }
-    if (whole) qn_predictor_predict(served->predictor, cells, 1, outputs, scratch);
+    if (whole) qn_predictor_predict(served->predictor, cells, n_rows, outputs, scratch);
     qn_free(scratch);
     qn_free(cells);
     qn_free(outputs);
     return whole;
+}
+
+void qn_served_model_warm_up(qn_served_model *served)
+{
+    if (atomic_load_explicit(&served->is_warm, memory_order_acquire)) return;
+    if (predict_nothing(served, QN_TREE_CODES_ROWS_MIN)) {
+        atomic_store_explicit(&served->is_warm, true, memory_order_release);
+    }
 }
 
 static qn_status fill(qn_served_model *served, const char *name, const char *version,
@@ -135,7 +145,7 @@ static qn_status fill(qn_served_model *served, const char *name, const char *ver
         return no_memory(path, err);
     }
     QN_TRY(qn_prediction_text_create(served->model, &served->text, err));
-    return warm_up(served) ? QN_OK : no_memory(path, err);
+    return predict_nothing(served, 1) ? QN_OK : no_memory(path, err);
 }
 
 qn_status qn_served_model_open(const char *name, const char *version, const char *path,

@@ -33,6 +33,7 @@ typedef struct qn_served_model {
     size_t scratch_bytes; /* to predict QN_BLOCK_ROWS rows */
     qn_prediction_text *text;
     double loaded_s;                          /* how long loading took */
+    atomic_bool is_warm;                      /* see qn_served_model_warm_up() */
     _Atomic(struct qn_explainer *) explainer; /* made when it is first asked for */
 } qn_served_model;                            /* let go with qn_served_model_unref() */
 
@@ -45,6 +46,9 @@ bool qn_served_name_is_valid(const char *name);
 QN_MUST_CHECK
 qn_status qn_served_model_open(const char *name, const char *version, const char *path,
                                qn_served_model **out, qn_error *err);
+/* Makes what a large model would make when rows first come in blocks (tree_forms.h), so that no
+ * request waits for it; once. */
+void qn_served_model_warm_up(qn_served_model *served);
 /* The explainer of the model, which lives as long as it. The first call makes it; of two at a time
  * one is thrown away, so that nobody waits. Fails with QN_ERR_NOMEM or QN_ERR_DATA. */
 QN_MUST_CHECK

@@ -3,6 +3,7 @@
  * that made them is tests/e2e/import_models.py. */
 #include "model/import_model.h"
 #include "model/tree_codes_internal.h"
+#include "model/tree_forms.h"
 #include "model/tree_model.h"
 
 #include "base/file.h"
@@ -247,7 +248,7 @@ static void check_kernels(const struct golden *g, const char *name)
     qn_imported imported;
     (void)name;
     import_golden(g, &imported);
-    const qn_tree_codes *codes = qn_tree_model_of(imported.estimator)->codes;
+    const qn_tree_codes *codes = qn_tree_forms_codes(qn_tree_model_of(imported.estimator));
     for (int32_t t = 0; codes && t < codes->n_trees; t++) {
         const size_t n_slots = (size_t)codes->n_leaves_max + QN_TREE_LEAVES_AT;
         const size_t slot_bytes = n_slots * QN_TREE_ROWS;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Trees made by hand, whose answers are known. */
-#include "model/tree_model.h"
+#include "model/tree_forms.h"
 
 #include "check.h"
 
@@ -194,12 +194,12 @@ static void a_forest_of_vector_leaves_gives_their_mean(void **state)
     qn_estimator_free(model);
 }
 
-/* Forty trees of depth up to six over three features, from a fixed stream. */
-static qn_estimator *many_trees(void)
+/* Trees of depth up to six over three features, from a fixed stream. */
+static qn_estimator *many_trees(int n)
 {
     qn_tree_builder builder = {0};
     unsigned state = 11;
-    for (int t = 0; t < 40; t++) {
+    for (int t = 0; t < n; t++) {
         const int depth = t % 7, n_inner = (1 << depth) - 1;
         const int32_t first = (int32_t)builder.n_nodes;
         for (int i = 0; i < n_inner; i++) {
@@ -218,17 +218,22 @@ static qn_estimator *many_trees(void)
     return finish(&builder, QN_LINK_IDENTITY, false, (double[]){0.3}, 1);
 }
 
+static void draw_values(int64_t n, double *values)
+{
+    unsigned draw = 5;
+    for (int64_t i = 0; i < n; i++) {
+        draw = draw * 1103515245 + 12345;
+        values[i] = draw >> 29 ? (double)((draw >> 16) % 100) / 10 : QN_NA;
+    }
+}
+
 static void a_row_gets_the_same_bits_in_every_block(void **state)
 {
     (void)state;
     enum { ROWS = 300, STRIDE = 311 };
-    qn_estimator *model = many_trees();
+    qn_estimator *model = many_trees(40);
     static double dense[3 * STRIDE], all[ROWS];
-    unsigned draw = 5;
-    for (int i = 0; i < 3 * STRIDE; i++) {
-        draw = draw * 1103515245 + 12345;
-        dense[i] = draw >> 29 ? (double)((draw >> 16) % 100) / 10 : QN_NA;
-    }
+    draw_values(3 * STRIDE, dense);
     const qn_matrix rows = {.n_rows = ROWS, .n_dense = 3, .stride = STRIDE, .dense = dense};
     CHECK_INT(qn_estimator_predict(model, &rows, NULL, all, NULL), QN_OK);
     for (int64_t n = 1; n <= 20; n++) {
@@ -246,6 +251,47 @@ static void a_row_gets_the_same_bits_in_every_block(void **state)
     CHECK_INT(qn_estimator_predict(model, &rows, pool, out, NULL), QN_OK);
     assert_memory_equal(out, all, sizeof out);
     qn_pool_free(pool);
+    qn_estimator_free(model);
+}
+
+/* Of so many nodes that the form of blocks is made when the first block comes: by one of several
+ * threads, or not at all for want of memory. */
+static void the_bits_are_the_same_before_and_after_a_late_form_is_made(void **state)
+{
+    (void)state;
+    enum { ROWS = 3000, SOME = 100 };
+    static double dense[3 * ROWS], all[ROWS];
+    draw_values(3 * ROWS, dense);
+    const qn_matrix rows = {.n_rows = ROWS, .n_dense = 3, .stride = ROWS, .dense = dense};
+    qn_matrix some = rows;
+    some.n_rows = SOME;
+    qn_estimator *model = many_trees(4000);
+    const qn_tree_model *trees = qn_tree_model_of(model);
+    const size_t before = qn_tree_forms_scratch_bytes(trees, SOME);
+    double *scratch = qn_alloc_aligned((int64_t)before, 1), *out = malloc(SOME * sizeof *out);
+
+    qn_alloc_fail_at(1, true);
+    qn_tree_model_sums(trees, &some, out, scratch);
+    CHECK(qn_alloc_fail_at(0, false) > 0);
+    CHECK(!qn_tree_forms_lack_codes(trees)); /* another block tries again */
+
+    qn_pool *pool = qn_pool_create(4);
+    CHECK_INT(qn_estimator_predict(model, &rows, pool, all, NULL), QN_OK);
+    qn_pool_free(pool);
+    assert_memory_equal(out, all, SOME * sizeof *out);
+    assert_non_null(qn_tree_forms_codes(trees));
+    CHECK(qn_tree_forms_scratch_bytes(trees, SOME) <= before);
+    qn_tree_model_sums(trees, &some, out, scratch);
+    assert_memory_equal(out, all, SOME * sizeof *out);
+    for (int64_t row = 0; row < SOME; row++) {
+        qn_matrix one = rows;
+        one.n_rows = 1;
+        one.dense = dense + row;
+        qn_tree_model_sums(trees, &one, out, scratch);
+        CHECK(out[0] == all[row]);
+    }
+    free(out);
+    qn_free(scratch);
     qn_estimator_free(model);
 }
 
@@ -373,6 +419,7 @@ RUN_TESTS(TEST(trees_of_another_format_are_told_apart_from_damaged_ones),
           TEST(trees_take_turns_over_outputs_and_softmax_adds_to_one),
           TEST(a_forest_of_vector_leaves_gives_their_mean),
           TEST(a_row_gets_the_same_bits_in_every_block),
+          TEST(the_bits_are_the_same_before_and_after_a_late_form_is_made),
           TEST(bytes_read_back_give_the_same_bytes_and_predictions),
           TEST(nodes_that_would_lead_astray_are_refused),
           TEST(building_survives_running_out_of_memory))
