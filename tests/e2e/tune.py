@@ -44,12 +44,12 @@ def check_kills(root, workers):
         folder.mkdir()
         (folder / "space.yaml").write_text(SPACE, encoding="utf-8")
     subprocess.run(tune(whole), cwd=whole, check=True, capture_output=True)
-    n_kills, told_before = 0, {}
+    n_kills, n_in_vain, told_before = 0, 0, {}
     while n_kills < 200:
         process = subprocess.Popen(tune(parts, "--workers", str(workers)), cwd=parts,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        # Later and later, so that all is done at last on a busy machine, too.
-        time.sleep((0.02 + 0.017 * (n_kills % 11)) * (1 + n_kills // 12 / 4))
+        # Later when nothing came of the last, for a trial that is lost twenty times counts as failed.
+        time.sleep((0.02 + 0.017 * (n_kills % 11)) * (1 + n_in_vain) * (1 + n_kills // 12 / 4))
         if process.poll() is not None:
             assert process.returncode == 0, process.returncode
             break
@@ -65,6 +65,7 @@ def check_kills(root, workers):
             continue
         for number, trial in told_before.items():
             assert now.get(number) == trial, f"trial {number} was lost"
+        n_in_vain = 0 if len(now) > len(told_before) else n_in_vain + 1
         told_before = now
     assert n_kills >= 3, n_kills
     done = trials(parts)
@@ -177,7 +178,7 @@ def check_batches(root):
                                        stderr=subprocess.DEVNULL)
             if name == "killed":
                 time.sleep(0.05 + 0.03 * (n_kills % 9))
-                if n_kills < 40 and process.poll() is None:
+                if n_kills < 19 and process.poll() is None:  # a trial lost twenty times counts as failed
                     process.kill()
                     process.wait()
                     n_kills += 1

@@ -3,16 +3,13 @@
  * survives the death of the process at any moment; the end of a trial also a loss of power, unless
  * the URL ends in "?sync=normal".
  *
- * A worker is alive as long as it holds the lock on the byte of its number in a file beside the
- * database: the system lets go of it when the process dies, however it dies. Byte 0 is for making
- * the tables. */
+ * Who is alive is known from a file of locks beside the database (worker_lock.h). */
 #include "base/alloc.h"
 #include "base/str.h"
 #include "database/sqlite.h"
 #include "search/stores/store.h"
+#include "search/stores/worker_lock.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,7 +23,7 @@ enum statement { PUT_NEW, PUT, NEWS, ALL, CHANGES, N_STATEMENTS };
 
 struct sqlite_store {
     char *path, *name;
-    int lock; /* descriptor of the lock file; -1: none */
+    qn_worker_lock lock; /* not open when only reading */
     qn_sqlite *database;
     qn_sqlite_statement *statements[N_STATEMENTS]; /* prepared when first needed */
     int64_t study, definition_revision;            /* 0: not defined yet */
@@ -87,31 +84,6 @@ static qn_status get_statement(struct sqlite_store *store, enum statement which,
 
 /* Opening. */
 
-static qn_status open_lock_file(struct sqlite_store *store, qn_error *err)
-{
-    qn_str name = {0};
-    qn_str_addf(&name, "%s-lock", store->path);
-    qn_status status = name.failed ? no_memory(store->path, err) : QN_OK;
-    if (status == QN_OK) {
-        store->lock = open(name.text, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        if (store->lock < 0) {
-            status = qn_fail(err, QN_ERR_IO, "%s: %s", name.text, strerror(errno));
-        }
-    }
-    qn_str_release(&name);
-    return status;
-}
-
-static qn_status set_lock(const struct sqlite_store *store, int64_t byte, short type, qn_error *err)
-{
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1};
-    int failed;
-    do {
-        failed = fcntl(store->lock, F_OFD_SETLKW, &lock);
-    } while (failed && errno == EINTR);
-    return failed ? qn_fail(err, QN_ERR_IO, "%s-lock: %s", store->path, strerror(errno)) : QN_OK;
-}
-
 /* The first column of the first row; `fallback` without a row. */
 static qn_status query_int(struct sqlite_store *store, const char *sql, int64_t fallback,
                            int64_t *out, qn_error *err)
@@ -166,18 +138,18 @@ static qn_status begin_log(struct sqlite_store *store, qn_error *err)
 
 static qn_status begin_work(struct sqlite_store *store, qn_error *err)
 {
-    QN_TRY(open_lock_file(store, err));
-    QN_TRY(set_lock(store, 0, F_WRLCK, err));
+    QN_TRY(qn_worker_lock_open(store->path, &store->lock, err));
+    QN_TRY(with_path(store, qn_worker_lock_enter(&store->lock, err), err));
     qn_status status = qn_sqlite_open(store->path, QN_SQLITE_CREATE, &store->database, err);
     if (status == QN_OK) status = with_path(store, make_tables(store, err), err);
     if (status == QN_OK) status = with_path(store, begin_log(store, err), err);
-    qn_status unlocked = set_lock(store, 0, F_UNLCK, NULL);
-    if (status == QN_OK) status = unlocked;
+    const qn_status left = qn_worker_lock_leave(&store->lock, NULL);
+    if (status == QN_OK) status = left;
     if (status != QN_OK) return status;
     char sql[96];
     snprintf(sql, sizeof sql, "INSERT INTO worker (pid) VALUES (%ld) RETURNING id", (long)getpid());
     QN_TRY(with_path(store, query_int(store, sql, 0, &store->worker, err), err));
-    return set_lock(store, store->worker, F_WRLCK, err);
+    return with_path(store, qn_worker_lock_take(&store->lock, store->worker, err), err);
 }
 
 static qn_status begin_reading(struct sqlite_store *store, qn_error *err)
@@ -193,7 +165,7 @@ static void close_store(void *state)
         qn_sqlite_finalize(store->statements[i]);
     }
     qn_sqlite_close(store->database);
-    if (store->lock >= 0) close(store->lock);
+    qn_worker_lock_release(&store->lock);
     qn_str_release(&store->body);
     qn_free(store->path);
     qn_free(store->name);
@@ -217,7 +189,6 @@ static qn_status open_store(const char *url, const char *study, qn_store_mode mo
     *worker = 0;
     struct sqlite_store *store = qn_alloc_array(1, sizeof *store);
     if (!store) return no_memory(url, err);
-    store->lock = -1;
     store->name = qn_strdup(study);
     qn_status status = take_url(store, url) && store->name ? QN_OK : no_memory(url, err);
     if (status == QN_OK) {
@@ -428,15 +399,13 @@ static qn_status changes(void *state, bool force, qn_store_visitor *visit, void 
 static qn_status is_alive(void *state, int64_t worker, bool *alive, qn_error *err)
 {
     const struct sqlite_store *store = state;
-    struct flock lock = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)worker, .l_len = 1};
-    *alive = worker == store->worker;
-    if (*alive) return QN_OK;
-    if (fcntl(store->lock, F_OFD_GETLK, &lock) != 0) {
-        return qn_fail(err, QN_ERR_IO, "%s-lock: %s", store->path, strerror(errno));
-    }
-    *alive = lock.l_type != F_UNLCK;
-    return QN_OK;
+    return with_path(store, qn_worker_lock_look(&store->lock, worker, alive, err), err);
+}
+
+static int tether(const void *state)
+{
+    const struct sqlite_store *store = state;
+    return store->lock.tether;
 }
 
 static int descriptor(const void *state)
@@ -487,4 +456,5 @@ const qn_store_backend qn_store_sqlite = {.scheme = SCHEME,
                                           .changes = changes,
                                           .is_alive = is_alive,
                                           .descriptor = descriptor,
+                                          .tether = tether,
                                           .list = list};

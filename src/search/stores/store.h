@@ -74,6 +74,9 @@ struct qn_store_backend {
     qn_status (*is_alive)(void *state, int64_t worker, bool *alive, qn_error *err);
     /* Becomes readable when others have changed something; -1: look from time to time. */
     int (*descriptor)(const void *state);
+    /* A descriptor for what watches programs of this worker: is_alive() waits, up to two seconds,
+     * until all copies of it are closed, too. May be NULL. */
+    int (*tether)(const void *state);
     /* When it has become readable, and changes() is not called: keeps this worker alive. May be
      * NULL. */
     qn_status (*stay)(void *state, qn_error *err);

@@ -276,6 +276,12 @@ int64_t qn_study_n_elsewhere(qn_study *study)
     return n;
 }
 
+int qn_study_tether(const qn_study *study)
+{
+    const qn_store *store = &study->store;
+    return store->state && store->backend->tether ? store->backend->tether(store->state) : 0;
+}
+
 bool qn_study_lasts(const qn_study *study)
 {
     return study->store.state != NULL;

@@ -32,6 +32,9 @@ int qn_study_descriptor(const qn_study *study);
 /* When it has become readable and nothing is asked for: stays in touch with the store. */
 QN_MUST_CHECK
 qn_status qn_study_stay(qn_study *study, qn_error *err);
+/* A descriptor for what watches programs that evaluate trials: when this process has died, nobody
+ * takes its trials over while a copy is open, but for no longer than two seconds. 0: none. */
+int qn_study_tether(const qn_study *study);
 /* Whether a store keeps it beyond this process. */
 bool qn_study_lasts(const qn_study *study);
 /* Trials running in other processes, as far as known. */

@@ -20,13 +20,14 @@ bool qn_keeper_begin(pid_t parent)
 }
 
 /* What is open here would keep locks and pipes of the parent alive. */
-static void let_go(void)
+static void let_go(int kept)
 {
+    enum { FIRST = 3 };
     const int nothing = open("/dev/null", O_RDWR);
-    for (int descriptor = 0; nothing >= 0 && descriptor <= 2; descriptor++) {
+    for (int descriptor = 0; nothing >= 0 && descriptor < FIRST; descriptor++) {
         dup2(nothing, descriptor);
     }
-    closefrom(3);
+    closefrom(kept > 0 && dup2(kept, FIRST) == FIRST ? FIRST + 1 : FIRST);
 }
 
 /* False when the system does not say which there are. */
@@ -95,7 +96,7 @@ static _Noreturn void leave(int status)
     _exit(WEXITSTATUS(status));
 }
 
-void qn_keeper_run(pid_t program)
+void qn_keeper_run(pid_t program, int kept)
 {
     int status = 0;
     bool over = false;
@@ -104,7 +105,7 @@ void qn_keeper_run(pid_t program)
     sigaddset(&awaited, SIGCHLD);
     sigaddset(&awaited, SIGTERM);
     sigaddset(&awaited, QN_KEEPER_END);
-    let_go();
+    let_go(kept);
     while (!over) {
         const int number = sigwaitinfo(&awaited, NULL);
         if (number == SIGTERM) kill(-program, SIGTERM);

@@ -28,7 +28,7 @@ enum { QN_KEEPER_END = SIGUSR1 };
  * says what cannot be had. */
 bool qn_keeper_begin(pid_t parent);
 /* In the keeper, with the program as its child and leader of its own group: does not return. Closes
- * all descriptors. */
-_Noreturn void qn_keeper_run(pid_t program);
+ * all descriptors but `kept` (0: none), which the end of the keeper closes. */
+_Noreturn void qn_keeper_run(pid_t program, int kept);
 
 #endif

@@ -3,18 +3,24 @@
  * end that leaves nothing behind, for a keeper stands between the two (keeper.h). It dies with its
  * caller.
  *
+ * Nothing the caller has open is ever a child's as well, but for its standard streams and what it
+ * asks to be kept. So a lock of a caller that is killed is gone with it, at whatever moment: no
+ * child that has not run yet has a copy of it.
+ *
  * Threads: one thread at a time per process. */
 #ifndef QN_SEARCH_TUNER_PROCESS_H
 #define QN_SEARCH_TUNER_PROCESS_H
 
 #include "base/error.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 typedef struct qn_process {
     pid_t pid;                 /* of its keeper */
+    pthread_t starter;         /* the thread that forked it, which lives as long */
     int output, errors;        /* its standard output and error, to read without waiting; -1: closed
                                   or not taken */
     int exit;                  /* becomes readable when it has ended, and all that it began */
@@ -26,6 +32,7 @@ typedef struct qn_process_request {
     char *const *environment; /* "NAME=VALUE" to add, ended by NULL; may be NULL */
     bool takes_errors;        /* its standard error comes through a pipe; otherwise it goes to */
     int error_descriptor;     /* this; 0: where the caller's goes */
+    int kept_descriptor;      /* stays open until it has ended, and all that it began; 0: none */
     int64_t memory_bytes;     /* of address space; 0: no limit */
     double timeout_s;         /* 0: none */
 } qn_process_request;

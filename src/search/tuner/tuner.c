@@ -93,6 +93,7 @@ static qn_status start_process(struct worker *worker, qn_arena *arena, qn_error 
                                 .first_look = qn_trial_next_look(worker->trial)};
     qn_process_request process = {.memory_bytes = request->memory_bytes,
                                   .timeout_s = request->trial_timeout_s,
+                                  .kept_descriptor = qn_study_tether(tuner->study),
                                   .takes_errors = request->log_folder != NULL,
                                   .error_descriptor = request->error_descriptor};
     QN_TRY(qn_checkpoint_begin(&tuner->checkpoints, command.space, command.trial, arena,
