@@ -21,9 +21,12 @@ struct qn_trial {
 
 struct qn_study {
     pthread_mutex_t lock;
-    pthread_cond_t written;               /* n_committed or n_synced have grown */
+    pthread_cond_t committed;             /* n_committed has grown */
+    pthread_cond_t synced[2];             /* n_synced has, or somebody has to see to it */
     atomic_int n_waiting;                 /* threads that want the lock */
     int64_t n_put, n_committed, n_synced; /* writes to the store so far */
+    int64_t n_syncing;                    /* what n_synced becomes next */
+    int64_t n_syncs;                      /* to the disk, which have ended */
     bool is_syncing;                      /* a thread is, without the lock */
     qn_error failure;                     /* of the store; status QN_OK: none */
     double next_care_s;                   /* on qn_clock_s(): when other workers are looked after */

@@ -148,7 +148,9 @@ static qn_status try_to_open(const qn_study_request *request, qn_study **out, bo
     qn_study *study = qn_alloc_array(1, sizeof *study);
     if (!study) return no_memory(err);
     pthread_mutex_init(&study->lock, NULL);
-    pthread_cond_init(&study->written, NULL);
+    pthread_cond_init(&study->committed, NULL);
+    pthread_cond_init(&study->synced[0], NULL);
+    pthread_cond_init(&study->synced[1], NULL);
     qn_study_lock(study);
     const qn_status status = qn_study_settle_lasting(study, open_study(study, request, err), err);
     *outrun = study->is_outrun;
@@ -185,7 +187,9 @@ void qn_study_close(qn_study *study)
     qn_free(study->pruner_text);
     qn_free(study->trials);
     qn_free(study->values);
-    pthread_cond_destroy(&study->written);
+    pthread_cond_destroy(&study->committed);
+    pthread_cond_destroy(&study->synced[0]);
+    pthread_cond_destroy(&study->synced[1]);
     pthread_mutex_destroy(&study->lock);
     qn_free(study);
 }

@@ -85,8 +85,16 @@ qn_status qn_study_put_stored(qn_study *study, const qn_stored_trial *trial, boo
 }
 
 /* Group commit: whoever leaves while others wait for the study goes on without committing; the last
- * one commits what all have put. Of those that then wait for the disk one writes for all, without
- * the lock: the others ask and tell meanwhile, and what they commit is the next one's to write. */
+ * one commits what all have put. Of those that wait for the disk one writes for all, without the
+ * lock: the others ask and tell meanwhile, and what they commit is the next one's to write. So
+ * there are two groups, one that is being written and one that gathers; when the first is done, all
+ * of it is woken, and one of the second, to write in turn. */
+
+/* Who waits for the disk wakes once: when its group is written, or to write it. */
+static pthread_cond_t *group_of(qn_study *study, bool is_next)
+{
+    return &study->synced[(study->n_syncs + is_next) % 2];
+}
 
 static void commit(qn_study *study)
 {
@@ -97,7 +105,8 @@ static void commit(qn_study *study)
     }
     (void)keep_failure(study, status, &failure, NULL);
     study->n_committed = study->n_put;
-    pthread_cond_broadcast(&study->written);
+    pthread_cond_broadcast(&study->committed);
+    if (!study->is_syncing) pthread_cond_signal(group_of(study, false));
 }
 
 static void sync_for_all(qn_study *study)
@@ -105,7 +114,7 @@ static void sync_for_all(qn_study *study)
     qn_error failure = {0};
     qn_status status = QN_OK;
     const qn_store *store = &study->store;
-    const int64_t n_before = study->n_committed;
+    study->n_syncing = study->n_committed;
     if (store->backend->sync && study->failure.status == QN_OK) {
         study->is_syncing = true;
         pthread_mutex_unlock(&study->lock);
@@ -114,8 +123,10 @@ static void sync_for_all(qn_study *study)
         study->is_syncing = false;
     }
     (void)keep_failure(study, status, &failure, NULL);
-    study->n_synced = n_before;
-    pthread_cond_broadcast(&study->written);
+    study->n_synced = study->n_syncing;
+    pthread_cond_broadcast(group_of(study, false));
+    pthread_cond_signal(group_of(study, true));
+    study->n_syncs++;
 }
 
 void qn_study_lock(qn_study *study)
@@ -138,9 +149,8 @@ void qn_study_unlock(qn_study *study)
 
 static void await_commit(qn_study *study, int64_t mine)
 {
-    if (mine > study->n_committed && !others_will_commit(study)) commit(study);
     while (study->n_committed < mine) {
-        pthread_cond_wait(&study->written, &study->lock);
+        pthread_cond_wait(&study->committed, &study->lock);
     }
 }
 
@@ -148,9 +158,11 @@ static void await_sync(qn_study *study, int64_t mine)
 {
     while (study->n_synced < mine) {
         if (study->is_syncing) {
-            pthread_cond_wait(&study->written, &study->lock);
-        } else {
+            pthread_cond_wait(group_of(study, mine > study->n_syncing), &study->lock);
+        } else if (study->n_committed > study->n_synced) {
             sync_for_all(study);
+        } else {
+            pthread_cond_wait(group_of(study, false), &study->lock);
         }
     }
 }
@@ -159,8 +171,12 @@ static qn_status settle(qn_study *study, bool lasting, qn_status status, qn_erro
 {
     const int64_t mine = study->n_put;
     const bool had_failed = study->failure.status != QN_OK;
-    await_commit(study, mine);
-    if (lasting) await_sync(study, mine);
+    if (mine > study->n_committed && !others_will_commit(study)) commit(study);
+    if (lasting) {
+        await_sync(study, mine);
+    } else {
+        await_commit(study, mine);
+    }
     if (status == QN_OK && !had_failed && study->failure.status != QN_OK) {
         status = qn_fail(err, study->failure.status, "%s", study->failure.message);
     }
