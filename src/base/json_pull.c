@@ -211,6 +211,7 @@ static bool is_digit(char c)
 static bool is_json(const char *at, const char *end)
 {
     at += *at == '-';
+    if (end - at > 2 && at[1] == '.') return is_digit(at[0]) && is_digit(at[2]); /* as most are */
     const char *const whole = at;
     while (at < end && is_digit(*at)) {
         at++;

@@ -245,21 +245,30 @@ static bool round_product(uint64_t digits, int64_t power, double *value)
     return true;
 }
 
-/* digits × 10^power as the closest double; `more`: digits were cut off behind the last one. False:
- * not decided here. Clinger's fast path first: exact factors make one correctly rounded operation.
- */
-static bool scale_exactly(uint64_t digits, bool more, int64_t power, double *value)
+/* Clinger's fast path: exact factors make one correctly rounded operation. */
+static bool scale_in_one_step(uint64_t digits, int64_t power, double *value)
 {
     static const double powers[EXACT_POWER_MAX + 1] = {
         1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
         1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    const bool exact = !more && digits <= UINT64_C(1) << 53;
-    if (exact && power >= -EXACT_POWER_MAX && power <= EXACT_POWER_MAX) {
-        *value = power < 0 ? (double)digits / powers[-power] : (double)digits * powers[power];
-        return true;
+    if (digits > UINT64_C(1) << 53 || power < -EXACT_POWER_MAX || power > EXACT_POWER_MAX) {
+        return false;
+    }
+    *value = power < 0 ? (double)digits / powers[-power] : (double)digits * powers[power];
+    return true;
+}
+
+/* digits × 10^power as the closest double; `more`: digits were cut off behind the last one. False:
+ * not decided here. Both ways are exact; of doubles written in full, half would take the one and
+ * half the other, which is slower than the product for all. */
+static bool scale_exactly(uint64_t digits, bool more, int64_t power, double *value)
+{
+    if (!more && digits <= UINT32_MAX && scale_in_one_step(digits, power, value)) return true;
+    if (digits == 0) return false;
+    if (!round_product(digits, power, value)) {
+        return !more && scale_in_one_step(digits, power, value);
     }
     double above;
-    if (digits == 0 || !round_product(digits, power, value)) return false;
     return !more || (round_product(digits + 1, power, &above) && above == *value);
 }
 
@@ -271,19 +280,33 @@ static uint64_t join_digits(uint64_t eight)
     return (eight & UINT64_C(0x0000ffff0000ffff)) * (1 + (UINT64_C(10000) << 32)) >> 32;
 }
 
+/* The first n of eight, fewer than all. */
+static uint64_t join_first_digits(uint64_t eight, int n)
+{
+    return join_digits(eight << 8 << (56 - 8 * n));
+}
+
+/* The value bytes of eight characters; *others: top bits of those up to the first that is no digit,
+ * and of some behind it. */
+static uint64_t load_digits(const char *at, uint64_t *others)
+{
+    uint64_t eight;
+    memcpy(&eight, at, 8);
+    eight ^= UINT64_C(0x3030303030303030);
+    *others = ((eight + UINT64_C(0x7676767676767676)) | eight) & UINT64_C(0x8080808080808080);
+    return eight;
+}
+
 /* Up to eight digits at a time; `*digits` wraps beyond 19 of them. */
 static const char *scan_digits(const char *at, const char *end, uint64_t *digits)
 {
     static const uint64_t powers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
-    uint64_t sum = *digits, eight;
+    uint64_t sum = *digits, others;
     for (; end - at >= 8; at += 8) {
-        memcpy(&eight, at, 8);
-        eight ^= UINT64_C(0x3030303030303030); /* digits are their values now */
-        const uint64_t others =
-            ((eight + UINT64_C(0x7676767676767676)) | eight) & UINT64_C(0x8080808080808080);
-        if (others) { /* exact up to the first byte that is no digit */
+        const uint64_t eight = load_digits(at, &others);
+        if (others) {
             const int n = __builtin_ctzll(others) / 8;
-            *digits = sum * powers[n] + join_digits(eight << 8 << (56 - 8 * n));
+            *digits = sum * powers[n] + join_first_digits(eight, n);
             return at + n;
         }
         sum = sum * 100000000 + join_digits(eight);
@@ -324,8 +347,40 @@ static int64_t first_digits(const char *at, const char *end, uint64_t *digits)
     return n > DIGITS_MAX ? n - DIGITS_MAX : 0;
 }
 
+/* What doubles written in full look like: one digit, a point and 16 to 18 digits. Without branches
+ * but those that nearly always go one way. 0: not of that form. */
+static size_t scan_full_double(const char *text, size_t bytes, double *value)
+{
+    static const uint64_t powers[] = {1, 10, 100};
+    enum { FIRST = 16, LONGEST = 1 + 2 + FIRST + 8 };
+    if (bytes < LONGEST) return 0;
+    const unsigned negative = *text == '-';
+    const char *at = text + negative;
+    const unsigned whole = (unsigned)(*at - '0');
+    uint64_t others, others_high, others_last;
+    const uint64_t high = load_digits(at + 2, &others_high);
+    const uint64_t low = load_digits(at + 10, &others);
+    const uint64_t last = load_digits(at + 18, &others_last);
+    if (whole > 9 || at[1] != '.' || (others_high | others) || !others_last) return 0;
+    const int n = __builtin_ctzll(others_last) / 8;
+    const char *end = at + 2 + FIRST + n;
+    if (n > 2 || (*end | 0x20) == 'e') return 0;
+    const uint64_t digits =
+        (whole * UINT64_C(10000000000000000) + join_digits(high) * 100000000 + join_digits(low)) *
+            powers[n] +
+        join_first_digits(last, n);
+    if (digits == 0 || !round_product(digits, -FIRST - n, value)) return 0;
+    uint64_t bits;
+    memcpy(&bits, value, sizeof bits);
+    bits |= (uint64_t)negative << 63;
+    memcpy(value, &bits, sizeof bits);
+    return (size_t)(end - text);
+}
+
 size_t qn_scan_double(const char *text, size_t bytes, double *value)
 {
+    const size_t full = scan_full_double(text, bytes, value);
+    if (full > 0) return full;
     const char *at = text, *const end = text + bytes;
     const bool negative = bytes > 0 && *text == '-';
     at += negative || (bytes > 0 && *text == '+');

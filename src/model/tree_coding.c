@@ -13,20 +13,21 @@ static void rank_rows(const double *thresholds, int64_t n, const double *values,
     enum { ABREAST = 8 };
     for (int64_t first = 0; first < n_rows; first += ABREAST) {
         const double *x = values + first;
-        int32_t *at = ranks + first;
+        const double *at[ABREAST];
         for (int i = 0; i < ABREAST; i++) {
-            at[i] = 0;
+            at[i] = thresholds;
         }
-        int32_t left = (int32_t)n;
+        int64_t left = n;
         while (left > 1) {
-            const int32_t half = left / 2;
+            const int64_t half = left / 2;
             for (int i = 0; i < ABREAST; i++) {
-                at[i] += -(thresholds[at[i] + half - 1] < x[i]) & half;
+                const double *middle = at[i] + half;
+                at[i] = middle[-1] < x[i] ? middle : at[i];
             }
             left -= half;
         }
         for (int i = 0; i < ABREAST; i++) {
-            at[i] += thresholds[at[i]] < x[i];
+            ranks[first + i] = (int32_t)(at[i] - thresholds) + (*at[i] < x[i]);
         }
     }
 }

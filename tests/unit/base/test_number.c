@@ -74,6 +74,30 @@ static void digits_are_read_as_strtod_reads_them(void **state)
     }
 }
 
+/* Between zero and ten, with all their digits or nearly so, as they stand within a longer text. */
+static void doubles_within_a_text_are_read_as_strtod_reads_them(void **state)
+{
+    (void)state;
+    static const char *const behind[] = {", \"next\": -1.23456789012345678",
+                                         "e-7, 1.234567890123456", "}0123456789012345678901234567",
+                                         "E5 and so on and so forth"};
+    for (uint64_t i = 0; i < 200000; i++) {
+        const double size = (double)((i + 1) * UINT64_C(0x9e3779b97f4a7c15) >> 11) * 0x1p-53;
+        const double value = (i % 2 ? -10 : 10) * size;
+        char text[128], *end;
+        int n = snprintf(text, sizeof text, "%.*f", 12 + (int)(i / 4 % 9), value);
+        if (i % 64 == 0) n = snprintf(text, sizeof text, "%.16f", (double)(i % 80) / 8);
+        snprintf(text + n, sizeof text - (size_t)n, "%s", behind[i % 4]);
+        double read = QN_NA;
+        const size_t bytes = qn_scan_double(text, strlen(text), &read);
+        const double expected = strtod(text, &end);
+        if (bytes != (size_t)(end - text) || read != expected ||
+            signbit(read) != signbit(expected)) {
+            fail_msg("%s was read as %.17g, %zu bytes", text, read, bytes);
+        }
+    }
+}
+
 static void texts_that_are_not_numbers_are_refused(void **state)
 {
     (void)state;
@@ -239,8 +263,9 @@ static void a_locale_with_a_decimal_comma_changes_nothing(void **state)
 }
 
 RUN_TESTS(TEST(doubles_read_back_exactly), TEST(no_shorter_and_no_closer_decimal_reads_back),
-          TEST(digits_are_read_as_strtod_reads_them), TEST(texts_that_are_not_numbers_are_refused),
-          TEST(integers_beyond_64_bits_are_refused),
+          TEST(digits_are_read_as_strtod_reads_them),
+          TEST(doubles_within_a_text_are_read_as_strtod_reads_them),
+          TEST(texts_that_are_not_numbers_are_refused), TEST(integers_beyond_64_bits_are_refused),
           TEST(doubles_of_every_form_are_rounded_correctly),
           TEST(no_digit_is_too_far_behind_to_count), TEST(numbers_are_read_without_allocating),
           TEST(numbers_are_written_in_their_shortest_usual_form),
