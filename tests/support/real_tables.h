@@ -10,6 +10,7 @@
 
 #include "frame/frame.h"
 #include "learn/dataset.h"
+#include "learn/tree/bins.h"
 #include "quern/frame.h"
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@ typedef struct real_table {
     qn_frame *frame;
     qn_dataset data; /* dense view alone */
     qn_feature *features;
-    qn_matrix test; /* rows after the training rows */
+    qn_matrix test; /* rows after the training rows; their targets stand after the others */
 } real_table;       /* release with real_table_release() */
 
 static inline const char *case_text(qn_json_value golden, const char *key)
@@ -187,10 +188,10 @@ static inline void real_table_load(real_table *t, qn_json_value golden, const ch
     d->train.n_rows = n_train;
     d->train.target = qn_alloc_array(n, sizeof(double));
     const qn_column *target = real_column(t, case_text(golden, "target"));
-    for (int64_t i = 0; i < n_train; i++) {
+    for (int64_t i = 0; i < n; i++) {
         d->train.target[i] =
             d->n_classes > 0 ? (double)real_level(target, i, classes) : qn_column_number(target, i);
-        CHECK(d->train.target[i] >= 0 || d->n_classes == 0);
+        CHECK(d->train.target[i] >= 0 || d->n_classes == 0 || i >= n_train);
     }
     real_weights(t, golden);
 }
@@ -203,6 +204,19 @@ static inline void real_table_release(real_table *t)
     qn_free(t->features);
     qn_frame_free(t->frame);
     *t = (real_table){0};
+}
+
+/* Gives the dataset a tree view that has the columns of the dense one, in bins alone; they are the
+ * caller's to free. */
+static inline void real_tree_view(qn_dataset *data)
+{
+    qn_error err = {0};
+    data->n_features[QN_VIEW_TREE] = data->n_features[QN_VIEW_DENSE];
+    data->n_dense[QN_VIEW_TREE] = data->n_dense[QN_VIEW_DENSE];
+    data->features[QN_VIEW_TREE] = data->features[QN_VIEW_DENSE];
+    data->train.views[QN_VIEW_TREE] = data->train.views[QN_VIEW_DENSE];
+    CHECK_OK(qn_bins_create(data, 255, NULL, &data->bins, &err));
+    data->train.views[QN_VIEW_TREE] = (qn_matrix){0};
 }
 
 /* Every case of a golden folder whose table is there; without any, the test is skipped. */

@@ -3,7 +3,8 @@
 """Writes cases.json: decision trees of scikit-learn (1.9.1 wrote the file here) on real tables: how
 many leaves, and what is predicted for every 25th of the rows it was fitted on, where it does not
 matter in which part of a gap a cut stands. Columns have at most 250 distinct values, which bins
-keep apart.
+keep apart. Each case is told to every learner that comes to the same tree: a forest of one without
+a bootstrap, looking at all features; where all columns are indicators, also one of random cuts.
 usage: generate.py DATA_FOLDER"""
 import json
 import pathlib
@@ -30,8 +31,9 @@ def add(name, model, params, table, target, task, columns, rows, categories=()):
     model.fit(x, y)
     out = model.predict(x[::25]) if task == "regression" else model.predict_proba(x[::25])
     out = out[:, 1] if task == "binary" else out
-    cases.append({"name": name, "learner": "decision_tree", "params": params + ",leaf_smoothing=0",
-                  "table": table, "target": target, "task": task, "columns": list(columns),
+    learners = ["decision_tree", "random_forest"] + ([] if columns else ["extra_trees"])
+    cases.append({"name": name, "learners": learners, "params": params, "table": table,
+                  "target": target, "task": task, "columns": list(columns),
                   "categories": levels, "sparse": [], "classes": classes, "train": rows,
                   "test": 10, "leaves": int(model.get_n_leaves()),
                   "predictions": [float(f"{p:.10g}") for p in np.ravel(out)]})
@@ -50,6 +52,8 @@ cover = ("covertype_20k.csv.gz", "Cover_Type", "multiclass",
          few("covertype_20k.csv.gz", 4000, ("Cover_Type",)), 4000)
 churn = ("telco_churn.csv.gz", "Churn", "binary", ["tenure"], 5000,
          ["Contract", "InternetService", "PaymentMethod", "OnlineSecurity"])
+contracts = (*churn[:3], [], churn[4], ["Contract", "InternetService", "PaymentMethod", "Partner",
+                                        "OnlineSecurity", "TechSupport", "PaperlessBilling"])
 ames = ("ames.csv.gz", "SalePrice", "regression", few("ames.csv.gz", 1400, ("Id", "SalePrice")),
         1400)
 
@@ -64,6 +68,13 @@ add("churn, entropy", one(criterion="entropy", **BOUNDS), f"{TOLD},criterion=ent
 add("churn, gini, pruned, classes of equal weight",
     one(class_weight="balanced", ccp_alpha=0.002, **BOUNDS),
     f"{TOLD},class_weight=balanced,ccp_alpha=0.002", *churn)
+add("contracts, gini", one(**BOUNDS), TOLD, *contracts)
+add("contracts, entropy", one(criterion="entropy", **BOUNDS), f"{TOLD},criterion=entropy",
+    *contracts)
+add("bank, indicators", one(**BOUNDS), TOLD, "bank_marketing.csv.gz", "y", "binary", [], 5000,
+    ["job", "marital", "education", "housing", "loan", "contact", "month"])
+add("houses, indicators", number(**BOUNDS), TOLD, "ames.csv.gz", "SalePrice", "regression", [], 1400,
+    ["Neighborhood", "HouseStyle", "ExterQual", "KitchenQual", "SaleCondition", "CentralAir"])
 add("ames", number(**BOUNDS), TOLD, *ames)
 add("ames, pruned", number(ccp_alpha=2e7, **BOUNDS), f"{TOLD},ccp_alpha=2e7", *ames)
 

@@ -15,8 +15,9 @@ import pandas as pd
 from sklearn import linear_model, naive_bayes, neighbors
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, Matern, WhiteKernel
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.preprocessing import StandardScaler
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.svm import SVR
 
 TRAIN, TEST = 1500, 200
@@ -25,7 +26,7 @@ cases = []
 
 def add(name, model, learner, params, table, target, task, columns=(), categories=(), sparse=(),
         raw_codes=False, tolerance=1e-6, rows=TRAIN):
-    frame = pd.read_csv(pathlib.Path(sys.argv[1]) / table, nrows=rows + TEST)
+    frame = pd.read_csv(pathlib.Path(sys.argv[1]) / table, nrows=rows + TEST, skipinitialspace=True)
     train = frame[:rows]
     blocks = [((frame[c] - train[c].mean()) / train[c].std(ddof=0)).to_numpy() for c in columns]
     levels = [{"name": c, "levels": sorted(train[c].unique())} for c in categories]
@@ -70,13 +71,54 @@ add("housing, manhattan", knn(9, metric="manhattan"), "knn",
 add("cover", neighbors.KNeighborsClassifier(5), "knn", "n_neighbors=5,weights=uniform", *cover)
 add("churn, by distance", neighbors.KNeighborsClassifier(25, weights="distance"), "knn",
     "n_neighbors=25,weights=distance", *churn, tolerance=1e-4)
+
+
+def gower(n_numbers, **params):
+    """Numbers by their range, two indicators that differ as one category that does."""
+    scale = ColumnTransformer([("n", MinMaxScaler(), slice(0, n_numbers)),
+                               ("c", FunctionTransformer(lambda m: m / 2), slice(n_numbers, None))])
+    return make_pipeline(scale, params.pop("model")(metric="manhattan", **params))
+
+
+add("credit, Gower", gower(3, model=neighbors.KNeighborsClassifier, n_neighbors=9), "knn",
+    "metric=gower,n_neighbors=9", "german_credit.csv.gz", "credit_risk", "binary",
+    ["duration", "amount", "age"], ["status", "credit_history", "savings", "purpose"], rows=700)
+add("adult, Gower", gower(4, model=neighbors.KNeighborsClassifier, n_neighbors=15,
+                          weights="distance"), "knn",
+    "metric=gower,n_neighbors=15,weights=distance", "adult_train.csv.gz", "income", "binary",
+    ["age", "fnlwgt", "education-num", "hours-per-week"], ["sex", "marital-status", "relationship"],
+    tolerance=1e-4)
+add("diamonds, Gower", gower(3, model=knn, n_neighbors=5), "knn", "metric=gower,n_neighbors=5",
+    "diamonds.csv.gz", "price", "regression", ["carat", "depth", "x"], ["cut", "color", "clarity"])
 add("cover, Gaussian", naive_bayes.GaussianNB(), "naive_bayes", "", *cover)
 add("churn, Gaussian, smoothed", naive_bayes.GaussianNB(var_smoothing=0.3), "naive_bayes",
     "var_smoothing=0.3", *churn)
+add("adult, Gaussian", naive_bayes.GaussianNB(), "naive_bayes", "", "adult_train.csv.gz", "income",
+    "binary", ["age", "fnlwgt", "education-num", "hours-per-week"])
 add("churn, categorical", naive_bayes.CategoricalNB(alpha=0.5), "naive_bayes", "alpha=0.5",
     *churn[:3], categories=levels, raw_codes=True)
 add("churn, Bernoulli", naive_bayes.BernoulliNB(), "naive_bayes", "categories=bernoulli",
     *churn[:3], categories=levels)
+for name, table, target, chosen in (
+        ("credit", "german_credit.csv.gz", "credit_risk",
+         ["status", "credit_history", "purpose", "savings"]),
+        ("bank", "bank_marketing.csv.gz", "y", ["job", "marital", "education", "housing"])):
+    one = (table, target, "binary", ["age"])
+    rows = {"rows": 800} if name == "credit" else {}
+    add(f"{name}, Gaussian", naive_bayes.GaussianNB(), "naive_bayes", "", *one, **rows)
+    add(f"{name}, categorical", naive_bayes.CategoricalNB(), "naive_bayes", "", *one[:3],
+        categories=chosen, raw_codes=True, **rows)
+    add(f"{name}, Bernoulli", naive_bayes.BernoulliNB(alpha=0.3), "naive_bayes",
+        "categories=bernoulli,alpha=0.3", *one[:3], categories=chosen, **rows)
+grounds = [f"Wilderness_Area{i}" for i in range(1, 5)] + [f"Soil_Type{i}" for i in range(1, 41)]
+counts = ["hr", "weekday", "workingday", "weathersit", "casual", "registered"]
+for name, model, params in (
+        ("multinomial", naive_bayes.MultinomialNB(), ""),
+        ("complement", naive_bayes.ComplementNB(alpha=0.5), "text=complement,alpha=0.5"),
+        ("Bernoulli", naive_bayes.BernoulliNB(alpha=0.5), "text=bernoulli,alpha=0.5")):
+    add(f"grounds, {name}", model, "naive_bayes", params, *cover[:3], sparse=grounds)
+    add(f"bikes, {name}", model, "naive_bayes", params, "bike_sharing_hour.csv.gz", "season",
+        "multiclass", sparse=counts, rows=8800)
 add("letters, multinomial", naive_bayes.MultinomialNB(alpha=2), "naive_bayes", "alpha=2", letter,
     "lettr", "multiclass", sparse=letters)
 add("letters, complement", naive_bayes.ComplementNB(), "naive_bayes", "text=complement", letter,
@@ -95,11 +137,11 @@ add("ames, lasso", linear_model.Lasso(alpha=1000, **exact), "elastic_net",
 add("letters as a number, sparse lasso", linear_model.Lasso(alpha=0.05, **exact), "elastic_net",
     "alpha=0.05,l1_ratio=1,tol=1e-18", letter, letters[0], "regression", sparse=letters[1:])
 add("churn, logistic lasso", linear_model.LogisticRegression(
-    C=1 / (0.02 * TRAIN), l1_ratio=1, solver="saga", tol=1e-10, max_iter=100000), "elastic_net",
-    "alpha=0.02,l1_ratio=1,tol=1e-18", *churn, categories=levels, tolerance=1e-5)
+    C=1 / (0.02 * TRAIN), l1_ratio=1, solver="saga", random_state=1, tol=1e-10, max_iter=100000),
+    "elastic_net", "alpha=0.02,l1_ratio=1,tol=1e-18", *churn, categories=levels, tolerance=1e-5)
 add("churn, logistic elastic net", linear_model.LogisticRegression(
-    C=1 / (0.01 * TRAIN), l1_ratio=0.3, solver="saga", tol=1e-10, max_iter=100000), "elastic_net",
-    "alpha=0.01,l1_ratio=0.3,tol=1e-18", *churn, categories=levels, tolerance=1e-5)
+    C=1 / (0.01 * TRAIN), l1_ratio=0.3, solver="saga", random_state=1, tol=1e-10, max_iter=100000),
+    "elastic_net", "alpha=0.01,l1_ratio=0.3,tol=1e-18", *churn, categories=levels, tolerance=1e-5)
 
 
 def process(kernel, noise):
@@ -128,15 +170,31 @@ cuts = ("diamonds.csv.gz", "cut", "multiclass", ["carat", "depth", "table", "pri
 for name, table, cost, ratio in (("cover", cover, 0.05, 1), ("letters", (letter, "lettr", "multiclass",
                                  letters[:8]), 0.02, 1), ("diamonds", cuts, 0.1, 0.4)):
     add(f"{name}, multinomial, l1_ratio={ratio}", linear_model.LogisticRegression(
-        C=cost, l1_ratio=ratio, solver="saga", tol=1e-9, max_iter=20000), "logistic",
-        f"C={cost},l1_ratio={ratio},tol=1e-14", *table, tolerance=2e-5, rows=800)
+        C=cost, l1_ratio=ratio, solver="saga", random_state=1, tol=1e-9, max_iter=20000),
+        "logistic", f"C={cost},l1_ratio={ratio},tol=1e-14", *table, tolerance=2e-5, rows=800)
 add("churn, balanced lasso", linear_model.LogisticRegression(
-    C=0.02, l1_ratio=1, class_weight="balanced", solver="saga", tol=1e-10, max_iter=100000),
-    "logistic", "C=0.02,l1_ratio=1,class_weight=balanced,tol=1e-14", *churn, categories=levels,
+    C=0.02, l1_ratio=1, class_weight="balanced", solver="saga", random_state=1, tol=1e-10,
+    max_iter=100000), "logistic", "C=0.02,l1_ratio=1,class_weight=balanced,tol=1e-14", *churn,
+    categories=levels,
     tolerance=1e-5)
 add("churn, balanced", linear_model.LogisticRegression(
     C=0.02, class_weight="balanced", solver="newton-cholesky", tol=1e-10), "logistic",
     "C=0.02,class_weight=balanced,tol=1e-14", *churn, categories=levels, tolerance=1e-6)
+
+
+for name, table in (("adult", ("adult_train.csv.gz", "income", "binary",
+                               ["age", "fnlwgt", "education-num", "capital-gain", "hours-per-week"],
+                               ["sex", "marital-status", "relationship"])),
+                    ("bank", ("bank_marketing.csv.gz", "y", "binary",
+                              ["age", "balance", "duration"], ["job", "marital", "housing"])),
+                    ("cover", cover), ("diamonds", cuts)):
+    add(f"{name}, logistic", linear_model.LogisticRegression(C=0.5, tol=1e-12, max_iter=100000,
+                                                             solver="newton-cg"),
+        "logistic", "C=0.5,tol=1e-15", *table, rows=1000)
+for name, table, rows in (("housing", housing, TRAIN), ("ames", ames, 1200),
+                          ("diamonds", diamonds, TRAIN)):
+    add(f"{name}, ridge", linear_model.Ridge(alpha=20, solver="cholesky"), "ridge",
+        "alpha=20,tol=1e-15", *table, rows=rows)
 
 
 def machine(**params):

@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Decision trees on real tables against scikit-learn's: tests/golden/cart. */
+/* Decision trees, and forests of one, on real tables against scikit-learn's: tests/golden/cart. */
 #include "base/alloc.h"
 #include "learn/learner.h"
-#include "learn/tree/bins.h"
 #include "model/tree_model.h"
 
 #include "real_tables.h"
 
 enum { EVERY = 25 }; /* of the training rows */
-
-/* The columns of the dense view are the tree view, too. */
-static void make_tree_view(qn_dataset *data)
-{
-    qn_error err = {0};
-    data->n_features[QN_VIEW_TREE] = data->n_features[QN_VIEW_DENSE];
-    data->n_dense[QN_VIEW_TREE] = data->n_dense[QN_VIEW_DENSE];
-    data->features[QN_VIEW_TREE] = data->features[QN_VIEW_DENSE];
-    data->train.views[QN_VIEW_TREE] = data->train.views[QN_VIEW_DENSE];
-    CHECK_OK(qn_bins_create(data, 255, NULL, &data->bins, &err));
-    data->train.views[QN_VIEW_TREE] = (qn_matrix){0};
-}
 
 /* Every prediction, and the number of leaves. */
 static void check_tree(const qn_dataset *data, qn_json_value golden, const qn_estimator *estimator)
@@ -43,29 +30,46 @@ static void check_tree(const qn_dataset *data, qn_json_value golden, const qn_es
     qn_free(out);
 }
 
-static void check_case(const real_table *t, qn_json_value golden)
+/* What makes a forest one plain tree. */
+static const char *settings_of(const char *learner)
+{
+    return strcmp(learner, "decision_tree") == 0 ? "leaf_smoothing=0"
+                                                 : "n_estimators=1,bootstrap=false,max_features=1";
+}
+
+static void check_learner(const qn_dataset *data, qn_json_value golden, const char *name)
 {
     qn_error err = {0};
-    qn_dataset data = t->data;
     qn_learn_result result = {0};
-    const qn_learner *learner = qn_learner_find(case_text(golden, "learner"));
+    const qn_learner *learner = qn_learner_find(name);
     void *params = qn_alloc_array(1, learner->params_bytes);
     qn_params_init(learner, params);
     CHECK_OK(qn_params_set(learner, params, case_text(golden, "params"), &err));
-    make_tree_view(&data);
-    const qn_learn_request request = {.data = &data, .params = params, .seed = 1};
+    CHECK_OK(qn_params_set(learner, params, settings_of(name), &err));
+    const qn_learn_request request = {.data = data, .params = params, .seed = 1};
     CHECK_OK(learner->fit(&request, &result, &err));
-    check_tree(&data, golden, result.estimator);
-    qn_bins_free(data.bins);
+    check_tree(data, golden, result.estimator);
     qn_free(params);
     qn_free(result.importance);
     qn_estimator_free(result.estimator);
 }
 
-static void decision_trees_are_those_of_scikit_learn(void **state)
+static void check_case(const real_table *t, qn_json_value golden)
+{
+    qn_dataset data = t->data;
+    const qn_json_value learners = qn_json_get(golden, "learners");
+    real_tree_view(&data);
+    CHECK(qn_json_size(learners) >= 2);
+    for (int64_t i = 0; i < qn_json_size(learners); i++) {
+        check_learner(&data, golden, qn_json_as_text(qn_json_at(learners, i), ""));
+    }
+    qn_bins_free(data.bins);
+}
+
+static void trees_are_those_of_scikit_learn(void **state)
 {
     (void)state;
     check_real_tables("cart", check_case);
 }
 
-RUN_TESTS(TEST(decision_trees_are_those_of_scikit_learn))
+RUN_TESTS(TEST(trees_are_those_of_scikit_learn))
