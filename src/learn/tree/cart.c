@@ -203,6 +203,7 @@ static void release_work(qn_cart_work *work)
     qn_free(work->stack);
     qn_free(work->all);
     qn_free(work->left);
+    qn_free(work->table);
     qn_free(work->leaf);
     qn_free(work->pure);
     qn_free(work->cut_places);
@@ -218,10 +219,11 @@ static bool create_work(const qn_cart_plan *plan, uint64_t seed, int64_t number,
                            .codes = qn_alloc_aligned(n, 1),
                            .all = qn_alloc_array(plan->k, sizeof *work->all),
                            .left = qn_alloc_array(plan->k, sizeof *work->left),
+                           .table = qn_alloc_array(plan->k * QN_CART_PLACES, sizeof *work->table),
                            .leaf = qn_alloc_array(plan->n_outputs, sizeof *work->leaf),
                            .pure = qn_alloc_array(plan->k, sizeof *work->pure)};
     if (!work->samples || !work->spare || !work->features || !work->codes || !work->all ||
-        !work->left || !work->leaf || !work->pure) {
+        !work->left || !work->table || !work->leaf || !work->pure) {
         return false;
     }
     qn_rng_init(&work->rng, seed, (uint64_t)number);

@@ -134,11 +134,11 @@ struct sides {
     double left, right, weight; /* weight: of the left side */
 };
 
-static inline void move_left(qn_cart_work *work, const qn_cart_sample *sample, bool entropy,
+/* Weight of one class goes to the left side. */
+static inline void move_left(qn_cart_work *work, int32_t class_of, double w, bool entropy,
                              struct sides *sides)
 {
-    const int32_t c = (int32_t)sample->value;
-    const double w = (double)sample->weight, l = work->left[c], r = work->all[c] - l;
+    const double l = work->left[class_of], r = work->all[class_of] - l;
     if (entropy) {
         sides->left += qn_cart_term(true, l + w) - qn_cart_term(true, l);
         sides->right += qn_cart_term(true, r - w) - qn_cart_term(true, r);
@@ -146,7 +146,7 @@ static inline void move_left(qn_cart_work *work, const qn_cart_sample *sample, b
         sides->left += w * (2 * l + w);
         sides->right += w * (w - 2 * r);
     }
-    work->left[c] = l + w;
+    work->left[class_of] = l + w;
     sides->weight += w;
 }
 
@@ -166,15 +166,24 @@ static double score_of(const qn_cart_work *work, const struct sides *sides)
            qn_cart_side(entropy, sides->right, work->weight - sides->weight);
 }
 
+/* Takes the cut between two places that sides were moved up to, if it is better. */
+static void offer(const qn_cart_work *work, const struct sides *sides, int32_t feature,
+                  int64_t place, int64_t next, qn_cart_cut *best)
+{
+    const double score = score_of(work, sides);
+    if (score > best->score) {
+        *best = (qn_cart_cut){score, sides->weight, feature,
+                              between(work->plan, feature, (int32_t)place, (int32_t)next)};
+    }
+}
+
 /* Every cut of one feature for classes: samples move from right to left one by one. */
-static void try_class_cuts(qn_cart_work *work, const qn_cart_node *node, int32_t feature,
-                           qn_cart_cut *best)
+static void try_sample_cuts(qn_cart_work *work, const qn_cart_node *node, int32_t feature,
+                            struct sides *sides, qn_cart_cut *best)
 {
     const qn_cart_plan *plan = work->plan;
     const uint8_t *codes = column_of(plan, feature),
                   *places = plan->places + feature * QN_CART_PLACES;
-    struct sides sides = {.right = terms_of(work, work->all)};
-    memset(work->left, 0, (size_t)plan->k * sizeof *work->left);
     const bool few = node->n <= FEW_ROWS;
     uint32_t keys[FEW_ROWS];
     int32_t ends[QN_CART_PLACES + 1];
@@ -186,7 +195,7 @@ static void try_class_cuts(qn_cart_work *work, const qn_cart_node *node, int32_t
     for (int64_t i = 0, place = 0; i + 1 < node->n; i++) {
         const qn_cart_sample *sample =
             few ? &work->samples[node->begin + (keys[i] & 0xff)] : &work->spare[i];
-        move_left(work, sample, plan->entropy, &sides);
+        move_left(work, (int32_t)sample->value, (double)sample->weight, plan->entropy, sides);
         int64_t next;
         if (few) {
             place = keys[i] >> 8;
@@ -200,12 +209,51 @@ static void try_class_cuts(qn_cart_work *work, const qn_cart_node *node, int32_t
             for (next = place + 1; ends[next] == i + 1; next++) {
             }
         }
-        if (!leaves_enough(work, i + 1, node->n)) continue;
-        const double score = score_of(work, &sides);
-        if (score > best->score) {
-            *best = (qn_cart_cut){score, sides.weight, feature,
-                                  between(plan, feature, (int32_t)place, (int32_t)next)};
+        if (leaves_enough(work, i + 1, node->n)) offer(work, sides, feature, place, next, best);
+    }
+}
+
+/* The same for many samples: what places have of each class moves at once. */
+static void try_place_cuts(qn_cart_work *work, const qn_cart_node *node, int32_t feature,
+                           struct sides *sides, qn_cart_cut *best)
+{
+    const qn_cart_plan *plan = work->plan;
+    const qn_cart_sample *samples = work->samples + node->begin;
+    const uint8_t *codes = column_of(plan, feature),
+                  *places = plan->places + feature * QN_CART_PLACES;
+    const int64_t n_places = plan->n_places[feature], k = plan->k;
+    int32_t counts[QN_CART_PLACES] = {0};
+    int64_t n_left = 0;
+    memset(work->table, 0, (size_t)(n_places * k) * sizeof *work->table);
+    for (int64_t i = 0; i < node->n; i++) {
+        const int64_t place = places[codes[samples[i].row]];
+        work->table[place * k + (int32_t)samples[i].value] += (double)samples[i].weight;
+        counts[place]++;
+    }
+    for (int64_t place = 0, last = -1; place < n_places; place++) {
+        if (counts[place] == 0) continue;
+        if (last >= 0 && leaves_enough(work, n_left, node->n)) {
+            offer(work, sides, feature, last, place, best);
         }
+        for (int32_t c = 0; c < k; c++) {
+            const double w = work->table[place * k + c];
+            if (w != 0) move_left(work, c, w, plan->entropy, sides);
+        }
+        n_left += counts[place];
+        last = place;
+    }
+}
+
+static void try_class_cuts(qn_cart_work *work, const qn_cart_node *node, int32_t feature,
+                           qn_cart_cut *best)
+{
+    const qn_cart_plan *plan = work->plan;
+    struct sides sides = {.right = terms_of(work, work->all)};
+    memset(work->left, 0, (size_t)plan->k * sizeof *work->left);
+    if (node->n > plan->n_places[feature] * (int64_t)plan->k / 2) {
+        try_place_cuts(work, node, feature, &sides, best);
+    } else {
+        try_sample_cuts(work, node, feature, &sides, best);
     }
 }
 

@@ -64,6 +64,7 @@ typedef struct qn_cart_work {
     int64_t n_stack, stack_room;
     double weight, sum;  /* of the node at hand; sum: a mean's */
     double *all, *left;  /* k class weights of the node, and of its left part */
+    double *table;       /* QN_CART_PLACES × k: what places of many rows have of classes */
     double *leaf;        /* n_outputs */
     int64_t *pure;       /* per class: its pure leaf, -1 */
     int32_t *cut_places; /* per node of the tree */
