@@ -114,14 +114,15 @@ void qn_tree_builder_add_tree(qn_tree_builder *builder, int32_t root)
     builder->trees_room = (int32_t)room;
 }
 
-static int32_t moved(int32_t child, int64_t first_node, int64_t first_value)
+static int32_t moved(int32_t child, int64_t first_node, int64_t first_leaf)
 {
-    return child >= 0 ? (int32_t)first_node + child : ~(int32_t)(first_value + ~child);
+    return child >= 0 ? (int32_t)first_node + child : ~(int32_t)(first_leaf + ~child);
 }
 
 /* Trees that stand elsewhere. */
 struct trees {
-    int64_t n_trees, n_nodes, n_values;
+    int32_t width; /* values of a leaf */
+    int64_t n_trees, n_nodes, n_values, n_sets;
     const int32_t *roots;
     const qn_tree_node *nodes;
     const double *values;
@@ -129,33 +130,49 @@ struct trees {
     const uint64_t *words;
 };
 
+/* The builder's number of set `number` of the trees, which is added when it is first asked for;
+ * numbers[number] is 1 more, 0 before. */
+static int64_t number_of_set(qn_tree_builder *builder, const struct trees *from, int64_t number,
+                             int32_t *numbers)
+{
+    const qn_code_set *set = &from->sets[number];
+    if (numbers[number] == 0) {
+        numbers[number] = 1 + (int32_t)qn_tree_builder_add_codes(
+                                  builder, from->words + set->first_word, set->n_codes);
+    }
+    return numbers[number] - 1;
+}
+
 static void add_trees(qn_tree_builder *builder, const struct trees *from)
 {
-    const int64_t first_node = builder->n_nodes, first_value = builder->n_values;
+    const int64_t first_node = builder->n_nodes, first_leaf = builder->n_values / from->width;
+    int32_t *numbers = qn_alloc_array(from->n_sets, sizeof *numbers);
+    builder->failed |= !numbers;
     for (int64_t i = 0; i < from->n_values; i++) {
         qn_tree_builder_add_values(builder, &from->values[i], 1);
     }
-    for (int64_t i = 0; i < from->n_nodes; i++) {
+    for (int64_t i = 0; i < from->n_nodes && !builder->failed; i++) {
         qn_tree_node node = from->nodes[i];
         if (node.flags & QN_NODE_CATEGORY) {
-            const qn_code_set *set = &from->sets[(int64_t)node.threshold];
-            node.threshold = (double)qn_tree_builder_add_codes(
-                builder, from->words + set->first_word, set->n_codes);
+            node.threshold = (double)number_of_set(builder, from, (int64_t)node.threshold, numbers);
         }
-        node.left = moved(node.left, first_node, first_value);
-        node.right = moved(node.right, first_node, first_value);
+        node.left = moved(node.left, first_node, first_leaf);
+        node.right = moved(node.right, first_node, first_leaf);
         qn_tree_builder_add_node(builder, &node);
     }
     for (int64_t i = 0; i < from->n_trees; i++) {
-        qn_tree_builder_add_tree(builder, moved(from->roots[i], first_node, first_value));
+        qn_tree_builder_add_tree(builder, moved(from->roots[i], first_node, first_leaf));
     }
+    qn_free(numbers);
 }
 
 void qn_tree_builder_take(qn_tree_builder *builder, qn_tree_builder *from)
 {
-    const struct trees trees = {.n_trees = from->n_trees,
+    const struct trees trees = {.width = 1,
+                                .n_trees = from->n_trees,
                                 .n_nodes = from->n_nodes,
                                 .n_values = from->n_values,
+                                .n_sets = from->n_sets,
                                 .roots = from->roots,
                                 .nodes = from->nodes,
                                 .values = from->values,
@@ -169,9 +186,11 @@ void qn_tree_builder_take(qn_tree_builder *builder, qn_tree_builder *from)
 
 void qn_tree_builder_add_model(qn_tree_builder *builder, const qn_tree_model *model)
 {
-    const struct trees trees = {.n_trees = model->n_trees,
+    const struct trees trees = {.width = model->vector_leaves ? model->head.n_outputs : 1,
+                                .n_trees = model->n_trees,
                                 .n_nodes = model->n_nodes,
                                 .n_values = model->n_values,
+                                .n_sets = model->n_sets,
                                 .roots = model->roots,
                                 .nodes = model->nodes,
                                 .values = model->values,

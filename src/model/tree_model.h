@@ -151,7 +151,7 @@ bool qn_tree_builder_add_whole(qn_tree_builder *builder, const qn_tree_node *nod
 /* Moves all trees of `from` to the end of the builder; `from` keeps its memory for new ones. Its
  * sets are those of qn_tree_builder_add_set(), and no leaf has a line. */
 void qn_tree_builder_take(qn_tree_builder *builder, qn_tree_builder *from);
-/* Adds the trees of a model whose leaves have one value and no line. */
+/* Adds the trees of a model whose leaves have as many values as the builder's, and no line. */
 void qn_tree_builder_add_model(qn_tree_builder *builder, const qn_tree_model *model);
 void qn_tree_builder_release(qn_tree_builder *builder);
 /* Takes the builder's arrays; keeps the first n_trees. */

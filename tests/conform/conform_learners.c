@@ -6,6 +6,7 @@
 #include "automl/fold.h"
 #include "frame/cells.h"
 #include "learn/learner.h"
+#include "learn/tree/bins.h"
 #include "source/csv.h"
 #include "validate/understand.h"
 
@@ -398,6 +399,102 @@ static void check_class_weight(const qn_learner *learner, const struct world *wo
     free(other);
 }
 
+/* The mean of the last output. */
+static double mean_of(const double *out, int64_t n_rows, int32_t k)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n_rows; i++) {
+        sum += out[i * k + k - 1];
+    }
+    return sum / (double)n_rows;
+}
+
+/* Rows of the last class, or of targets above the middle, count eight times: more is predicted. */
+static void check_weights(const qn_learner *learner, const struct world *world, const void *params)
+{
+    if (!(learner->capabilities & QN_LEARNER_WEIGHTS)) return;
+    double plain[120 * 3], weighted[120 * 3], weights[120];
+    qn_dataset data = world->folds.folds[0].data;
+    const int64_t n_valid = data.valid.n_rows, n = data.train.n_rows;
+    const double middle = data.n_classes > 0 ? data.n_classes - 1.5 : 150;
+    data.valid = (qn_dataset_part){0};
+    int64_t n_heavy = 0;
+    for (int64_t i = 0; i < n; i++) {
+        n_heavy += data.train.target[i] > middle;
+    }
+    for (int64_t i = 0; i < n; i++) { /* of mean 1 */
+        const double w = data.train.target[i] > middle ? 8 : 1;
+        weights[i] = w * (double)n / (double)(n + 7 * n_heavy);
+    }
+    fit_and_predict(learner, world, &data, params, plain);
+    data.train.weights = weights;
+    fit_and_predict(learner, world, &data, params, weighted);
+    const double gain =
+        mean_of(weighted, n_valid, data.n_outputs) - mean_of(plain, n_valid, data.n_outputs);
+    if (!(gain > 1e-3)) fail_msg("%s: heavier rows bring %.3g", learner->name, gain);
+}
+
+/* Mean squared error, or the share of the target's class that is missing, on the training rows. */
+static double loss_of(const qn_learner *learner, const qn_dataset *data,
+                      const qn_estimator *estimator)
+{
+    const int32_t k = data->n_outputs;
+    qn_error err = {0};
+    double out[120 * 3], loss = 0;
+    CHECK_OK(qn_estimator_predict(estimator, &data->train.views[learner->view], NULL, out, &err));
+    for (int64_t i = 0; i < data->train.n_rows; i++) {
+        const double y = data->train.target[i];
+        loss += k > 1 ? 1 - out[i * k + (int)y] : (out[i] - y) * (out[i] - y);
+    }
+    return loss / (double)data->train.n_rows;
+}
+
+/* More rounds on top of those before, which fit the rows no worse: the validation rows, which are
+ * kept whole in both views. */
+static void check_going_on(const qn_learner *learner, const struct world *world, const void *params)
+{
+    if (!(learner->capabilities & QN_LEARNER_CONTINUE)) return;
+    qn_error err = {0};
+    qn_learn_result begun = {0}, more = {0};
+    qn_dataset data = world->folds.folds[0].data;
+    data.train = data.valid;
+    data.valid = (qn_dataset_part){0};
+    CHECK_OK(qn_bins_create(&data, 255, NULL, &data.bins, &err));
+    qn_learn_request request = {.data = &data, .params = params, .seed = 5};
+    CHECK_OK(learner->fit(&request, &begun, &err));
+    request.from = begun.estimator;
+    CHECK_OK(learner->fit(&request, &more, &err));
+    CHECK(more.n_rounds >= begun.n_rounds);
+    const double before = loss_of(learner, &data, begun.estimator);
+    const double after = loss_of(learner, &data, more.estimator);
+    CHECK(after != before);
+    if (!(after < 1.1 * before)) fail_msg("%s: %.4g after %.4g", learner->name, after, before);
+    qn_bins_free(data.bins);
+    qn_free(begun.importance);
+    qn_free(more.importance);
+    qn_estimator_free(begun.estimator);
+    qn_estimator_free(more.estimator);
+}
+
+/* Shares of columns, where a learner has them. */
+static void check_importance(const qn_learner *learner, const struct world *world,
+                             const void *params)
+{
+    qn_error err = {0};
+    qn_learn_result result = {0};
+    const qn_dataset *data = &world->folds.folds[0].data;
+    const qn_learn_request request = {.data = data, .params = params, .seed = 5};
+    double sum = 0;
+    CHECK_OK(learner->fit(&request, &result, &err));
+    for (int64_t f = 0; result.importance && f < data->n_features[learner->view]; f++) {
+        CHECK(result.importance[f] >= 0);
+        sum += result.importance[f];
+    }
+    if (result.importance) CHECK_NEAR(sum, 1, 1e-6);
+    qn_free(result.importance);
+    qn_estimator_free(result.estimator);
+}
+
 /* Earlier versions called it class_weight_balanced or balanced, a flag. */
 static void check_former_names(const qn_learner *learner, const struct world *world,
                                const void *params)
@@ -423,6 +520,24 @@ static void class_weights_are_weights_of_rows(void **state)
     (void)state;
     for_each(check_class_weight, false);
     for_each(check_former_names, false);
+}
+
+static void every_learner_leans_to_rows_of_more_weight(void **state)
+{
+    (void)state;
+    for_each(check_weights, false);
+}
+
+static void learners_that_go_on_from_a_model_fit_no_worse(void **state)
+{
+    (void)state;
+    for_each(check_going_on, false);
+}
+
+static void importances_are_shares_of_columns(void **state)
+{
+    (void)state;
+    for_each(check_importance, true);
 }
 
 static void every_learner_predicts_what_its_task_asks_for(void **state)
@@ -461,7 +576,9 @@ static void every_learner_survives_running_out_of_memory(void **state)
     for_each(check_no_memory, false);
 }
 
-RUN_TESTS(TEST(class_weights_are_weights_of_rows),
+RUN_TESTS(TEST(class_weights_are_weights_of_rows), TEST(every_learner_leans_to_rows_of_more_weight),
+          TEST(learners_that_go_on_from_a_model_fit_no_worse),
+          TEST(importances_are_shares_of_columns),
           TEST(every_learner_predicts_what_its_task_asks_for),
           TEST(every_learner_gives_the_same_bytes_on_any_number_of_threads),
           TEST(every_estimator_survives_a_round_trip_and_damage),

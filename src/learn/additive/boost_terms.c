@@ -127,7 +127,7 @@ qn_status qn_bag_create(const qn_learn_request *request, const qn_terms *terms,
 /* Scores of all rows by the tables of terms 0 … n_terms - 1. */
 static void score_rows(qn_bag *bag, int64_t n_terms)
 {
-    const int64_t n_train = bag->train.n, n_valid = bag->terms->n_rows - n_train;
+    const int64_t n_train = bag->train.n, n_valid = bag->request->data->valid.n_rows;
     const int32_t k = bag->k;
     for (int64_t i = 0; i < n_train * k; i++) {
         bag->scores[i] = bag->init[i % k];
@@ -202,7 +202,7 @@ static void make_step(qn_bag *bag, const qn_term *term)
     for (int64_t i = 0; i < (int64_t)term->n_cells * k; i++) {
         table[i] += bag->step[i];
     }
-    qn_term_add(term, bag->step, k, n_train, bag->terms->n_rows - n_train, bag->valid_scores);
+    qn_term_add(term, bag->step, k, n_train, bag->request->data->valid.n_rows, bag->valid_scores);
 }
 
 /* False when told to stop in the middle. */

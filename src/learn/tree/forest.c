@@ -116,7 +116,7 @@ struct forest {
     double *gain;       /* per feature of the view */
     double *oob;        /* per training row and output: sums of the trees; NULL: not asked for */
     int32_t *oob_trees; /* per training row */
-    int64_t n_grown;
+    int64_t n_grown;    /* the trees of `from` among them */
     bool stopped;
 };
 
@@ -220,10 +220,35 @@ static void add_tree(const qn_cart *tree, struct forest *f)
 
 enum { BATCH = 8 }; /* trees grown at a time when there are idle threads */
 
+/* Trees have numbers, by which they draw: a forest that goes on is one grown at once. */
+static qn_status begin(struct forest *f, qn_error *err)
+{
+    const qn_dataset *data = f->request->data;
+    qn_cart_plan_add_sets(f->plan, &f->model);
+    if (!f->request->from) return QN_OK;
+    const qn_tree_model *from = qn_tree_model_of(f->request->from);
+    const int64_t n_features = data->n_features[QN_VIEW_TREE];
+    if (!from || !from->averaged || !from->vector_leaves || from->link != QN_LINK_IDENTITY ||
+        from->line_starts || from->head.n_outputs != data->n_outputs ||
+        from->n_features > n_features) {
+        return qn_fail(err, QN_ERR_ARG,
+                       "the model to go on from is not a forest of such columns and "
+                       "such a target; fit one with the same schema");
+    }
+    int64_t *n_splits = qn_alloc_array(n_features, sizeof *n_splits);
+    if (!n_splits) return qn_fail(err, QN_ERR_NOMEM, "no memory to grow trees");
+    qn_tree_model_importance(from, f->gain, n_splits);
+    qn_free(n_splits);
+    qn_tree_builder_add_model(&f->model, from);
+    f->n_grown = from->n_trees;
+    return QN_OK;
+}
+
 static qn_status grow_all(struct forest *f, qn_error *err)
 {
-    const int64_t wanted = f->params.n_estimators;
-    qn_cart_plan_add_sets(f->plan, &f->model);
+    QN_TRY(begin(f, err));
+    const double fidelity = f->request->fidelity > 0 ? f->request->fidelity : 1;
+    const int64_t wanted = f->n_grown + (int64_t)ceil(fidelity * (double)f->params.n_estimators);
     while (f->n_grown < wanted && !f->stopped) {
         qn_cart trees[BATCH];
         bool grown[BATCH], no_memory = false;
@@ -373,11 +398,13 @@ static qn_status fit_forest(const qn_learn_request *request, qn_learn_result *re
 static qn_status fit_single(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
 {
     struct forest_params params = *(const struct forest_params *)request->params;
+    qn_learn_request afresh = *request;
+    afresh.from = NULL;
     const bool many_classes = request->data->task == QN_TASK_MULTICLASS;
     params.n_estimators = 1;
     params.max_features = 1;
     if (params.min_data_in_leaf == AUTO) params.min_data_in_leaf = many_classes ? 1 : 10;
-    return grow(request, &params, result, err);
+    return grow(&afresh, &params, result, err);
 }
 
 static double n_trees(const qn_dataset *data, const void *params)
@@ -411,24 +438,26 @@ const qn_learner qn_learner_extra_trees = {
     .help = "forest of extremely randomised trees",
     .source = "Geurts, Ernst and Wehenkel 2006, Machine Learning 63",
     .tasks = TASKS,
-    .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,
+    .capabilities =
+        QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_CONTINUE | QN_LEARNER_THREADS,
     .view = QN_VIEW_TREE,
     .params = extra_params,
     .params_bytes = sizeof(struct forest_params),
     .fit = fit_forest,
     .cost = cost_forest};
 
-const qn_learner qn_learner_random_forest = {
-    .name = "random_forest",
-    .help = "forest of bootstrapped trees",
-    .source = "Breiman 2001, Machine Learning 45",
-    .tasks = TASKS,
-    .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL | QN_LEARNER_THREADS,
-    .view = QN_VIEW_TREE,
-    .params = random_params,
-    .params_bytes = sizeof(struct forest_params),
-    .fit = fit_forest,
-    .cost = cost_forest};
+const qn_learner qn_learner_random_forest = {.name = "random_forest",
+                                             .help = "forest of bootstrapped trees",
+                                             .source = "Breiman 2001, Machine Learning 45",
+                                             .tasks = TASKS,
+                                             .capabilities =
+                                                 QN_LEARNER_WEIGHTS | QN_LEARNER_PARTIAL |
+                                                 QN_LEARNER_CONTINUE | QN_LEARNER_THREADS,
+                                             .view = QN_VIEW_TREE,
+                                             .params = random_params,
+                                             .params_bytes = sizeof(struct forest_params),
+                                             .fit = fit_forest,
+                                             .cost = cost_forest};
 
 const qn_learner qn_learner_decision_tree = {.name = "decision_tree",
                                              .help = "one classification or regression tree",

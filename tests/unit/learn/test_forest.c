@@ -55,19 +55,25 @@ static void release_world(struct world *w)
     qn_matrix_release(&w->x);
 }
 
-static qn_status try_fit(const struct world *w, const char *name, const char *settings,
-                         qn_learn_result *result, qn_error *err)
+static qn_status go_on(const struct world *w, const char *name, const char *settings,
+                       const qn_estimator *from, qn_learn_result *result, qn_error *err)
 {
     const qn_learner *learner = qn_learner_find(name);
     void *params = qn_alloc_array(1, learner->params_bytes);
     if (!params) return QN_ERR_NOMEM;
     qn_params_init(learner, params);
     CHECK_INT(qn_params_set(learner, params, settings, err), QN_OK);
-    const qn_learn_request request = {.data = &w->data, .params = params, .seed = 4};
+    const qn_learn_request request = {.data = &w->data, .params = params, .seed = 4, .from = from};
     *result = (qn_learn_result){0};
     const qn_status status = learner->fit(&request, result, err);
     qn_free(params);
     return status;
+}
+
+static qn_status try_fit(const struct world *w, const char *name, const char *settings,
+                         qn_learn_result *result, qn_error *err)
+{
+    return go_on(w, name, settings, NULL, result, err);
 }
 
 static void release_result(qn_learn_result *result)
@@ -270,9 +276,86 @@ static void forests_with_estimates_survive_running_out_of_memory(void **state)
     release_world(&w);
 }
 
+/* Five trees and seven more are twelve: the same predictions, bit for bit, and importances. */
+static void check_going_on(const char *name, qn_task task)
+{
+    struct world w;
+    qn_error err = {0};
+    qn_learn_result begun, more, whole;
+    double out[ROWS * 3], expected[ROWS * 3];
+    make_world(&w, task, 1);
+    const size_t bytes = ROWS * (size_t)w.data.n_outputs * sizeof *out;
+    CHECK_OK(try_fit(&w, name, "n_estimators=5", &begun, &err));
+    CHECK_OK(go_on(&w, name, "n_estimators=7", begun.estimator, &more, &err));
+    CHECK_OK(try_fit(&w, name, "n_estimators=12", &whole, &err));
+    CHECK_INT(more.n_rounds, 12);
+    CHECK_OK(qn_estimator_predict(more.estimator, &w.x, NULL, out, &err));
+    CHECK_OK(qn_estimator_predict(whole.estimator, &w.x, NULL, expected, &err));
+    assert_memory_equal(out, expected, bytes);
+    CHECK_OK(qn_estimator_predict(begun.estimator, &w.x, NULL, out, &err));
+    CHECK(memcmp(out, expected, bytes) != 0);
+    for (int f = 0; f < COLUMNS; f++) {
+        CHECK_NEAR(more.importance[f], whole.importance[f], 1e-6);
+    }
+    release_result(&begun);
+    release_result(&more);
+    release_result(&whole);
+    release_world(&w);
+}
+
+static void forests_that_go_on_are_those_grown_at_once(void **state)
+{
+    (void)state;
+    check_going_on("random_forest", QN_TASK_MULTICLASS);
+    check_going_on("random_forest", QN_TASK_REGRESSION);
+    check_going_on("extra_trees", QN_TASK_BINARY);
+}
+
+static void forests_go_on_from_forests_of_such_a_target_alone(void **state)
+{
+    (void)state;
+    struct world w, numbers;
+    qn_error err = {0};
+    qn_learn_result boosted, forest, result;
+    make_world(&w, QN_TASK_MULTICLASS, 1);
+    make_world(&numbers, QN_TASK_REGRESSION, 1);
+    CHECK_OK(try_fit(&w, "gbdt", "n_estimators=2", &boosted, &err));
+    CHECK_OK(try_fit(&numbers, "extra_trees", "n_estimators=2", &forest, &err));
+    CHECK_FAILS(QN_ERR_ARG, go_on(&w, "extra_trees", "", boosted.estimator, &result, &err));
+    CHECK_CONTAINS(err.message, "is not a forest");
+    CHECK_FAILS(QN_ERR_ARG, go_on(&w, "extra_trees", "", forest.estimator, &result, &err));
+    CHECK_OK(go_on(&numbers, "decision_tree", "", forest.estimator, &result, &err));
+    CHECK_INT(qn_tree_model_of(result.estimator)->n_trees,
+              1); /* of one tree, whatever came before */
+    release_result(&result);
+    release_result(&forest);
+    release_result(&boosted);
+    release_world(&numbers);
+    release_world(&w);
+}
+
+static void forests_that_go_on_survive_running_out_of_memory(void **state)
+{
+    (void)state;
+    struct world w;
+    qn_error err = {0};
+    qn_learn_result begun, result;
+    make_world(&w, QN_TASK_MULTICLASS, 1);
+    CHECK_OK(try_fit(&w, "random_forest", "n_estimators=2,max_depth=4", &begun, &err));
+    CHECK_SURVIVES_NO_MEMORY_RELEASING(
+        go_on(&w, "random_forest", "n_estimators=2,max_depth=4", begun.estimator, &result, NULL),
+        release_result(&result));
+    release_result(&result);
+    release_result(&begun);
+    release_world(&w);
+}
+
 RUN_TESTS(TEST(rows_out_of_the_bag_are_predicted_by_the_other_trees),
           TEST(one_tree_leaves_a_third_of_the_rows_out), TEST(levels_are_parted_by_their_mean),
           TEST(smoothing_draws_leaves_to_the_mean), TEST(classes_of_equal_weight_have_equal_shares),
           TEST(weights_count_as_rows), TEST(a_criterion_of_another_task_is_refused),
           TEST(nodes_look_on_until_some_feature_can_be_cut),
-          TEST(forests_with_estimates_survive_running_out_of_memory))
+          TEST(forests_with_estimates_survive_running_out_of_memory),
+          TEST(forests_that_go_on_are_those_grown_at_once),
+          TEST(forests_go_on_from_forests_of_such_a_target_alone),
+          TEST(forests_that_go_on_survive_running_out_of_memory))
