@@ -57,9 +57,9 @@ typedef struct qn_learn_result {
     qn_estimator *estimator; /* the caller's */
     int64_t n_rounds;        /* trees or iterations kept; 0 where it means nothing */
     bool stopped;            /* by `stop`: fewer rounds than asked */
-    double *importance;      /* per feature of the view, summing to 1: total gain of trees, mean size
-                                of additive terms, inverse length scales of processes; the caller
-                                frees it; NULL when not offered (explain/importance.h is for all) */
+    double *importance; /* per feature of the view, summing to 1: total gain of trees, mean size
+                           of additive terms, inverse length scales of processes; the caller
+                           frees it; NULL when not offered (explain/importance.h is for all) */
     double *oob; /* out-of-bag predictions, n_train × n_outputs, QN_NA for rows that every round has
                     seen; the caller frees it; NULL unless asked for by a parameter */
     double oob_score; /* the value of oob_metric on them; only with `oob` */
