@@ -471,7 +471,7 @@ def a_signal_ends_it_without_a_failed_request(folder):
 
 @test
 def a_second_signal_ends_it_at_once(folder):
-    with server(folder / "credit.quern", "--drain-time", "60s") as (process, port, _):
+    with server(folder / "credit.quern", "--drain-time", f"{2 * LIMIT_S}s") as (process, port, _):
         half = socket.create_connection(("127.0.0.1", port))
         half.sendall(b"POST /v1/models/credit HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n")
         time.sleep(0.1)
@@ -479,7 +479,7 @@ def a_second_signal_ends_it_at_once(folder):
         time.sleep(0.3)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=5) == -signal.SIGTERM
+        assert process.wait(timeout=LIMIT_S) == -signal.SIGTERM
         half.close()
 
 

@@ -15,7 +15,8 @@ import socket
 import ssl
 import time
 
-from serving import LIMIT_S, QUERN, main, make_authority, make_certificate, quern, run, server, test, wait_for
+from serving import (LIMIT_S, QUERN, SLOWNESS, main, make_authority, make_certificate, quern, run, server, test,
+                     wait_for)
 
 
 def context_of(folder, client=None, **settings):
@@ -94,7 +95,8 @@ def what_is_no_tls_ends(folder):
 
 @test
 def slow_clients_of_tls_are_closed_in_time(folder):
-    words = [folder / "credit.quern", *tls_options(folder), "--read-time", "0.5s", "--idle-time", "1s"]
+    words = [folder / "credit.quern", *tls_options(folder), "--read-time", f"{0.5 * SLOWNESS}s",
+             "--idle-time", f"{SLOWNESS}s"]
     with server(*words) as (_, port, _):
         def raw(text):
             one = socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S)
@@ -114,15 +116,15 @@ def slow_clients_of_tls_are_closed_in_time(folder):
             with contextlib.suppress(OSError):
                 while one.recv(4096):
                     pass
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 10 * SLOWNESS
         # a record a moment does not buy more time than a request has
         one = shaken(b"POST /v1/models/credit HTTP/1.1\r\nHost: a\r\nContent-Length: 90000\r\n\r\n")
         begun = time.monotonic()
         with contextlib.suppress(OSError):
-            while time.monotonic() - begun < 8:
+            while time.monotonic() - begun < 8 * SLOWNESS:
                 one.sendall(b" ")
                 time.sleep(0.1)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 5 * SLOWNESS
 
 
 @test

@@ -31,7 +31,7 @@ def slowness():
 
 
 SLOWNESS = slowness()
-LIMIT_S = 30 * SLOWNESS  # for anything that a test waits for
+LIMIT_S = 60 * SLOWNESS  # for anything that a test waits for
 PATIENT_OPTIONS = ["--queue-time", f"{LIMIT_S}s"]  # what a busy machine must not turn into refusals
 if SANITIZED:
     PATIENT_OPTIONS += ["--request-time", f"{LIMIT_S}s", "--drain-time", f"{LIMIT_S}s"]
