@@ -3,10 +3,10 @@
 """Learner-tuning tasks as tables: many settings of a learner, evenly spread, each with the loss on a third of
 the rows held out (the credit table: mean of five), after some of its rounds or with a share of the rows. Needs pip install scipy.
 
-usage: make_tables.py BUILD OUT_DIR HOUSING [TASK …]
+usage: make_tables.py BUILD OUT_DIR HOUSING ADULT [TASK …]
 
-HOUSING is the California housing table as CSV, with its target median_house_value; the other tasks take
-examples/credit/train.csv. A table begins with its space as JSON after "# ", then come the names of its
+HOUSING is the California housing table as CSV, with its target median_house_value, ADULT the training part of the
+census incomes of UCI, with its target income; the other tasks take examples/credit/train.csv. A table begins with its space as JSON after "# ", then come the names of its
 columns; each line has the place of a setting on the unit interval of every parameter, and its losses."""
 import json
 import math
@@ -37,6 +37,7 @@ ROUNDS = [5 * step for step in (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 18, 21, 24, 2
 TASKS = {
     "gbdt": ("gbdt", "", "n_estimators", ROUNDS, 500, BOOSTING),
     "gbdt_rows": ("gbdt", "n_estimators=150", "rows", [1, 3, 9, 27], 1000, BOOSTING),
+    "adult_rows": ("gbdt", "n_estimators=150", "rows", [1, 3, 9, 27], 300, BOOSTING),
     "random_forest": ("random_forest", "", "n_estimators", [100], 1500, FOREST),
     "extra_trees": ("extra_trees", "", "n_estimators", [100], 1500, FOREST),
     "mlp": ("mlp", "", "epochs", [16], 1500, {
@@ -61,17 +62,16 @@ def value_at(parameter, unit):
 
 
 def main():
-    build, out, housing = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
-    for task in sys.argv[4:] or TASKS:
+    build, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+    data = {"gbdt_rows": (sys.argv[3], "median_house_value", "1"), "adult_rows": (sys.argv[4], "income", "1")}
+    for task in sys.argv[5:] or TASKS:
         learner, fixed, unit, steps, n, space = TASKS[task]
         units = qmc.Halton(len(space), seed=1).random(n).round(3)
         settings = []
         for row in units:
             values = [f"{name}={value_at(p, u)}" for (name, p), u in zip(space.items(), row)]
             settings.append(",".join(values + ([fixed] if fixed else [])) + "\n")
-        table, target, repeats = ((housing, "median_house_value", "1") if unit == "rows" else
-                                  (str(CREDIT), "class", "5"))
-        fits = subprocess.run([build / "bench" / "fit_settings", table, target, repeats, learner, unit,
+        fits = subprocess.run([build / "bench" / "fit_settings", *data.get(task, (str(CREDIT), "class", "5")), learner, unit,
                                ",".join(map(str, steps))],
                               input="".join(settings), capture_output=True, text=True, check=True)
         with open(out / f"{task}.csv", "w") as file:

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Time of ask + tell and quality after 100 trials, against Optuna (pip install optuna cmaes numpy). One JSON
-line per figure.
+"""Time of ask + tell and quality after 100 trials, against the peers of peers.py. One JSON line per figure.
 
 usage: run.py BUILD [--seeds N] [--figures check,time,quality] [--samplers …] [--peers tpe,cmaes,gp] [--tasks …]
 
-Peers are Optuna's samplers; gp needs PyTorch, and ten to a hundred seconds for 100 trials."""
+Peers tpe, cmaes and gp are Optuna's samplers; gp and skopt need ten to a hundred seconds for 100 trials."""
 import argparse
 import json
 import math
@@ -17,6 +16,8 @@ import warnings
 
 import numpy as np
 import optuna
+
+from peers import PEERS
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore")
@@ -115,9 +116,6 @@ def table_task(path):
 HERE = pathlib.Path(__file__).parent
 FUNCTIONS = [branin, hartmann6, rosenbrock10, ackley10, conditional, mixed10]
 TASKS = FUNCTIONS + [table_task(path) for path in sorted((HERE / "tables").glob("*.csv"))]
-PEERS = {"tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True),
-         "cmaes": lambda seed: optuna.samplers.CmaEsSampler(seed=seed),
-         "gp": lambda seed: optuna.samplers.GPSampler(seed=seed)}
 
 
 def lines_of(command):
@@ -132,18 +130,12 @@ def ours(build, sampler, task, n_trials, seed, window=100):
 
 
 def theirs(task, n_trials, seed, window=100, peer="tpe"):
-    study = optuna.create_study(sampler=PEERS[peer](seed))
-    spent = 0.0
-    for i in range(n_trials):
-        begun = time.process_time()
-        trial = study.ask()
-        study.tell(trial, task(trial))
-        spent += time.process_time() - begun if i >= n_trials - window else 0
-    return {"best": study.best_value, "ms_per_trial": 1e3 * spent / window}
+    losses, seconds = zip(*PEERS[peer](task, n_trials, seed))
+    return {"best": min(losses), "ms_per_trial": 1e3 * sum(seconds[-window:]) / window}
 
 
 def figure(name, value, unit, peer, peer_value):
-    print(json.dumps({"figure": name, "value": value, "unit": unit, "peer": f"Optuna {optuna.__version__} {peer}",
+    print(json.dumps({"figure": name, "value": value, "unit": unit, "peer": peer,
                       "peer_value": peer_value, "ratio": value / peer_value if peer_value else None}), flush=True)
 
 

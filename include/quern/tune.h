@@ -46,7 +46,7 @@ typedef struct qn_study_request {
     const char *space_name; /* what messages call that text, such as its path; default "space" */
     const char *objectives; /* "minimize" (default), "maximize", or names with directions:
                                "loss:minimize,auc:maximize"; NULL: as the space says */
-    const char *sampler; /* "tpe", "cmaes:sigma=0.2" …; see 'quern tune --samplers'; NULL: auto */
+    const char *sampler; /* "tpe", "cmaes:sigma=0.2" …; see 'quern tune --methods'; NULL: auto */
     const char *pruner;  /* "median", "asha:min_step=1" …; NULL: none */
     int64_t seed;        /* default 1 */
     int64_t n_trials;    /* planned; 0: unknown. Only 'auto' looks at it */

@@ -285,6 +285,25 @@ static void add_curve(const struct curves *curves, const qn_chart *chart,
     qn_chart_line(out, chart, css_class, curves->steps, curves->values, trial->n_reports);
 }
 
+/* Curves of one point, which have no line: many trials are stopped at their first. */
+static void add_single_reports(qn_study_view *view, const struct curves *curves,
+                               const qn_chart *chart, int64_t n_trials, qn_str *out)
+{
+    const qn_history *history = view->history;
+    double *steps = qn_view_numbers(view, n_trials, out);
+    double *values = qn_view_numbers(view, n_trials, out);
+    int64_t n = 0;
+    if (!steps || !values) return;
+    for (int64_t i = 0; i < history->n_trials; i++) {
+        const qn_trial_record *trial = history->trials[i];
+        if (trial->n_reports != 1) continue;
+        const double loss = trial->reports[0].loss;
+        steps[n] = (double)trial->reports[0].step;
+        values[n++] = curves->objective->maximise ? -loss : loss;
+    }
+    qn_chart_dots(out, chart, "dots pruned", steps, values, n);
+}
+
 void qn_study_curves(qn_study_view *view, qn_str *out)
 {
     const qn_history *history = view->history;
@@ -312,8 +331,9 @@ void qn_study_curves(qn_study_view *view, qn_str *out)
         at++;
         if (!is_drawn) continue;
         const char *css_class = trial->state == QN_TRIAL_PRUNED ? "curve pruned" : "curve";
-        add_curve(&curves, &chart, trial, css_class, out);
+        if (trial->n_reports > 1) add_curve(&curves, &chart, trial, css_class, out);
     }
+    add_single_reports(view, &curves, &chart, n_trials, out);
     const qn_trial_record *best = qn_history_best(history);
     if (best) add_curve(&curves, &chart, best, "line best-line", out);
     qn_chart_end(out);

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/tune_progress.h"
 #include "search/pruners/pruner.h"
+#include "search/tuner/trial_cost.h"
 #include "search/tuner/tuner.h"
 
 #include <math.h>
@@ -30,6 +31,9 @@ static const cli_option options[] = {
     {"trials", CLI_COUNT, AT(tuner.n_trials), "N",
      "trials of the study, those done before included (default 100)", NULL, false},
     {"timeout", CLI_DURATION, AT(tuner.timeout_s), "TIME", "stop after this time", NULL, false},
+    {"max-cost", CLI_DOUBLE, AT(tuner.cost_max), "X",
+     "begin no trial once those done have cost X: what they print as \"cost\", or seconds", NULL,
+     false},
     {"stop-gain", CLI_DOUBLE, AT(study.stop_gain), "X",
      "stop when a bound says that less than X is to be gained (docs/tune.md)", NULL, false},
     {"objectives", CLI_TEXT, AT(study.objectives), "HOW",
@@ -112,7 +116,7 @@ static void count_states(const qn_history *history, int64_t *counts)
     }
 }
 
-static int print_json(qn_study *study, const char *best)
+static int print_json(const struct tune_request *request, qn_study *study, const char *best)
 {
     const char *reason;
     int64_t counts[QN_TRIAL_FAILED + 1] = {0};
@@ -125,6 +129,7 @@ static int print_json(qn_study *study, const char *best)
     for (int state = QN_TRIAL_COMPLETE; state <= QN_TRIAL_FAILED; state++) {
         qn_json_put_int(&json, qn_trial_state_name((qn_trial_state)state), counts[state]);
     }
+    if (request->tuner.cost_max > 0) qn_json_put_double(&json, "cost", qn_study_cost(study));
     if (qn_study_is_stopped(study)) {
         qn_json_put_double(&json, "gain_bound", qn_study_gain_bound(study));
     }
@@ -144,7 +149,7 @@ static void print_stop(qn_study *study)
     printf("stopped at most %.3g is to be gained\n", qn_study_gain_bound(study));
 }
 
-static void print_best(qn_study *study)
+static void print_best(const struct tune_request *request, qn_study *study)
 {
     const qn_history *history = qn_study_history(study);
     const qn_trial_record *best = qn_history_best(history);
@@ -154,6 +159,7 @@ static void print_best(qn_study *study)
            (long long)counts[QN_TRIAL_COMPLETE], (long long)counts[QN_TRIAL_PRUNED],
            (long long)counts[QN_TRIAL_FAILED]);
     print_stop(study);
+    if (request->tuner.cost_max > 0) printf("cost    %.6g\n", qn_study_cost(study));
     printf("best    trial %lld, ", (long long)best->number);
     qn_str values = {0};
     cli_tune_add_values(&values, history->objectives, best->losses);
@@ -174,11 +180,11 @@ static int summarise(const struct tune_request *request, qn_study *study)
     int code = CLI_OK;
     if (qn_study_best(study, &best, &err) != QN_OK) return cli_fail(&cmd_tune, &err);
     if (request->json) {
-        code = print_json(study, best);
+        code = print_json(request, study, best);
     } else if (best && qn_study_objectives(study)->n > 1) {
         puts(best);
     } else if (best) {
-        print_best(study);
+        print_best(request, study);
     }
     if (!best) fputs("quern tune: no trial is complete\n", stderr);
     if (code == CLI_OK && !best) code = CLI_FAILED;

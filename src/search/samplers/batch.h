@@ -27,6 +27,7 @@ typedef enum qn_outcome_kind {
 typedef struct qn_outcome {
     qn_outcome_kind kind;
     double values[QN_OBJECTIVES_MAX], violation;
+    double cost;       /* QN_NA: nothing was said of it */
     char failure[512]; /* why it failed */
 } qn_outcome;
 

@@ -11,7 +11,7 @@
 
 qn_status qn_output_init(qn_output *output, const qn_objectives *objectives, qn_error *err)
 {
-    *output = (qn_output){.objectives = objectives};
+    *output = (qn_output){.objectives = objectives, .cost = QN_NA};
     output->line = qn_alloc_array(QN_OUTPUT_LINE_MAX + 1, 1);
     return output->line ? QN_OK : qn_fail(err, QN_ERR_NOMEM, "no memory for a program's output");
 }
@@ -78,10 +78,10 @@ static bool read_result(const qn_objectives *objectives, qn_json_value object, d
 static qn_status read_object(qn_output *output, qn_json_value object, qn_output_reporter *report,
                              void *context, qn_error *err)
 {
-    double values[QN_OBJECTIVES_MAX], step, violation;
-    if (!qn_json_is_object(object) || !read_result(output->objectives, object, values)) {
-        return QN_OK;
-    }
+    double values[QN_OBJECTIVES_MAX], step, violation, cost;
+    if (!qn_json_is_object(object)) return QN_OK;
+    if (member_number(object, "cost", &cost) && isfinite(cost) && cost >= 0) output->cost = cost;
+    if (!read_result(output->objectives, object, values)) return QN_OK;
     if (member_number(object, "step", &step)) {
         if (output->objectives->n > 1 || !isfinite(values[0]) || !(fabs(step) < 1e15)) return QN_OK;
         output->report = values[0];

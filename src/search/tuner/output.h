@@ -2,9 +2,14 @@
 /* What a program that is being tuned prints: results are found in it line by line.
  *
  *     {"step": 3, "value": 0.5}      an intermediate value
+ *
  *     {"value": 0.5}                 the result; also {"loss": 0.5, "size": 3} by objectives'
- * names, and "violation" beside either anything 0.5                   the last number of the last
- * line that ends in one; of several objectives the last numbers
+ * names, and "violation" beside either
+ *
+ *     {"cost": 2.5}                  what the trial has cost so far; also beside the others
+ *
+ *     anything 0.5                   the last number of the last line that ends in one; of several
+ *                                    objectives the last numbers
  *
  * Result objects prevail over numbers, and what comes later over what came before; without either,
  * the last intermediate value is the result. Lines longer than QN_OUTPUT_LINE_MAX are passed over,
@@ -26,6 +31,7 @@ typedef struct qn_output {
     bool has_result, has_numbers, has_report;
     double result[QN_OBJECTIVES_MAX], numbers[QN_OBJECTIVES_MAX];
     double violation;
+    double cost;   /* the last one; QN_NA: none */
     double report; /* the last one */
 } qn_output;
 

@@ -8,6 +8,7 @@
 #include "search/tuner/output.h"
 #include "search/tuner/process.h"
 #include "search/tuner/trial_command.h"
+#include "search/tuner/trial_cost.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +46,7 @@ struct tuner {
     struct worker *workers;
     qn_batch batch;
     qn_checkpoints checkpoints;
+    qn_cost_limit cost_limit;
     struct pollfd *polls; /* POLLS_EACH per worker, one for the store */
     int64_t n_workers, n_busy;
     int64_t n_ended, n_failed;
@@ -132,12 +134,18 @@ static qn_status start(struct worker *worker, qn_trial *trial, qn_error *err)
     return status;
 }
 
+static bool begins_no_more(struct tuner *tuner)
+{
+    return tuner->is_stopping ||
+           qn_cost_limit_is_reached(&tuner->cost_limit, tuner->study, tuner->request->batch_size);
+}
+
 /* When there is nothing to begin, trials may still come back from others: look again a little
  * later. */
 static qn_status start_more(struct tuner *tuner, qn_error *err)
 {
     const double now_s = qn_clock_s();
-    if (tuner->is_stopping || now_s < tuner->next_ask_s) return QN_OK;
+    if (now_s < tuner->next_ask_s || begins_no_more(tuner)) return QN_OK;
     for (int64_t i = 0; i < tuner->n_workers; i++) {
         qn_trial *trial;
         if (tuner->workers[i].trial) continue;
@@ -242,7 +250,7 @@ static qn_status find_result(struct worker *worker, qn_outcome *outcome, qn_erro
 
 static qn_status find_outcome(struct worker *worker, int code, qn_outcome *outcome, qn_error *err)
 {
-    *outcome = (qn_outcome){.kind = QN_OUTCOME_RESULT};
+    *outcome = (qn_outcome){.kind = QN_OUTCOME_RESULT, .cost = worker->output.cost};
     if (worker->is_late && !worker->is_pruned) {
         fail_outcome(outcome, "it took too long");
     } else if (code != 0 && !worker->is_pruned) {
@@ -289,6 +297,11 @@ static qn_status fail_trial(const struct tuner *tuner, qn_trial *trial, const ch
 static qn_status tell_outcome(const struct tuner *tuner, qn_trial *trial, const qn_outcome *outcome,
                               qn_error *err)
 {
+    if (!isnan(outcome->cost) && outcome->kind != QN_OUTCOME_TAKEN) {
+        char text[QN_DOUBLE_TEXT_BYTES];
+        qn_format_double(outcome->cost, text);
+        QN_TRY(qn_trial_annotate(trial, "cost", text, err));
+    }
     if (outcome->kind == QN_OUTCOME_PRUNED) return qn_trial_prune(trial, err);
     if (outcome->kind == QN_OUTCOME_FAILED) return fail_trial(tuner, trial, outcome->failure, err);
     if (outcome->kind == QN_OUTCOME_TAKEN) return QN_OK;
@@ -403,9 +416,9 @@ static qn_status run(struct tuner *tuner, qn_error *err)
 {
     for (;;) {
         QN_TRY(start_more(tuner, err));
-        const bool begins_no_more = tuner->is_stopping || qn_study_is_stopped(tuner->study) ||
-                                    qn_study_n_elsewhere(tuner->study) == 0;
-        if (tuner->n_busy == 0 && begins_no_more) break;
+        const bool waits = qn_study_n_elsewhere(tuner->study) > 0 && !begins_no_more(tuner) &&
+                           !qn_study_is_stopped(tuner->study);
+        if (tuner->n_busy == 0 && !waits) break;
         QN_TRY(work_once(tuner, err));
     }
     /* Of a study that was stopped, what waits for a trial that is not run any more is told now. */
@@ -432,6 +445,10 @@ static void release(struct tuner *tuner)
 static qn_status prepare(struct tuner *tuner, qn_error *err)
 {
     const qn_tuner_request *request = tuner->request;
+    if (!(request->cost_max >= 0)) {
+        return qn_fail(err, QN_ERR_ARG, "the greatest cost is a number from 0 up, not %g",
+                       request->cost_max);
+    }
     QN_TRY(qn_trial_command_check(request->command, qn_study_space(tuner->study),
                                   request->checkpoint_folder != NULL, err));
     QN_TRY(qn_batch_init(&tuner->batch, tuner->study, request->batch_size, request->n_trials, err));
@@ -457,6 +474,7 @@ qn_status qn_tuner_run(qn_study *study, const qn_tuner_request *request, qn_erro
 {
     struct tuner tuner = {.study = study,
                           .request = request,
+                          .cost_limit = {.max = request->cost_max},
                           .n_workers = request->n_workers > 0 ? request->n_workers : 1,
                           .grace_s = request->grace_s > 0 ? request->grace_s : 5};
     if (request->timeout_s > 0) tuner.deadline_s = qn_clock_s() + request->timeout_s;

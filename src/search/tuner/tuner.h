@@ -16,6 +16,8 @@ typedef struct qn_tuner_request {
     int64_t n_workers;    /* programs at a time; default 1 */
     int64_t batch_size;   /* trials asked for and told together, see batch.h; 0: one by one */
     double timeout_s;     /* for all of it; 0: none */
+    double cost_max;      /* no trial begins when those that have ended have cost so much, see
+                             trial_cost.h; 0: any */
     double trial_timeout_s, grace_s; /* per program; from SIGTERM to SIGKILL (default 5) */
     int64_t memory_bytes;            /* per program; 0: no limit */
     int64_t n_retries;               /* how often a trial that failed is tried again */

@@ -158,6 +158,30 @@ static void one_objective_has_every_chart(void **state)
     qn_study_close(study);
 }
 
+/* A curve of one point has no line. */
+static void trials_stopped_at_their_first_report_are_dots(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_study *study = open_study(mixed, NULL, "asha");
+    for (int i = 0; i < 5; i++) {
+        qn_trial *trial = ask(study);
+        for (int step = 1; step <= (i < 2 ? 3 : 1); step++) {
+            CHECK_OK(qn_trial_report(trial, step, i + step, NULL, &err));
+        }
+        CHECK_OK(qn_trial_prune(trial, &err));
+    }
+    char *page = report_of(study, NULL);
+    char *section = strstr(page, "<h2>Intermediate values</h2>");
+    CHECK(section != NULL);
+    *strstr(section, "</section>") = '\0';
+    CHECK_INT(count(section, "class=\"curve pruned\""), 2);
+    CHECK_INT(count(section, "class=\"dots pruned\""), 1);
+    CHECK_INT(count(section, "h0"), 3);
+    qn_free(page);
+    qn_study_close(study);
+}
+
 static void several_objectives_have_fronts(void **state)
 {
     (void)state;
@@ -281,6 +305,7 @@ static void a_report_is_written_whole_or_not_at_all(void **state)
     qn_study_close(study);
 }
 
-RUN_TESTS(TEST(one_objective_has_every_chart), TEST(several_objectives_have_fronts),
-          TEST(studies_of_any_values_are_drawn), TEST(parameters_of_any_name_and_number_are_drawn),
+RUN_TESTS(TEST(one_objective_has_every_chart), TEST(trials_stopped_at_their_first_report_are_dots),
+          TEST(several_objectives_have_fronts), TEST(studies_of_any_values_are_drawn),
+          TEST(parameters_of_any_name_and_number_are_drawn),
           TEST(ten_thousand_trials_are_a_small_page), TEST(a_report_is_written_whole_or_not_at_all))

@@ -77,6 +77,31 @@ static void the_result_is_found_in_all_kinds_of_output(void **state)
     }
 }
 
+static double cost_in(const char *text)
+{
+    qn_error err = {0};
+    const qn_objectives objectives = {1, {{"loss", false}}};
+    struct reports reports = {0};
+    qn_output output;
+    double value;
+    bool found;
+    CHECK_OK(qn_output_init(&output, &objectives, &err));
+    CHECK_OK(qn_output_add(&output, text, strlen(text), count, &reports, &err));
+    CHECK_OK(qn_output_finish(&output, count, &reports, &value, &found, &err));
+    qn_output_release(&output);
+    return output.cost;
+}
+
+static void the_last_cost_counts_unless_it_is_none(void **state)
+{
+    (void)state;
+    CHECK(isnan(cost_in("7\n")));
+    CHECK(cost_in("{\"value\": 1, \"cost\": 2.5}\n") == 2.5);
+    CHECK(cost_in("{\"step\": 1, \"value\": 9, \"cost\": 1}\n{\"cost\": 3}\n7\n") == 3);
+    CHECK(cost_in("{\"cost\": 3}\n{\"cost\": -1}\n{\"cost\": null}\n{\"cost\": \"x\"}\n[3]\n") ==
+          3);
+}
+
 static void several_objectives_are_named_or_in_a_line(void **state)
 {
     (void)state;
@@ -106,4 +131,5 @@ static void a_line_without_end_is_passed_over(void **state)
 }
 
 RUN_TESTS(TEST(the_result_is_found_in_all_kinds_of_output),
+          TEST(the_last_cost_counts_unless_it_is_none),
           TEST(several_objectives_are_named_or_in_a_line), TEST(a_line_without_end_is_passed_over))
