@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every learner against scikit-learn's solvers for the same optimum: the same matrix, two threads
 each, runs in turn, medians. Of several solvers, and of dense and sparse matrices, the quickest counts
-that comes within 1e-5 of the least objective, or the most variance explained (where there is one). One JSON line per phase, with
-seconds on the clock and of processors; --table makes the table in README.md beside it of such lines.
+that comes within 1e-5 of the least objective, or of the most variance explained (where there is one).
+One JSON line per phase, with seconds on the clock and of processors; --table makes the table in
+README.md beside it of such lines.
 usage: speed.py [--rounds 3] [--threads 2] [--only WHAT,…] FIT_MATRIX DATA_FOLDER [TABLE …] > FIGURES
        speed.py --table < FIGURES"""
 import os
