@@ -2,7 +2,6 @@
 #include "base/json_pull.h"
 
 #include "base/json_escape.h"
-#include "base/number.h"
 #include "base/utf8.h"
 
 #include <string.h>

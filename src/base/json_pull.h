@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/number.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -53,6 +54,16 @@ static inline bool qn_pull_is_at_number(const qn_pull *pull)
 {
     return !pull->wrong && pull->at < pull->end &&
            (*pull->at == '-' || (*pull->at >= '0' && *pull->at <= '9'));
+}
+
+/* Reads a number that is written as doubles in full are. False, and nothing is read, for any other
+ * value. */
+static inline bool qn_pull_full_number(qn_pull *pull, double *out)
+{
+    if (pull->wrong) return false;
+    const size_t bytes = qn_scan_full_double(pull->at, (size_t)(pull->end - pull->at), out);
+    pull->at += bytes;
+    return bytes > 0;
 }
 
 /* Enters the object or array that was peeked at. */

@@ -347,9 +347,8 @@ static int64_t first_digits(const char *at, const char *end, uint64_t *digits)
     return n > DIGITS_MAX ? n - DIGITS_MAX : 0;
 }
 
-/* What doubles written in full look like: one digit, a point and 16 to 18 digits. Without branches
- * but those that nearly always go one way. 0: not of that form. */
-static size_t scan_full_double(const char *text, size_t bytes, double *value)
+/* Without branches but those that nearly always go one way. */
+size_t qn_scan_full_double(const char *text, size_t bytes, double *value)
 {
     static const uint64_t powers[] = {1, 10, 100};
     enum { FIRST = 16, LONGEST = 1 + 2 + FIRST + 8 };
@@ -379,7 +378,7 @@ static size_t scan_full_double(const char *text, size_t bytes, double *value)
 
 size_t qn_scan_double(const char *text, size_t bytes, double *value)
 {
-    const size_t full = scan_full_double(text, bytes, value);
+    const size_t full = qn_scan_full_double(text, bytes, value);
     if (full > 0) return full;
     const char *at = text, *const end = text + bytes;
     const bool negative = bytes > 0 && *text == '-';

@@ -28,7 +28,10 @@ size_t qn_format_int64(int64_t value, char *text);
  * (Lemire, "Number parsing at a gigabyte per second", 2021; where its bits do not decide, by
  * strtod()). Out-of-range exponents give +-inf or 0, as strtod does. */
 size_t qn_scan_double(const char *text, size_t bytes, double *value);
-/* As above, false unless the number is all of `text`. */
+/* The same for what doubles written in full look like, a digit, a point and 16 to 18 digits, and no
+ * exponent: quicker. 0 for anything else, and within the last 27 bytes. */
+size_t qn_scan_full_double(const char *text, size_t bytes, double *value);
+/* As qn_scan_double(), false unless the number is all of `text`. */
 bool qn_parse_double(const char *text, size_t bytes, double *value);
 /* All of `text` as an integer: optional sign, digits; false when it does not fit. */
 bool qn_parse_int64(const char *text, size_t bytes, int64_t *value);

@@ -182,8 +182,8 @@ qn_status qn_rows_normalise_cell(qn_rows *rows, qn_rows_place place, qn_cell *ce
     return QN_OK;
 }
 
-qn_status qn_rows_read_cell(qn_rows *rows, qn_pull *pull, qn_rows_place place, qn_cell *out,
-                            qn_error *err)
+qn_status qn_rows_read_any_cell(qn_rows *rows, qn_pull *pull, qn_rows_place place, qn_cell *out,
+                                qn_error *err)
 {
     const bool numeric = rows->model->columns[place.input]->kind == QN_KIND_NUMERIC;
     if (numeric && qn_pull_is_at_number(pull)) { /* as below, without the detours */
