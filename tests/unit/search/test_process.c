@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,6 +75,7 @@ static pid_t start_worker(bool children_are_late)
     CHECK_INT(pipe(news_pipe) + pipe(go_pipe), 0);
     const pid_t worker = fork();
     if (worker == 0) work(children_are_late);
+    close(news_pipe[1]); /* a worker that ends is heard, too */
     return worker;
 }
 
@@ -96,10 +98,9 @@ static bool is_alive(void)
 
 static void close_pipes(void)
 {
-    for (int end = 0; end < 2; end++) {
-        close(news_pipe[end]);
-        close(go_pipe[end]);
-    }
+    close(news_pipe[0]);
+    close(go_pipe[0]);
+    close(go_pipe[1]);
 }
 
 static void let_go(void)
@@ -196,6 +197,10 @@ int main(void)
         cmocka_unit_test(locks_survive_running_out_of_memory),
         cmocka_unit_test(what_cannot_be_run_is_told),
     };
+    if (syscall(SYS_pidfd_open, getpid(), 0) < 0) {
+        puts("skipped: no processes can be watched here"); /* such as under valgrind */
+        return 77;
+    }
     CHECK(mkdtemp(folder) != NULL);
     snprintf(store, sizeof store, "%s/s.db", folder);
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
