@@ -463,7 +463,7 @@ def swaps_under_load_fail_nothing_and_leave_no_memory_behind(folder):
             client.join()
         assert not wrong, wrong[:3]
         assert len(seen) == 2 and min(n_replies) > 0
-        wait_for(lambda: resident_kb(process) < before * 1.02)
+        wait_for(lambda: resident_kb(process) < before * 1.02 or SANITIZED)  # which keep what is freed
         print(f"             {sum(n_replies)} replies; RSS in KB: {before} after 100 swaps, "
               f"{resident_kb(process)} after 1100")
 
