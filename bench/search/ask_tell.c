@@ -199,18 +199,18 @@ int main(int argc, char **argv)
                                       .n_trials = n_trials,
                                       .stop_gain = argc > 6 ? atof(argv[6]) : 0};
     if (qn_study_open(&request, &study, &err)) die(&err);
-    double best = 1e300, spent_s = 0;
+    double best = 1e300, begun_s = qn_clock_cpu_s();
     long i = 0;
     for (; i < n_trials; i++) {
         qn_trial *trial;
-        const double begun_s = qn_clock_cpu_s();
+        if (i == n_trials - window) begun_s = qn_clock_cpu_s();
         if (qn_study_ask(study, &trial, &err)) die(&err);
         if (!trial) break;
         const double value = functions[f].value(trial);
         if (qn_trial_tell(trial, &value, 1, &err)) die(&err);
-        if (i >= n_trials - window) spent_s += qn_clock_cpu_s() - begun_s;
         best = fmin(best, value);
     }
+    const double spent_s = qn_clock_cpu_s() - begun_s;
     printf("{\"sampler\": \"%s\", \"function\": \"%s\", \"trials\": %ld, \"ms_per_trial\": %.5f, "
            "\"best\": %.9g}\n",
            argv[1], argv[2], i, 1e3 * spent_s / (double)window, best);

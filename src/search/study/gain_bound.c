@@ -158,10 +158,11 @@ static double best_of(const qn_history *history, int64_t n)
 qn_status qn_gain_rule_look(qn_gain_rule *rule, const qn_history *history, bool *stop,
                             qn_error *err)
 {
+    *stop = false;
+    if (rule->gain == 0) return QN_OK;
     const int64_t n_prior = history->n_prior;
     const int64_t n = qn_gain_scheduled(history->n_told - n_prior), half = qn_gain_scheduled(n / 2);
-    *stop = false;
-    if (rule->gain == 0 || n == 0) return QN_OK;
+    if (n == 0) return QN_OK;
     int64_t look = rule->n > 0 ? rule->n + rule->n / EVERY : half;
     if (look < QN_GAIN_TRIALS_MIN) look = QN_GAIN_TRIALS_MIN;
     for (; look <= n; look += look / EVERY) {
