@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Gram matrices of rows that stand one after the other. Every element takes the products of 128
- * rows at a time in their order, each by one fused multiply-add, and adds them up in order: the
- * same on any machine.
+ * rows (of a weight other than 0) at a time in their order, each by one fused multiply-add, and
+ * adds them up in order: the same on any machine.
  *
  * Threads: a pure function. */
 #ifndef QN_LINALG_GRAM_H

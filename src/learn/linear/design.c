@@ -11,7 +11,7 @@ enum {
     SPARSE_SHARE = 4, /* a dense column with at most one non-zero in so many rows is sparse */
     BLOCKS_MAX = 8,   /* of rows, for sums */
     BLOCK_ROWS_MIN = 1024,
-    LINE_ROWS = 8 /* doubles of a line of the cache */
+    LINE_ROWS = 64 /* visited in a column at a time: a bit each */
 };
 
 /* Blocks of rows depend on nothing but their number. */
@@ -30,6 +30,7 @@ struct building {
     int32_t *counts; /* x->n_dense × n_blocks: non-zeros of each column in each block of rows */
     bool *is_sparse; /* x->n_dense */
     int64_t *begins; /* n_blocks: where the values of its rows begin */
+    uint64_t *lines; /* n_blocks × x->n_dense: which rows of a line are not zero in a column */
 };
 
 static int64_t block_begin(const struct building *b, int64_t block)
@@ -113,8 +114,10 @@ static void fill_dense(const struct building *b, int64_t first, int64_t n)
     }
 }
 
-/* The sparse part of n <= LINE_ROWS rows, whose values begin at `at`; returns where they end. */
-static int64_t fill_sparse(const struct building *b, int64_t first, int64_t n, int64_t at)
+/* The sparse part of n <= LINE_ROWS rows, whose values begin at `at`; returns where they end.
+ * `lines`: of x->n_dense. */
+static int64_t fill_sparse(const struct building *b, uint64_t *lines, int64_t first, int64_t n,
+                           int64_t at)
 {
     qn_design *d = b->design;
     const qn_matrix *x = b->x;
@@ -123,8 +126,13 @@ static int64_t fill_sparse(const struct building *b, int64_t first, int64_t n, i
     int64_t next[LINE_ROWS] = {0}; /* first a row's non-zeros, then where its next one goes */
     for (int64_t c = 0; c < n_moved; c++) {
         const double *column = x->dense + moved[c] * x->stride + first;
+        uint64_t line = 0;
         for (int64_t i = 0; i < n; i++) {
-            next[i] += column[i] != 0;
+            line |= (uint64_t)(column[i] != 0) << i;
+        }
+        lines[c] = line;
+        for (; line != 0; line &= line - 1) {
+            next[__builtin_ctzll(line)]++;
         }
     }
     for (int64_t i = 0; i < n; i++) {
@@ -136,8 +144,8 @@ static int64_t fill_sparse(const struct building *b, int64_t first, int64_t n, i
     }
     for (int64_t c = 0; c < n_moved; c++) {
         const double *column = x->dense + moved[c] * x->stride + first;
-        for (int64_t i = 0; i < n; i++) {
-            if (column[i] == 0) continue;
+        for (uint64_t line = lines[c]; line != 0; line &= line - 1) {
+            const int i = __builtin_ctzll(line);
             d->cols[next[i]] = (int32_t)c;
             d->values[next[i]++] = (float)column[i];
         }
@@ -151,7 +159,7 @@ static int64_t fill_sparse(const struct building *b, int64_t first, int64_t n, i
     return at;
 }
 
-/* A line of the cache of each column at a time. */
+/* A line of each column at a time. */
 static void fill_block(void *context, int64_t block)
 {
     const struct building *b = context;
@@ -160,7 +168,7 @@ static void fill_block(void *context, int64_t block)
     for (int64_t first = block_begin(b, block); first < end; first += LINE_ROWS) {
         const int64_t n = end - first < LINE_ROWS ? end - first : LINE_ROWS;
         fill_dense(b, first, n);
-        at = fill_sparse(b, first, n, at);
+        at = fill_sparse(b, b->lines + block * b->x->n_dense, first, n, at);
     }
 }
 
@@ -183,7 +191,8 @@ static qn_status build(struct building *b, qn_pool *pool, qn_error *err)
     b->counts = qn_alloc_array(x->n_dense * b->n_blocks, sizeof *b->counts);
     b->is_sparse = qn_alloc_array(x->n_dense, sizeof *b->is_sparse);
     b->begins = qn_alloc_array(b->n_blocks, sizeof *b->begins);
-    if (!b->design->features || !b->counts || !b->is_sparse || !b->begins) {
+    b->lines = qn_alloc_array(b->n_blocks * x->n_dense, sizeof *b->lines);
+    if (!b->design->features || !b->counts || !b->is_sparse || !b->begins || !b->lines) {
         qn_design_release(b->design);
         return qn_fail(err, QN_ERR_NOMEM, "no memory for the rows of a linear model");
     }
@@ -201,6 +210,7 @@ qn_status qn_design_init(qn_design *d, const qn_matrix *x, qn_pool *pool, qn_err
     qn_free(b.counts);
     qn_free(b.is_sparse);
     qn_free(b.begins);
+    qn_free(b.lines);
     return status;
 }
 
@@ -254,8 +264,11 @@ double qn_design_row_dot(const qn_design *d, int64_t row, const double *point)
 
 void qn_design_row_add(const qn_design *d, int64_t row, double scale, double *point)
 {
+    const double *restrict dense = d->dense + row * d->width;
     double *sparse = point + d->width;
-    qn_add_scaled(scale, d->dense + row * d->width, point, d->width);
+    for (int64_t c = 0; c < d->width; c++) {
+        point[c] += scale * dense[c];
+    }
     for (int64_t j = d->starts[row]; j < d->starts[row + 1]; j++) {
         sparse[d->cols[j]] += scale * (double)d->values[j];
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Design matrix of a linear learner, row after row: what Newton's method, interior points and dual
- * coordinate descent run over. Columns of the dense view that are mostly zero (indicators) join
- * the sparse ones, and a column of ones stands among the dense ones for the intercept, so that no
- * method treats it apart. A "point" has n_cols coefficients: dense ones (padded with columns of
+/* Design matrix of a linear learner, row after row: what Newton's method, that of multipliers and
+ * dual coordinate descent run over. Columns of the dense view that are mostly zero (indicators)
+ * join the sparse ones, and a column of ones stands among the dense ones for the intercept, so that
+ * no method treats it apart. A "point" has n_cols coefficients: dense ones (padded with columns of
  * zeros to a multiple of four), then sparse ones.
  *
  * Sums over rows run over fixed blocks, added up in order: the same on any number of threads.

@@ -6,6 +6,7 @@
 #include "learn/linear/conjugate.h"
 #include "learn/linear/dual.h"
 #include "learn/linear/interior.h"
+#include "learn/linear/multipliers.h"
 #include "linalg/kernels.h"
 #include "linalg/semidefinite.h"
 
@@ -391,7 +392,7 @@ static bool takes_dual(const qn_glm *glm)
     const bool squared =
         glm->loss == QN_GLM_SQUARED_HINGE || glm->loss == QN_GLM_SQUARED_INSENSITIVE;
     const bool hinge = glm->loss == QN_GLM_HINGE || glm->loss == QN_GLM_INSENSITIVE;
-    const int64_t few = squared ? NEWTON_COLS_MAX : QN_INTERIOR_COLS_MAX;
+    const int64_t few = squared ? NEWTON_COLS_MAX : QN_MULTIPLIERS_COLS_MAX;
     return (squared || hinge) && glm->penalises_intercept &&
            (glm->dual || glm->design->n_cols > few);
 }
@@ -404,6 +405,9 @@ qn_status qn_glm_minimise(qn_glm *glm, double *point, int64_t *n_iterations, qn_
         return qn_conjugate_minimise(glm, point, n_iterations, err);
     }
     if (glm->loss < QN_GLM_QUANTILE) return minimise_smooth(glm, point, n_iterations, err);
+    if (glm->loss != QN_GLM_QUANTILE) {
+        return qn_multipliers_minimise(glm, point, n_iterations, err);
+    }
     if (glm->design->n_cols <= QN_INTERIOR_COLS_MAX) {
         return qn_interior_minimise(glm, point, n_iterations, err);
     }

@@ -6,8 +6,9 @@
  *
  * Smooth losses are minimised by Newton's method on the Gram matrix while that is small, else
  * by conjugate gradients: squares in one go (conjugate.h), the others step by step. The piecewise
- * linear ones (quantile, hinge, epsilon-insensitive) go to an interior-point method (interior.h)
- * or, when there are many columns, to dual coordinate descent (dual.h).
+ * linear ones go to an interior-point method (quantile: interior.h) or the method of multipliers
+ * (hinge, epsilon-insensitive: multipliers.h), hinges on many columns to dual coordinate descent
+ * (dual.h).
  *
  * Threads: one thread at a time per problem; the pool is used inside. */
 #ifndef QN_LEARN_LINEAR_GLM_H
@@ -53,8 +54,9 @@ typedef struct qn_glm {
 } qn_glm;
 
 /* Minimises from `point` on (n_outputs × n_cols), so that a path is followed by warm starts.
- * Stopping early only makes the point less exact. Fails with QN_ERR_NOMEM; QN_ERR_UNSUPPORTED:
- * the quantile loss on more than QN_INTERIOR_COLS_MAX columns. */
+ * Stopping early only makes the point less exact. Hinges that are not squared want a penalty above
+ * 0, on the intercept too. Fails with QN_ERR_NOMEM; QN_ERR_UNSUPPORTED: the quantile loss on more
+ * than QN_INTERIOR_COLS_MAX columns. */
 QN_MUST_CHECK
 qn_status qn_glm_minimise(qn_glm *glm, double *point, int64_t *n_iterations, qn_error *err);
 

@@ -28,7 +28,7 @@ struct interior {
     double *theta, *rest;        /* of the elimination */
     double *margins, *moves;     /* n: of the point and of its step */
     double *row_sums;            /* n */
-    double *point, *step, *dual; /* n_cols: dual = sum_i alpha_i a_i - penalty point */
+    double *point, *step, *dual; /* n_cols: dual = sum_i alpha_i a_i */
     double *gram;
 };
 
@@ -47,25 +47,12 @@ static void make_pieces(struct interior *in)
 {
     const qn_glm *glm = in->glm;
     for (int64_t i = 0; i < in->n; i++) {
-        const double w = qn_glm_weight(glm, i) / glm->total, y = glm->target[i];
-        if (glm->loss == QN_GLM_QUANTILE) {
-            add_piece(in, i, y, w * glm->shape, w * (1 - glm->shape));
-        } else if (glm->loss == QN_GLM_HINGE) {
-            add_piece(in, i, y == 1 ? 1 : -1, y == 1 ? w : 0, y == 1 ? 0 : w);
-        } else {
-            add_piece(in, i, y - glm->shape, w, 0);
-            add_piece(in, i, y + glm->shape, 0, w);
-        }
+        const double w = qn_glm_weight(glm, i) / glm->total;
+        add_piece(in, i, glm->target[i], w * glm->shape, w * (1 - glm->shape));
     }
-    for (int64_t c = 0; c < in->n_cols && glm->loss == QN_GLM_QUANTILE; c++) {
+    for (int64_t c = 0; c < in->n_cols; c++) {
         if (in->design->features[c] >= 0) add_piece(in, -1 - c, 0, glm->penalty, glm->penalty);
     }
-}
-
-static double curvature_of(const struct interior *in, int64_t column)
-{
-    const bool free = column == in->design->intercept && !in->glm->penalises_intercept;
-    return in->glm->loss == QN_GLM_QUANTILE || free ? 0 : in->glm->penalty;
 }
 
 /* a_i . point, from the margins of the rows. */
@@ -97,7 +84,7 @@ static double residual_of(const struct interior *in, int64_t i)
     return in->at[i] - along(in, i, in->margins, in->point) - in->positive[i] + in->negative[i];
 }
 
-/* theta, and the factor of sum_i theta_i a_i a_i^T + penalty. */
+/* theta, and the factor of sum_i theta_i a_i a_i^T. */
 static qn_status factor(struct interior *in, qn_error *err)
 {
     const int64_t p = in->n_cols;
@@ -113,7 +100,7 @@ static qn_status factor(struct interior *in, qn_error *err)
         if (c >= 0) in->gram[c * p + c] += in->theta[i];
     }
     for (int64_t c = 0; c < p; c++) {
-        in->gram[c * p + c] += ridge_share * in->gram[c * p + c] + curvature_of(in, c);
+        in->gram[c * p + c] += ridge_share * in->gram[c * p + c];
     }
     qn_semidefinite_factor(in->gram, p, 0.1 * ridge_share);
     return QN_OK;
@@ -191,7 +178,6 @@ static qn_status set_dual(struct interior *in, double *largest, qn_error *err)
     QN_TRY(combine(in, in->alpha, in->dual, err));
     *largest = 0;
     for (int64_t c = 0; c < in->n_cols; c++) {
-        in->dual[c] -= curvature_of(in, c) * in->point[c];
         *largest = fmax(*largest, fabs(in->dual[c]));
     }
     return QN_OK;
@@ -202,9 +188,6 @@ static double primal_of(const struct interior *in)
     double sum = 0;
     for (int64_t i = 0; i < in->n_pieces; i++) {
         sum += in->up[i] * in->positive[i] + in->down[i] * in->negative[i];
-    }
-    for (int64_t c = 0; c < in->n_cols; c++) {
-        sum += 0.5 * curvature_of(in, c) * in->point[c] * in->point[c];
     }
     return sum;
 }
@@ -252,7 +235,7 @@ static void begin(struct interior *in)
 
 static bool allocate(struct interior *in, double **memory)
 {
-    const int64_t n = in->n, p = in->n_cols, pieces = 2 * n + p;
+    const int64_t n = in->n, p = in->n_cols, pieces = n + p;
     in->owners = qn_alloc_array(pieces, sizeof *in->owners);
     in->gram = qn_alloc_array(p * p, sizeof *in->gram);
     *memory = qn_alloc_array(N_PIECE_ARRAYS * pieces + 3 * n + 2 * p, sizeof **memory);

@@ -43,7 +43,8 @@ static const qn_param params_table[] = {
      "regression: errors up to it cost nothing, in units of the target"},
     QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
     {"dual", QN_PARAM_BOOL, AT(dual), 0, 1, 0, 0, false, 0, NULL,
-     "dual coordinate descent even on few columns, where Newton's method and interior points are"
+     "dual coordinate descent even on few columns, where Newton's method and that of multipliers "
+     "are"
      " exact"},
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 100000, 0, 0, false, 1000, NULL,
      "iterations, or passes over the rows"},

@@ -134,7 +134,7 @@ static void check_errors(const qn_linear_terms *terms, qn_json_value golden)
     }
 }
 
-/* Hinges by the solvers themselves: Newton's method or interior points, and dual descent. */
+/* Hinges by the solvers themselves: Newton's method or that of multipliers, and dual descent. */
 static void check_solvers(const real_table *t, qn_json_value golden)
 {
     qn_error err = {0};
