@@ -52,14 +52,14 @@ static qn_status area(const qn_metric_input *input, int32_t positive, const doub
     for (int64_t i = 0; i < n;) {
         double more_hits = 0, more_misses = 0;
         const double key = keys[order[i]];
-        for (; i < n && keys[order[i]] == key; i++) {
+        do { /* at least one: what is not a number equals nothing */
             const double weight = weight_of(input, order[i]);
             if (input->target[order[i]] == positive) {
                 more_hits += weight;
             } else {
                 more_misses += weight;
             }
-        }
+        } while (++i < n && keys[order[i]] == key);
         roc += more_misses * (hits + 0.5 * more_hits);
         hits += more_hits;
         misses += more_misses;

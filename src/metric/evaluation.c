@@ -175,10 +175,9 @@ static bool delong(const qn_metric_input *input, qn_metric_value *out)
     }
     for (int64_t i = 0; i < n;) { /* midranks among all, and among the row's own class */
         int64_t next = i, tied[2] = {0, 0};
-        while (next < n && input->predicted[order[next]] == input->predicted[order[i]]) {
+        do { /* at least one: what is not a number equals nothing */
             tied[input->target[order[next]] == 1]++;
-            next++;
-        }
+        } while (++next < n && input->predicted[order[next]] == input->predicted[order[i]]);
         for (int64_t j = i; j < next; j++) {
             const int c = input->target[order[j]] == 1;
             rank[order[j]] = 0.5 * (double)(i + next + 1);
@@ -348,7 +347,7 @@ static qn_status fill_residuals(const qn_metric_input *input, qn_evaluation *out
     }
     for (int64_t i = 0; i < n && high > low; i++) {
         const double bin = (residuals[i] - low) / (high - low) * QN_RESIDUAL_BINS;
-        out->residual_counts[bin < 0                   ? 0
+        out->residual_counts[!(bin >= 0)               ? 0
                              : bin >= QN_RESIDUAL_BINS ? QN_RESIDUAL_BINS - 1
                                                        : (int)bin] += 1;
     }

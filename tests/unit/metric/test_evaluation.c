@@ -66,6 +66,40 @@ static void told_to_stop_it_leaves_out_intervals_and_keeps_values(void **state)
     qn_evaluation_free(cut);
 }
 
+/* Differences of numbers this far out are infinite, and their quotients no numbers. */
+static void residuals_beyond_all_bounds_are_counted_all_the_same(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_evaluation *e = NULL;
+    double counted = 0;
+    for (int i = 0; i < N; i++) {
+        target[i] = i % 3 ? i : i % 2 ? 1e308 : -1e308;
+        predicted[i] = i % 5 ? i : -1e308;
+    }
+    const qn_metric_input input = {
+        .task = QN_TASK_REGRESSION, .n_rows = N, .target = target, .predicted = predicted};
+    CHECK_OK(qn_evaluation_create(&input, 1, NULL, &e, &err));
+    for (int b = 0; b < QN_RESIDUAL_BINS; b++) {
+        counted += (double)e->residual_counts[b];
+    }
+    CHECK(counted == N);
+    qn_evaluation_free(e);
+}
+
+static void an_evaluation_of_what_is_no_number_ends(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    qn_evaluation *e = NULL;
+    const qn_metric_input input = binary_sample();
+    for (int i = 0; i < N; i += 9) {
+        predicted[i] = NAN;
+    }
+    CHECK_OK(qn_evaluation_create(&input, 1, NULL, &e, &err));
+    qn_evaluation_free(e);
+}
+
 static void an_evaluation_reads_back_from_json(void **state)
 {
     (void)state;
@@ -100,4 +134,6 @@ static void evaluating_survives_running_out_of_memory(void **state)
 
 RUN_TESTS(TEST(intervals_hold_the_value_and_do_not_depend_on_threads),
           TEST(told_to_stop_it_leaves_out_intervals_and_keeps_values),
-          TEST(an_evaluation_reads_back_from_json), TEST(evaluating_survives_running_out_of_memory))
+          TEST(residuals_beyond_all_bounds_are_counted_all_the_same),
+          TEST(an_evaluation_of_what_is_no_number_ends), TEST(an_evaluation_reads_back_from_json),
+          TEST(evaluating_survives_running_out_of_memory))

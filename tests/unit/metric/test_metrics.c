@@ -74,6 +74,28 @@ static void a_metric_without_both_classes_is_undefined(void **state)
     CHECK(isnan(value));
 }
 
+/* A number that equals nothing, not even itself, is a tie with nothing: metrics come to an end. */
+static void metrics_of_what_is_no_number_end(void **state)
+{
+    (void)state;
+    const double y[] = {0, 1, 1, 0}, p[] = {0.2, NAN, NAN, 0.5, NAN, NAN, NAN, NAN};
+    for (int32_t n_classes = 0; n_classes <= 2; n_classes++) {
+        const qn_task task = n_classes == 2   ? QN_TASK_BINARY
+                             : n_classes == 1 ? QN_TASK_MULTICLASS
+                                              : QN_TASK_REGRESSION;
+        const qn_metric_input input = {.task = task,
+                                       .n_classes = task == QN_TASK_REGRESSION ? 0 : 2,
+                                       .n_rows = 4,
+                                       .target = y,
+                                       .predicted = p};
+        for (int i = 0; qn_metrics[i]; i++) {
+            double value;
+            if (!(qn_metrics[i]->tasks & 1u << task)) continue;
+            CHECK_INT(qn_metrics[i]->compute(&input, &value, NULL), QN_OK);
+        }
+    }
+}
+
 static void metrics_survive_running_out_of_memory(void **state)
 {
     (void)state;
@@ -88,4 +110,4 @@ static void metrics_survive_running_out_of_memory(void **state)
 }
 
 RUN_TESTS(TEST(every_metric_equals_scikit_learn), TEST(a_metric_without_both_classes_is_undefined),
-          TEST(metrics_survive_running_out_of_memory))
+          TEST(metrics_of_what_is_no_number_end), TEST(metrics_survive_running_out_of_memory))
