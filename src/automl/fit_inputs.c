@@ -149,6 +149,49 @@ qn_status qn_row_weights(const qn_schema *schema, const qn_frame *frame, double 
     return QN_OK;
 }
 
+/* Beyond the first, squares of numbers are not finite; of numbers closer together than the second,
+ * they are 0. No loss tells models apart then. */
+static const double target_largest = 1e150, target_spread_least = 1e-150;
+
+/* What numbers to predict must be: `rows` of `target`. */
+static qn_status check_numbers(const qn_schema *schema, const qn_frame *frame, const double *target,
+                               const int32_t *rows, int64_t n_rows, qn_error *err)
+{
+    const char *name = schema->columns[schema->target].name;
+    double low = QN_INF, high = -QN_INF;
+    if (schema->task != QN_TASK_REGRESSION) return QN_OK;
+    for (int64_t i = 0; i < n_rows; i++) {
+        const double y = target[rows[i]];
+        if (fabs(y) > target_largest) {
+            return qn_fail(err, QN_ERR_DATA,
+                           "%s: row %d: target '%s' is %g, whose square is no number; "
+                           "divide the column, or drop such rows",
+                           frame->source ? frame->source : "table", rows[i] + 1, name, y);
+        }
+        low = fmin(low, y);
+        high = fmax(high, y);
+    }
+    if (high - low >= target_spread_least || high == low || n_rows == 0) return QN_OK;
+    return qn_fail(err, QN_ERR_DATA,
+                   "%s: values of target '%s' are at most %g apart, whose square is 0; "
+                   "multiply the column",
+                   frame->source ? frame->source : "table", name, high - low);
+}
+
+/* Some row must count, and all together no more than a number holds. */
+static qn_status check_weights(const qn_fit_inputs *inputs, qn_error *err)
+{
+    double sum = 0;
+    if (!inputs->weights) return QN_OK;
+    for (int64_t i = 0; i < inputs->n_train; i++) {
+        sum += inputs->weights[inputs->train[i]];
+    }
+    if (sum > 0 && isfinite(sum)) return QN_OK;
+    return qn_fail(err, QN_ERR_DATA, "%s: weights of the training rows sum to %g: %s",
+                   inputs->frame->source ? inputs->frame->source : "table", sum,
+                   sum > 0 ? "divide the column" : "there is nothing to learn from");
+}
+
 static int32_t *all_rows(int64_t n)
 {
     int32_t *rows = qn_alloc_array(n, sizeof *rows);
@@ -247,6 +290,9 @@ static qn_status gather_test(qn_fit_inputs *inputs, qn_error *err)
                              frame->source ? frame->source : "test table", row + 1);
         }
     }
+    if (status == QN_OK) {
+        status = check_numbers(inputs->schema, frame, target, inputs->test, n, err);
+    }
     if (own) {
         qn_free(target);
         qn_free(weights);
@@ -280,7 +326,10 @@ static qn_status load(const qn_fit_request *request, qn_pool *pool, const qn_sto
                            inputs->schema->columns[inputs->schema->target].name);
         }
     }
+    QN_TRY(check_numbers(inputs->schema, inputs->frame, inputs->target, inputs->train,
+                         inputs->n_train, err));
     QN_TRY(qn_row_weights(inputs->schema, inputs->frame, &inputs->weights, err));
+    QN_TRY(check_weights(inputs, err));
     if (inputs->schema->task == QN_TASK_RANKING) {
         QN_TRY(qn_queries_number(inputs->schema, inputs->frame, &inputs->groups, err));
         if (!inputs->groups) {

@@ -45,6 +45,18 @@ static void normalise(qn_dataset_part *part)
     }
 }
 
+/* Rows to train on must weigh something. */
+static qn_status check_weights(const qn_dataset_part *part, int32_t number, qn_error *err)
+{
+    for (int64_t i = 0; part->weights && i < part->n_rows; i++) {
+        if (part->weights[i] > 0) return QN_OK;
+    }
+    if (!part->weights) return QN_OK;
+    return qn_fail(err, QN_ERR_DATA,
+                   "all %" PRId64 " rows that train in fold %d weigh 0; give more rows a weight",
+                   part->n_rows, (int)number + 1);
+}
+
 static qn_status gather_part(const qn_fold_request *request, const int32_t *rows, int64_t n_rows,
                              qn_dataset_part *part, qn_error *err)
 {
@@ -149,6 +161,7 @@ static qn_status prepare(const qn_fold_request *request, const qn_folds *folds, 
     if (status == QN_OK) status = clean(request, seed, train, &n_train, &factors, err);
     if (status == QN_OK) status = gather_part(request, train, n_train, &data->train, err);
     if (status == QN_OK && factors) status = weigh_part(factors, &data->train, err);
+    if (status == QN_OK) status = check_weights(&data->train, number, err);
     if (status == QN_OK) status = gather_part(request, valid, fold->n_valid, &data->valid, err);
     if (status == QN_OK) status = fill_views(request, fold, valid, seed, train, n_train, err);
     if (status == QN_OK && request->constraints) {

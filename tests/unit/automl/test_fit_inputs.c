@@ -299,6 +299,61 @@ static void weights_are_read_and_checked(void **state)
     unlink(path);
 }
 
+/* 120 rows of two columns and a weight, the first row's as given. */
+static void write_numbers(const char *path, const char *first, double scale, int weight)
+{
+    FILE *file = fopen(path, "w");
+    fputs("x,w,y\n", file);
+    for (int i = 0; i < N; i++) {
+        fprintf(file, "%d,%d,", i, weight);
+        if (i == 0 && first) {
+            fprintf(file, "%s\n", first);
+        } else {
+            fprintf(file, "%.17g\n", (1 + i % 37) * scale);
+        }
+    }
+    fclose(file);
+}
+
+static void numbers_and_weights_that_nothing_can_be_learnt_from_are_refused(void **state)
+{
+    (void)state;
+    const char *path = path_of("t.csv");
+    static const struct {
+        const char *first, *message;
+        double scale;
+        int weight;
+    } wrong[] = {{"1e151", "row 1: target 'y' is 1e+151, whose square is no number", 1, 1},
+                 {"-1e308", "row 1: target 'y' is -1e+308, whose square is no number", 1, 1},
+                 {NULL, "whose square is no number", 1e150, 1},
+                 {NULL, "values of target 'y' are at most 3.6e-159 apart", 1e-160, 1},
+                 {NULL, "weights of the training rows sum to 0: there is nothing", 1, 0}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        for (int own = 0; own < 2; own++) { /* a part of the table tests, or nothing does */
+            qn_error err = {0};
+            qn_fit_inputs inputs;
+            const qn_fit_request request = {.table = path,
+                                            .target = "y",
+                                            .weight = "w",
+                                            .task = "regression",
+                                            .no_test = own == 1};
+            write_numbers(path, wrong[i].first, wrong[i].scale, wrong[i].weight);
+            CHECK_FAILS(QN_ERR_DATA, load(&request, &inputs, &err));
+            CHECK_CONTAINS(err.message, wrong[i].message);
+        }
+    }
+    static const double right[] = {1e148, 1e-140};
+    for (size_t i = 0; i < 2; i++) {
+        qn_error err = {0};
+        qn_fit_inputs inputs;
+        const qn_fit_request request = {.table = path, .target = "y", .task = "regression"};
+        write_numbers(path, NULL, right[i], 1);
+        CHECK_OK(load(&request, &inputs, &err));
+        qn_fit_inputs_release(&inputs);
+    }
+    unlink(path);
+}
+
 static void wrong_requests_are_told_in_words(void **state)
 {
     (void)state;
@@ -383,6 +438,7 @@ int main(void)
         TEST(a_group_stays_on_one_side),
         TEST(ranking_keeps_the_rows_of_a_query_together),
         TEST(weights_are_read_and_checked),
+        TEST(numbers_and_weights_that_nothing_can_be_learnt_from_are_refused),
         TEST(wrong_requests_are_told_in_words),
         TEST(the_same_table_has_the_same_hash_and_split),
         TEST(loading_survives_running_out_of_memory),

@@ -39,6 +39,28 @@ static qn_fold_set create(const table *t, const double *weights, int64_t n_folds
     return set;
 }
 
+/* The one row that weighs anything is in the validation part of some fold. */
+static void a_fold_whose_rows_weigh_nothing_is_refused(void **state)
+{
+    (void)state;
+    qn_error err = {0};
+    table t = make_table();
+    double weights[N] = {[17] = 3};
+    qn_fold_set set;
+    const qn_fold_request request = {.frame = t.frame,
+                                     .schema = t.schema,
+                                     .target = t.target,
+                                     .weights = weights,
+                                     .rows = t.rows,
+                                     .n_rows = t.n_rows,
+                                     .n_folds = 4,
+                                     .n_rounds = 1,
+                                     .seed = 4};
+    CHECK_FAILS(QN_ERR_DATA, qn_fold_set_create(&request, &set, &err));
+    CHECK_CONTAINS(err.message, "all 90 rows that train in fold");
+    table_release(&t);
+}
+
 static void each_round_validates_every_row_once(void **state)
 {
     (void)state;
@@ -209,7 +231,8 @@ static void each_row_keeps_the_number_of_its_query(void **state)
     table_release(&t);
 }
 
-RUN_TESTS(TEST(each_round_validates_every_row_once),
+RUN_TESTS(TEST(a_fold_whose_rows_weigh_nothing_is_refused),
+          TEST(each_round_validates_every_row_once),
           TEST(a_level_of_validation_rows_alone_is_unknown),
           TEST(weights_have_a_mean_of_one_in_each_part), TEST(threads_change_nothing),
           TEST(few_rows_have_two_rounds_and_many_folds),
