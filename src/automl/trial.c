@@ -145,6 +145,10 @@ qn_status qn_trial_data_fold_score(const qn_trial_data *data, const double *pred
 
 /* Running. */
 
+enum { FIRST_ROWS = 1024 };
+/* Predictions are asked for in parts of so many seconds; nobody minds so much more of them. */
+static const double part_s = 0.25, late_s = 0.2;
+
 struct run {
     const qn_trials_request *request;
     qn_trial *trials;
@@ -252,6 +256,55 @@ struct job {
     double ***parts; /* [candidate][fold]: predictions of the fold's validation rows */
 };
 
+/* Rows from `first` on. */
+static qn_matrix rows_of(const qn_matrix *x, int64_t first, int64_t n_rows)
+{
+    qn_matrix part = *x;
+    part.n_rows = n_rows;
+    part.dense = x->dense + first;
+    if (x->sparse_starts) part.sparse_starts = x->sparse_starts + first;
+    return part;
+}
+
+/* Whether there is no time to predict n_rows more at so many seconds each, and after them what the
+ * ensemble has to. Who asks to stop at once waits no longer than a second. */
+static bool is_too_slow(const struct run *run, double row_s, int64_t n_rows)
+{
+    const qn_trials_request *request = run->request;
+    const double rest_s = row_s * (double)n_rows;
+    const double after_s =
+        row_s * run->n_folds * (double)request->n_rows_after / qn_pool_n_threads(request->pool);
+    if (qn_stop_interrupted(request->stop)) return rest_s > 1;
+    return request->stop->deadline_s > 0 && rest_s + after_s > late_s &&
+           qn_clock_s() + rest_s + after_s > request->stop->deadline_s;
+}
+
+/* Predictions of the fold's validation rows, in parts of a quarter of a second: some models take
+ * longer to predict than to fit. */
+static qn_status predict_valid(const struct run *run, const qn_estimator *estimator,
+                               const qn_matrix *x, double *out, qn_error *err)
+{
+    const int64_t k = estimator->n_outputs;
+    int64_t n_part = FIRST_ROWS;
+    const double begun = qn_clock_s();
+    for (int64_t first = 0, n; first < x->n_rows; first += n) {
+        n = x->n_rows - first < n_part ? x->n_rows - first : n_part;
+        const qn_matrix part = rows_of(x, first, n);
+        QN_TRY(qn_estimator_predict(estimator, &part, NULL, out + first * k, err));
+        for (int64_t i = first * k; i < (first + n) * k; i++) {
+            if (isfinite(out[i])) continue;
+            return qn_fail(err, QN_ERR_DATA, "what it predicts is not finite");
+        }
+        const double row_s = (qn_clock_s() - begun) / (double)(first + n);
+        if (is_too_slow(run, row_s, x->n_rows - first - n)) {
+            return qn_fail(err, QN_ERR_INTERRUPTED, "no time is left for what it predicts");
+        }
+        n_part =
+            row_s * (double)FIRST_ROWS > part_s ? FIRST_ROWS : (int64_t)fmin(part_s / row_s, 1e9);
+    }
+    return QN_OK;
+}
+
 static qn_status fit_and_predict(struct run *run, int64_t c, int32_t f, const qn_stop *stop,
                                  qn_learn_result *result, double **predictions, double *predict_s,
                                  qn_error *err)
@@ -275,9 +328,8 @@ static qn_status fit_and_predict(struct run *run, int64_t c, int32_t f, const qn
         qn_alloc_array(fold->n_valid * run->request->data->n_outputs, sizeof **predictions);
     if (!*predictions) return qn_fail(err, QN_ERR_NOMEM, "no memory for its predictions");
     const double begun = qn_clock_cpu_s();
-    QN_TRY(qn_estimator_predict(result->estimator,
-                                &fold->data.valid.views[candidate->learner->view], NULL,
-                                *predictions, err));
+    QN_TRY(predict_valid(run, result->estimator, &fold->data.valid.views[candidate->learner->view],
+                         *predictions, err));
     *predict_s = qn_clock_cpu_s() - begun;
     return QN_OK;
 }

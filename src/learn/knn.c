@@ -38,7 +38,12 @@ static const qn_param params_table[] = {
     {0}};
 
 static const int32_t choices[] = {5, 10, 20, 40, 80, 160};
-enum { N_CHOICES = sizeof choices / sizeof *choices, WITHOUT_CHOICE = 15, JUDGED_MAX = 4000 };
+enum {
+    N_CHOICES = sizeof choices / sizeof *choices,
+    WITHOUT_CHOICE = 15,
+    JUDGED_MAX = 4000,
+    JUDGED_PART = 1024
+};
 
 /* Validation rows that the number of neighbours is chosen by, at equal steps. */
 struct judged {
@@ -90,18 +95,36 @@ static qn_status set_neighbours(struct fitting *f, int32_t n_neighbours, qn_erro
                : QN_OK;
 }
 
+/* Part by part, since a row may take a millisecond. */
+static qn_status predict_judged(const struct fitting *f, struct judged *judged, bool *stopped,
+                                qn_error *err)
+{
+    const int64_t k = f->model.n_outputs;
+    *stopped = false;
+    for (int64_t first = 0; first < judged->rows.n_rows; first += JUDGED_PART) {
+        const int64_t rest = judged->rows.n_rows - first;
+        qn_matrix part = judged->rows;
+        part.n_rows = rest < JUDGED_PART ? rest : JUDGED_PART;
+        part.dense += first;
+        *stopped = qn_stop_requested(f->request->stop);
+        if (*stopped) return QN_OK;
+        QN_TRY(qn_estimator_predict(f->estimator, &part, f->request->pool,
+                                    judged->predicted + first * k, err));
+    }
+    return QN_OK;
+}
+
 /* The number of neighbours with the least loss: log-loss, no probability counted below 0.001, since
  * few votes often give none; or squared error. */
 static qn_status choose(struct fitting *f, struct judged *judged, int32_t *out, qn_error *err)
 {
     double best = QN_INF;
     for (int i = 0; i < N_CHOICES; i++) {
-        if (i > 0 && (choices[i] > f->model.n_rows / 2 || qn_stop_requested(f->request->stop))) {
-            break;
-        }
+        bool stopped;
+        if (i > 0 && choices[i] > f->model.n_rows / 2) break;
         QN_TRY(set_neighbours(f, choices[i], err));
-        QN_TRY(qn_estimator_predict(f->estimator, &judged->rows, f->request->pool,
-                                    judged->predicted, err));
+        QN_TRY(predict_judged(f, judged, &stopped, err));
+        if (stopped) break;
         const double loss = loss_of(f->request->data, judged);
         if (!(loss < best)) break; /* one valley, nearly always */
         best = loss;

@@ -32,6 +32,11 @@ static qn_status no_memory(qn_error *err)
                    "no memory for landmarks; make n_components or max_rows less");
 }
 
+static qn_status interrupted(qn_error *err)
+{
+    return qn_fail(err, QN_ERR_INTERRUPTED, "stopped before a machine was fitted");
+}
+
 /* Landmarks among n rows of one class. */
 static int64_t n_landmarks(const qn_nystroem_request *request, int64_t n)
 {
@@ -129,6 +134,10 @@ static void fill_block(void *context, int64_t block)
     const qn_matrix *x = s->problem->x;
     const int64_t first = block * BLOCK_ROWS;
     const int64_t n = s->n - first < BLOCK_ROWS ? s->n - first : BLOCK_ROWS;
+    if (qn_stop_requested(s->problem->stop)) {
+        s->statuses[block] = QN_ERR_INTERRUPTED;
+        return;
+    }
     float *room = qn_alloc_array(x->n_dense + x->n_sparse + s->m, sizeof *room);
     double *columns = qn_alloc_aligned(s->m * n, sizeof *columns);
     s->statuses[block] = room && columns ? QN_OK : QN_ERR_NOMEM;
@@ -160,6 +169,7 @@ static qn_status fill_features(struct state *s, qn_error *err)
     QN_TRY(qn_design_init_dense(&s->features, s->n, s->m, err));
     qn_pool_run(s->request->pool, n_blocks, fill_block, s);
     for (int64_t b = 0; b < n_blocks; b++) {
+        if (s->statuses[b] == QN_ERR_INTERRUPTED) return interrupted(err);
         if (s->statuses[b] != QN_OK) return no_memory(err);
     }
     return QN_OK;
@@ -216,6 +226,9 @@ static qn_status solve_linear(struct state *s, qn_smo_result *result, qn_error *
                   .stop = s->problem->stop};
     double *point = qn_alloc_array(design->n_cols + 2 * s->m, sizeof *point);
     qn_status status = point ? qn_glm_minimise(&glm, point, &result->n_steps, err) : no_memory(err);
+    if (status == QN_OK && result->n_steps == 0 && qn_stop_requested(glm.stop)) {
+        status = interrupted(err); /* without a pass there is nothing yet */
+    }
     if (status == QN_OK) {
         double *w = point + design->n_cols;
         qn_design_unpack(design, point, w, &result->bias);
@@ -235,6 +248,7 @@ qn_status qn_nystroem_solve(const qn_nystroem_request *request, qn_smo_result *r
                       .is_regression = request->problem->copies == 2};
     result->n_steps = 0;
     result->objective = 0;
+    if (qn_stop_requested(request->problem->stop)) return interrupted(err);
     qn_status status = choose_landmarks(&s, err);
     if (status == QN_OK) status = factor_landmarks(&s, err);
     if (status == QN_OK) status = fill_features(&s, err);

@@ -27,7 +27,7 @@ typedef struct qn_nystroem_request {
 
 /* beta is 0 but for landmarks, which are rows learnt from; the objective is left 0. Takes 8 bytes ×
  * rows × landmarks. Fails with QN_ERR_NOMEM, QN_ERR_DATA (the kernel is far from positive
- * definite). */
+ * definite), QN_ERR_INTERRUPTED (stopped before the first pass). */
 QN_MUST_CHECK
 qn_status qn_nystroem_solve(const qn_nystroem_request *request, qn_smo_result *result,
                             qn_error *err);

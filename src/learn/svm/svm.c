@@ -321,6 +321,9 @@ static qn_status run_machines(const struct shared *s, struct machine *machines, 
         if (machines[m].status != QN_OK) status = machines[m].status;
         *stopped |= machines[m].stopped;
     }
+    if (status == QN_ERR_INTERRUPTED) {
+        return qn_fail(err, status, "stopped before a machine was fitted");
+    }
     if (status == QN_ERR_DATA) {
         return qn_fail(err, status,
                        "svm: the kernel is not positive definite on these rows; take "

@@ -2,6 +2,7 @@
 /* Support vector machines against scikit-learn's objective and decisions on real tables
  * (tests/golden/svm, and nystroem for landmarks), and their solver and kernels against what is
  * known. */
+#include "base/rng.h"
 #include "learn/learner.h"
 #include "learn/svm/nystroem.h"
 #include "learn/svm/smo.h"
@@ -369,7 +370,52 @@ static void kernels_are_those_of_their_definitions(void **state)
     qn_kernel_rows_release(&laid_out);
 }
 
-RUN_TESTS(TEST(objectives_and_decisions_equal_scikit_learn),
+/* By landmarks a fit takes its time before the first pass, which there is no need to wait for. */
+static void told_to_stop_landmarks_are_given_up_soon(void **state)
+{
+    (void)state;
+    enum { N = 6000, D = 20 };
+    static double x[D][N], y[N];
+    qn_rng rng;
+    qn_rng_init(&rng, 12, 0);
+    for (int i = 0; i < N; i++) {
+        for (int f = 0; f < D; f++) {
+            x[f][i] = qn_rng_normal(&rng);
+        }
+        y[i] = x[0][i] * x[1][i] > 0;
+    }
+    const qn_dataset data = {
+        .task = QN_TASK_BINARY,
+        .n_classes = 2,
+        .n_outputs = 1,
+        .train =
+            {.n_rows = N,
+             .views = {[QN_VIEW_DENSE] = {.n_rows = N, .n_dense = D, .stride = N, .dense = x[0]}},
+             .target = y},
+        .n_features = {[QN_VIEW_DENSE] = D},
+        .n_dense = {[QN_VIEW_DENSE] = D}};
+    const qn_learner *learner = qn_learner_find("svm");
+    void *params = calloc(1, learner->params_bytes);
+    qn_params_init(learner, params);
+    CHECK_INT(qn_params_set(learner, params, "max_rows=2000,n_components=800", NULL), QN_OK);
+    qn_learn_result result = {0};
+    qn_learn_request request = {.data = &data, .params = params, .seed = 5};
+    double begun = qn_clock_cpu_s();
+    CHECK_INT(learner->fit(&request, &result, NULL), QN_OK);
+    const double whole = qn_clock_cpu_s() - begun;
+    qn_estimator_free(result.estimator);
+    const qn_stop stop = {.deadline_s = qn_clock_s() + whole / 50};
+    request.stop = &stop;
+    begun = qn_clock_cpu_s();
+    CHECK_INT(learner->fit(&request, &result, NULL), QN_ERR_INTERRUPTED);
+    CHECK(result.estimator == NULL);
+    const double cut = qn_clock_cpu_s() - begun;
+    if (cut > whole / 3) fail_msg("%.3g s of %.3g, told to stop at once", cut, whole);
+    free(params);
+}
+
+RUN_TESTS(TEST(told_to_stop_landmarks_are_given_up_soon),
+          TEST(objectives_and_decisions_equal_scikit_learn),
           TEST(machines_of_landmarks_decide_as_scikit_learn),
           TEST(landmarks_survive_running_out_of_memory), TEST(rows_left_out_are_only_decided),
           TEST(readers_of_a_cache_see_the_same_rows), TEST(two_points_have_the_margin_between_them),
