@@ -135,7 +135,7 @@ def rows():
     return [
         Row("linear", "linear", "-", [lambda part: linear_model.LinearRegression()],
             target="number", sparse=True, objective=squares),
-        Row("ridge", "ridge", "alpha=1,tol=1e-5",
+        Row("ridge", "ridge", "alpha=1,tol=1e-6",
             [lambda part, s=s, t=t: linear_model.Ridge(1.0, solver=s, tol=t) for s, t in
              (("cholesky", 1e-4), ("lsqr", 1e-8), ("sparse_cg", 1e-4))], target="number",
             sparse=True, text=True, objective=lambda x, y, w, b: squares(x, y, w, b) + sum_of_squares(w) / 2),

@@ -13,5 +13,10 @@
 QN_MUST_CHECK
 qn_status qn_conjugate_minimise(const qn_glm *glm, double *point, int64_t *n_iterations,
                                 qn_error *err);
+/* The same in the space of the rows, for fewer rows than columns; wants a penalty above 0. What
+ * `point` holds is not used. */
+QN_MUST_CHECK
+qn_status qn_conjugate_minimise_rows(const qn_glm *glm, double *point, int64_t *n_iterations,
+                                     qn_error *err);
 
 #endif

@@ -256,7 +256,13 @@ double qn_design_row_dot(const qn_design *d, int64_t row, const double *point)
             lanes[lane] += dense[c + lane] * point[c + lane];
         }
     }
-    for (int64_t j = d->starts[row]; j < d->starts[row + 1]; j++) {
+    int64_t j = d->starts[row];
+    for (; j + 4 <= d->starts[row + 1]; j += 4) {
+        for (int lane = 0; lane < 4; lane++) {
+            lanes[lane] += (double)d->values[j + lane] * sparse[d->cols[j + lane]];
+        }
+    }
+    for (; j < d->starts[row + 1]; j++) {
         sum += (double)d->values[j] * sparse[d->cols[j]];
     }
     return ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + sum;

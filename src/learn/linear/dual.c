@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/number.h"
 #include "base/rng.h"
+#include "learn/linear/shared_columns.h"
 #include "linalg/kernels.h"
 
 #include <math.h>
@@ -13,13 +14,14 @@ enum { PASSES_PER_CHECK = 10 }; /* the gap costs about as much as a pass */
 
 struct dual {
     const qn_glm *glm;
-    const qn_design *design;
-    double *point;
-    double *beta;    /* n */
-    double *squares; /* n: |x_i|^2 + d_i */
-    int32_t *order;  /* the active rows, then the others */
+    qn_shared_columns shared; /* of the design */
+    double *point;            /* of the columns shared */
+    double *beta;             /* n */
+    double *squares;          /* n: |x_i|^2 + d_i */
+    int32_t *order;           /* the active rows, then the others */
     int64_t n, n_active;
     double epsilon;
+    double cost;  /* C of liblinear for a weight of 1, against |point|^2 / 2 */
     double reach; /* a variable at its bound is set aside when its slope is beyond this */
     qn_rng rng;
 };
@@ -34,10 +36,9 @@ static bool is_hinge(const struct dual *d)
     return d->glm->loss == QN_GLM_HINGE || d->glm->loss == QN_GLM_SQUARED_HINGE;
 }
 
-/* The row's C of liblinear: its weight against |point|^2 / 2. */
 static double cost_of(const struct dual *d, int64_t i)
 {
-    return qn_glm_weight(d->glm, i) / (d->glm->total * d->glm->penalty);
+    return d->cost * qn_glm_weight(d->glm, i);
 }
 
 static double target_of(const struct dual *d, int64_t i)
@@ -60,16 +61,21 @@ static double diagonal_of(const struct dual *d, int64_t i)
 
 static void measure_rows(struct dual *d)
 {
-    const qn_design *x = d->design;
+    const qn_design *x = &d->shared.design;
     for (int64_t i = 0; i < d->n; i++) {
         const double *dense = x->dense + i * x->width;
-        double sum = qn_dot(dense, dense, x->width) + diagonal_of(d, i);
+        double sum = qn_dot(dense, dense, x->width) + d->shared.alone[i] + diagonal_of(d, i);
         for (int64_t j = x->starts[i]; j < x->starts[i + 1]; j++) {
             sum += (double)x->values[j] * (double)x->values[j];
         }
         d->squares[i] = sum;
         d->order[i] = (int32_t)i;
     }
+}
+
+static double margin_of(const struct dual *d, int64_t i)
+{
+    return qn_design_row_dot(&d->shared.design, i, d->point) + d->shared.alone[i] * d->beta[i];
 }
 
 /* Sets beta_i to its best; returns how far the slope was from one that keeps it. `*rests` tells
@@ -79,9 +85,8 @@ static double step_along(struct dual *d, int64_t i, bool *rests)
     const double before = d->beta[i], square = d->squares[i];
     double low, high;
     bounds_of(d, i, &low, &high);
-    const double slope =
-        qn_design_row_dot(d->design, i, d->point) - target_of(d, i) + diagonal_of(d, i) * before;
-    const double free = before - slope / square, bend = d->epsilon / square;
+    const double slope = margin_of(d, i) - target_of(d, i) + diagonal_of(d, i) * before;
+    const double free = before - slope / square, bend = d->epsilon > 0 ? d->epsilon / square : 0;
     const double bent = free > bend ? free - bend : free < -bend ? free + bend : 0;
     const double now = fmin(fmax(bent, low), high), change = now - before;
     /* Slopes to either side, the bend of epsilon included. */
@@ -91,7 +96,7 @@ static double step_along(struct dual *d, int64_t i, bool *rests)
         change == 0 && (before >= high || up > d->reach) && (before <= low || -down > d->reach);
     if (change == 0) return 0;
     d->beta[i] = now;
-    qn_design_row_add(d->design, i, change, d->point);
+    qn_design_row_add(&d->shared.design, i, change, d->point);
     return fabs(change) * square;
 }
 
@@ -118,10 +123,13 @@ static double pass(struct dual *d)
 /* The objective over the penalty, and how far the dual is below it, as a share. */
 static double gap_of(const struct dual *d)
 {
-    const double norm = qn_dot(d->point, d->point, d->design->n_cols);
+    double norm = qn_dot(d->point, d->point, d->shared.design.n_cols);
+    for (int64_t i = 0; i < d->n; i++) {
+        norm += d->shared.alone[i] * d->beta[i] * d->beta[i];
+    }
     double primal = 0.5 * norm, dual = 0.5 * norm;
     for (int64_t i = 0; i < d->n; i++) {
-        double margin = qn_design_row_dot(d->design, i, d->point);
+        double margin = margin_of(d, i);
         primal += qn_glm_row(d->glm, d->glm->target[i], cost_of(d, i), &margin, 1);
         dual += 0.5 * diagonal_of(d, i) * d->beta[i] * d->beta[i] - target_of(d, i) * d->beta[i] +
                 d->epsilon * fabs(d->beta[i]);
@@ -150,31 +158,43 @@ static void descend(struct dual *d, int64_t *n_iterations)
     }
 }
 
+static bool allocate(struct dual *d)
+{
+    d->point = qn_alloc_array(d->shared.design.n_cols, sizeof *d->point);
+    d->beta = qn_alloc_array(d->n, sizeof *d->beta);
+    d->squares = qn_alloc_array(d->n, sizeof *d->squares);
+    d->order = qn_alloc_array(d->n, sizeof *d->order);
+    return d->point && d->beta && d->squares && d->order;
+}
+
+static void release(struct dual *d)
+{
+    qn_shared_columns_release(&d->shared);
+    qn_free(d->point);
+    qn_free(d->beta);
+    qn_free(d->squares);
+    qn_free(d->order);
+}
+
 qn_status qn_dual_minimise(const qn_glm *glm, double *point, int64_t *n_iterations, qn_error *err)
 {
+    const bool insensitive =
+        glm->loss == QN_GLM_INSENSITIVE || glm->loss == QN_GLM_SQUARED_INSENSITIVE;
     struct dual d = {.glm = glm,
-                     .design = glm->design,
-                     .point = point,
                      .n = glm->design->n_rows,
-                     .epsilon =
-                         glm->loss == QN_GLM_INSENSITIVE || glm->loss == QN_GLM_SQUARED_INSENSITIVE
-                             ? glm->shape
-                             : 0};
+                     .epsilon = insensitive ? glm->shape : 0,
+                     .cost = 1 / (glm->total * glm->penalty)};
     qn_status status = QN_OK;
     *n_iterations = 0;
-    memset(point, 0, (size_t)glm->design->n_cols * sizeof *point);
-    d.beta = qn_alloc_array(d.n, sizeof *d.beta);
-    d.squares = qn_alloc_array(d.n, sizeof *d.squares);
-    d.order = qn_alloc_array(d.n, sizeof *d.order);
-    if (d.beta && d.squares && d.order) {
+    QN_TRY(qn_shared_columns_init(&d.shared, glm->design, err));
+    if (allocate(&d)) {
         qn_rng_init(&d.rng, glm->seed, 0x6475616c);
         measure_rows(&d);
         descend(&d, n_iterations);
+        status = qn_design_transposed(glm->design, d.beta, glm->pool, point, err);
     } else {
         status = qn_fail(err, QN_ERR_NOMEM, "no memory for a linear model");
     }
-    qn_free(d.beta);
-    qn_free(d.squares);
-    qn_free(d.order);
+    release(&d);
     return status;
 }

@@ -402,7 +402,9 @@ qn_status qn_glm_minimise(qn_glm *glm, double *point, int64_t *n_iterations, qn_
     *n_iterations = 0;
     if (takes_dual(glm)) return qn_dual_minimise(glm, point, n_iterations, err);
     if (glm->loss == QN_GLM_SQUARED && glm->design->n_cols > NEWTON_COLS_MAX) {
-        return qn_conjugate_minimise(glm, point, n_iterations, err);
+        return glm->design->n_rows < glm->design->n_cols && glm->penalty > 0
+                   ? qn_conjugate_minimise_rows(glm, point, n_iterations, err)
+                   : qn_conjugate_minimise(glm, point, n_iterations, err);
     }
     if (glm->loss < QN_GLM_QUANTILE) return minimise_smooth(glm, point, n_iterations, err);
     if (glm->loss != QN_GLM_QUANTILE) {

@@ -2,9 +2,13 @@
 /* Generalised linear problems: derivatives of the losses, targets that are refused, wide tables,
  * running out of memory, stopping. */
 #include "learn/linear/conjugate.h"
+#include "learn/linear/dual.h"
 #include "learn/linear/glm.h"
+#include "learn/linear/multipliers.h"
 
 #include "learn/learner.h"
+
+#include "linalg/kernels.h"
 
 #include "check.h"
 
@@ -258,7 +262,119 @@ static void squares_on_many_columns_are_at_their_least(void **state)
     release_world(&w);
 }
 
-RUN_TESTS(TEST(squares_on_many_columns_are_at_their_least),
+/* Rows that share some words, have others of their own, and one with no weight. */
+static void make_words(struct world *w, double *weights)
+{
+    enum { ROWS = 60, WORDS = 400, WORDS_IN_ROW = 7 };
+    make_world(w, ROWS, 2, 5);
+    qn_matrix *x = &w->data.train.views[QN_VIEW_DENSE];
+    x->n_sparse = WORDS;
+    x->sparse_starts = qn_alloc_array(ROWS + 1, sizeof *x->sparse_starts);
+    x->sparse_cols = qn_alloc_array(ROWS * WORDS_IN_ROW, sizeof *x->sparse_cols);
+    x->sparse_values = qn_alloc_array(ROWS * WORDS_IN_ROW, sizeof *x->sparse_values);
+    for (int i = 0; i < ROWS; i++) {
+        const int64_t begin = x->sparse_starts[i];
+        for (int k = 0; k < WORDS_IN_ROW; k++) {
+            const bool is_own = k >= 4; /* increasing: words below 40 are shared */
+            x->sparse_cols[begin + k] = is_own ? 40 + 3 * i + k : 10 * k + (i * (k + 3)) % 10;
+            x->sparse_values[begin + k] = 0.25F + 0.125F * (float)((i + k) % 5);
+        }
+        x->sparse_starts[i + 1] = begin + WORDS_IN_ROW;
+        weights[i] = i == 3 ? 0 : 0.5 + i % 4;
+    }
+}
+
+static void the_space_of_rows_gives_what_that_of_columns_gives(void **state)
+{
+    (void)state;
+    enum { ROWS = 60 };
+    struct world w;
+    double weights[ROWS];
+    make_words(&w, weights);
+    qn_design design;
+    CHECK_INT(qn_design_init(&design, &w.data.train.views[QN_VIEW_DENSE], NULL, NULL), QN_OK);
+    double *wanted = qn_alloc_array(design.n_cols, sizeof *wanted);
+    double *point = qn_alloc_array(design.n_cols, sizeof *point);
+    for (int free = 0; free < 2; free++) {
+        int64_t n_iterations = 0;
+        const qn_glm glm = {.design = &design,
+                            .target = w.data.train.target,
+                            .weights = weights,
+                            .total = qn_sum(weights, ROWS),
+                            .loss = QN_GLM_SQUARED,
+                            .n_outputs = 1,
+                            .penalty = 0.01,
+                            .penalises_intercept = !free,
+                            .max_iter = 1000,
+                            .tol = 1e-14};
+        memset(wanted, 0, (size_t)design.n_cols * sizeof *wanted);
+        CHECK_INT(qn_conjugate_minimise(&glm, wanted, &n_iterations, NULL), QN_OK);
+        n_iterations = 0;
+        CHECK_INT(qn_conjugate_minimise_rows(&glm, point, &n_iterations, NULL), QN_OK);
+        CHECK(n_iterations > 3 && n_iterations < ROWS + 5);
+        for (int64_t c = 0; c < design.n_cols; c++) {
+            CHECK_NEAR(point[c], wanted[c], 1e-6);
+        }
+        CHECK_SURVIVES_NO_MEMORY(qn_conjugate_minimise_rows(&glm, point, &n_iterations, NULL));
+    }
+    qn_free(wanted);
+    qn_free(point);
+    qn_design_release(&design);
+    release_world(&w);
+}
+
+/* Two methods that share no line of arithmetic: both ends certify their gap, so the points agree to
+ * its root. */
+static void multipliers_and_dual_descent_meet(void **state)
+{
+    (void)state;
+    enum { ROWS = 60 };
+    struct world w;
+    double weights[ROWS], classes[ROWS];
+    make_words(&w, weights);
+    qn_design design;
+    CHECK_INT(qn_design_init(&design, &w.data.train.views[QN_VIEW_DENSE], NULL, NULL), QN_OK);
+    for (int i = 0; i < ROWS; i++) {
+        classes[i] = w.data.train.target[i] > 6.7;
+    }
+    double *points[2] = {qn_alloc_array(design.n_cols, sizeof(double)),
+                         qn_alloc_array(design.n_cols, sizeof(double))};
+    for (int at = 0; at < 2 * 3; at++) {
+        static const double costs[] = {0.01, 1, 30};
+        int64_t n_iterations = 0;
+        const bool hinge = at % 2 == 0;
+        qn_glm glm = {.design = &design,
+                      .target = hinge ? classes : w.data.train.target,
+                      .weights = weights,
+                      .total = qn_sum(weights, ROWS),
+                      .loss = hinge ? QN_GLM_HINGE : QN_GLM_INSENSITIVE,
+                      .shape = 0.2,
+                      .n_outputs = 1,
+                      .penalty = 1 / (costs[at / 2] * qn_sum(weights, ROWS)),
+                      .penalises_intercept = true,
+                      .max_iter = 100000,
+                      .tol = 1e-10,
+                      .seed = 3};
+        CHECK_INT(qn_dual_minimise(&glm, points[0], &n_iterations, NULL), QN_OK);
+        CHECK(n_iterations < glm.max_iter);
+        n_iterations = 0;
+        CHECK_INT(qn_multipliers_minimise(&glm, points[1], &n_iterations, NULL), QN_OK);
+        CHECK(n_iterations < 300);
+        for (int64_t c = 0; c < design.n_cols; c++) {
+            CHECK_NEAR(points[0][c], points[1][c], 1e-4);
+        }
+        glm.tol = 0.1;
+        CHECK_SURVIVES_NO_MEMORY(qn_multipliers_minimise(&glm, points[1], &n_iterations, NULL));
+        CHECK_SURVIVES_NO_MEMORY(qn_dual_minimise(&glm, points[0], &n_iterations, NULL));
+    }
+    qn_free(points[0]);
+    qn_free(points[1]);
+    qn_design_release(&design);
+    release_world(&w);
+}
+
+RUN_TESTS(TEST(the_space_of_rows_gives_what_that_of_columns_gives),
+          TEST(multipliers_and_dual_descent_meet), TEST(squares_on_many_columns_are_at_their_least),
           TEST(derivatives_of_every_loss_are_those_of_its_value),
           TEST(targets_outside_a_loss_are_refused_with_a_way_out),
           TEST(many_columns_give_what_few_give), TEST(quantiles_of_too_many_columns_are_refused),
