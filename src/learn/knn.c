@@ -236,7 +236,8 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
                                   .by_distance = params->weights == 1,
                                   .rows = x,
                                   .target = data->train.target,
-                                  .weights = data->train.weights}};
+                                  .weights = data->train.weights,
+                                  .pool = request->pool}};
     qn_status status = prepare(&f, err);
     if (status == QN_OK) status = fit_prepared(&f, err);
     if (status == QN_OK) {

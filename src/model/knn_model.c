@@ -234,7 +234,7 @@ static void fill_rows(const qn_knn_request *request, struct knn *model, struct p
     for (int64_t f = 0; f < model->rows.n_dense; f++) {
         parts->scales[f] = request->scales ? request->scales[f] : 1;
     }
-    qn_neighbours_set_all(&model->rows, request->rows, request->chosen);
+    qn_neighbours_set_all(&model->rows, request->rows, request->chosen, request->pool);
     for (int64_t i = 0; i < request->n_rows; i++) {
         const int64_t row = request->chosen ? request->chosen[i] : i;
         parts->target[i] = request->target[row];

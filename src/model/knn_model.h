@@ -31,6 +31,7 @@ typedef struct qn_knn_request {
     const double *weights;      /* likewise, or NULL */
     int64_t n_cells;            /* 0: exact */
     const int64_t *cell_starts; /* n_cells + 1, among `chosen`, no cell empty */
+    qn_pool *pool;              /* to lay them out; may be NULL */
 } qn_knn_request;
 
 /* Copies the rows. With cells, all of them are looked at. */

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { TASK_ROWS = 128 * QN_PANEL_COLS };
+
 qn_status qn_neighbours_init(qn_neighbours *rows, int64_t n, qn_error *err)
 {
     const int64_t n_floats = qn_panels_floats(rows->n_dense, n);
@@ -44,24 +46,43 @@ void qn_neighbours_set(qn_neighbours *rows, int64_t row, const float *x)
     rows->squares[row] = sum;
 }
 
-void qn_neighbours_set_all(qn_neighbours *rows, const qn_matrix *matrix, const int32_t *chosen)
+struct setting {
+    qn_neighbours *rows;
+    const qn_matrix *matrix;
+    const int32_t *chosen;
+};
+
+static void set_panel(const struct setting *s, int64_t first, int64_t n)
 {
-    for (int64_t first = 0; first < rows->n; first += QN_PANEL_COLS) {
-        const int64_t n = rows->n - first < QN_PANEL_COLS ? rows->n - first : QN_PANEL_COLS;
-        float *to = element(rows, first), squares[QN_PANEL_COLS] = {0};
-        int64_t from[QN_PANEL_COLS];
-        for (int64_t i = 0; i < n; i++) {
-            from[i] = chosen ? chosen[first + i] : first + i;
-        }
-        for (int64_t f = 0; f < rows->n_dense; f++, to += QN_PANEL_COLS) {
-            const double *column = matrix->dense + f * matrix->stride;
-            for (int64_t i = 0; i < n; i++) {
-                to[i] = (float)column[from[i]];
-                squares[i] += to[i] * to[i];
-            }
-        }
-        memcpy(rows->squares + first, squares, (size_t)n * sizeof *squares);
+    float *to = element(s->rows, first), squares[QN_PANEL_COLS] = {0};
+    int64_t from[QN_PANEL_COLS];
+    for (int64_t i = 0; i < n; i++) {
+        from[i] = s->chosen ? s->chosen[first + i] : first + i;
     }
+    for (int64_t f = 0; f < s->rows->n_dense; f++, to += QN_PANEL_COLS) {
+        const double *column = s->matrix->dense + f * s->matrix->stride;
+        for (int64_t i = 0; i < n; i++) {
+            to[i] = (float)column[from[i]];
+            squares[i] += to[i] * to[i];
+        }
+    }
+    memcpy(s->rows->squares + first, squares, (size_t)n * sizeof *squares);
+}
+
+static void set_task(void *context, int64_t task)
+{
+    const struct setting *s = context;
+    const int64_t end = (task + 1) * TASK_ROWS < s->rows->n ? (task + 1) * TASK_ROWS : s->rows->n;
+    for (int64_t first = task * TASK_ROWS; first < end; first += QN_PANEL_COLS) {
+        set_panel(s, first, end - first < QN_PANEL_COLS ? end - first : QN_PANEL_COLS);
+    }
+}
+
+void qn_neighbours_set_all(qn_neighbours *rows, const qn_matrix *matrix, const int32_t *chosen,
+                           qn_pool *pool)
+{
+    struct setting s = {.rows = rows, .matrix = matrix, .chosen = chosen};
+    qn_pool_run(pool, (rows->n + TASK_ROWS - 1) / TASK_ROWS, set_task, &s);
 }
 
 /* |y|² - 2 x y: the squared distance but for |x|², which all rows have in common. */

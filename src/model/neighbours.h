@@ -10,6 +10,7 @@
 #ifndef QN_MODEL_NEIGHBOURS_H
 #define QN_MODEL_NEIGHBOURS_H
 
+#include "base/pool.h"
 #include "recipe/matrix.h"
 
 /* Stored in bundles: never renumber. */
@@ -33,7 +34,8 @@ void qn_neighbours_release(qn_neighbours *rows);
 /* Row `row` becomes x, n_dense floats. */
 void qn_neighbours_set(qn_neighbours *rows, int64_t row, const float *x);
 /* Every row i becomes row chosen[i] of the matrix, row i with NULL; its dense part. */
-void qn_neighbours_set_all(qn_neighbours *rows, const qn_matrix *matrix, const int32_t *chosen);
+void qn_neighbours_set_all(qn_neighbours *rows, const qn_matrix *matrix, const int32_t *chosen,
+                           qn_pool *pool);
 
 /* Writes what puts rows first … first + n - 1 in order by their distance to each point:
  * out[q * QN_NEIGHBOURS_TILE + i] of row first + i. `first` is a multiple of QN_PANEL_COLS, n at
