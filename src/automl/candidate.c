@@ -188,7 +188,8 @@ static bool is_searched(const qn_learner *learner)
 }
 
 /* Where in its range, from 0 to 1, a setting near the given one lies: a number moves by up to a
- * quarter of the range, a choice changes one time in five. */
+ * quarter of the range, a choice changes one time in five. A number that the learner was left to
+ * choose itself, 0 outside of the range, is near to none. */
 static double draw_near(const qn_param *param, const void *near, qn_rng *rng)
 {
     const double low = param->search_low, high = param->search_high;
@@ -199,6 +200,7 @@ static double draw_near(const qn_param *param, const void *near, qn_rng *rng)
     if (param->type == QN_PARAM_BOOL || param->type == QN_PARAM_CHOICE) {
         return move < 0.2 ? drawn : fmin(at + 0.25 / (high - low), 1); /* survives truncation */
     }
+    if (param->search_log && qn_param_value(param, near) == 0) return drawn;
     return fmin(fmax(at + 0.25 * (2 * move - 1), 0), 1);
 }
 

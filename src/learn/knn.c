@@ -4,6 +4,7 @@
 #include "learn/simple_learners.h"
 
 #include "base/alloc.h"
+#include "learn/choice_loss.h"
 #include "learn/knn_cells.h"
 #include "learn/row_sample.h"
 #include "model/knn_model.h"
@@ -58,20 +59,10 @@ static int64_t row_of(const qn_dataset_part *valid, const struct judged *judged,
 
 static double loss_of(const qn_dataset *data, const struct judged *judged)
 {
-    const qn_dataset_part *valid = &data->valid;
-    const double *predicted = judged->predicted;
     double loss = 0;
     for (int64_t i = 0; i < judged->rows.n_rows; i++) {
-        const int64_t row = row_of(valid, judged, i);
-        const double y = valid->target[row], w = valid->weights ? valid->weights[row] : 1;
-        const double *p = predicted + i * data->n_outputs;
-        if (data->task == QN_TASK_BINARY) {
-            loss -= w * log(fmax(y == 1 ? p[0] : 1 - p[0], 1e-3));
-        } else if (data->task == QN_TASK_MULTICLASS) {
-            loss -= w * log(fmax(p[(int32_t)y], 1e-3));
-        } else {
-            loss += w * (p[0] - y) * (p[0] - y);
-        }
+        loss += qn_choice_loss(data, row_of(&data->valid, judged, i),
+                               judged->predicted + i * data->n_outputs);
     }
     return loss;
 }
@@ -114,8 +105,7 @@ static qn_status predict_judged(const struct fitting *f, struct judged *judged, 
     return QN_OK;
 }
 
-/* The number of neighbours with the least loss: log-loss, no probability counted below 0.001, since
- * few votes often give none; or squared error. */
+/* The number of neighbours with the least loss. */
 static qn_status choose(struct fitting *f, struct judged *judged, int32_t *out, qn_error *err)
 {
     double best = QN_INF;

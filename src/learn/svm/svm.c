@@ -6,6 +6,7 @@
 #include "learn/svm/kernel_svm.h"
 
 #include "base/alloc.h"
+#include "learn/choice_loss.h"
 #include "learn/class_weight.h"
 #include "learn/platt.h"
 #include "learn/row_sample.h"
@@ -30,8 +31,9 @@ static const char *const kernels[] = {"linear", "poly", "rbf", "sigmoid", NULL};
 static const qn_param params_table[] = {
     {"kernel", QN_PARAM_CHOICE, AT(kernel), 0, 3, 0, 0, false, 2, kernels,
      "how rows are compared; rbf fits most tables (Hsu, Chang & Lin 2003)"},
-    {"C", QN_PARAM_FLOAT, AT(C), 1e-6, 1e6, 0.03, 300, true, 1, NULL,
-     "cost of a row on the wrong side; more of it follows the rows more closely"},
+    {"C", QN_PARAM_FLOAT, AT(C), 0, 1e6, 0.03, 300, true, 0, NULL,
+     "cost of a row on the wrong side; more of it follows the rows more closely; 0: chosen of 0.1 "
+     "to 30 on the validation rows, by machines of at most 4,000 rows, 1 without them"},
     {"gamma", QN_PARAM_FLOAT, AT(gamma), 0, 1e4, 0, 0, false, 0, NULL,
      "of rbf, poly and sigmoid; 0: 1 / (columns x variance of their values)"},
     {"degree", QN_PARAM_INT, AT(degree), 1, 16, 0, 0, false, 3, NULL, "of poly"},
@@ -430,10 +432,10 @@ static void scale_target(struct shared *s)
     s->scale = squares > 0 ? sqrt(squares / total) : 1;
 }
 
-static qn_status fit(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
+static qn_status fit_with(const qn_learn_request *request, const struct svm_params *params,
+                          qn_learn_result *result, qn_error *err)
 {
     const qn_dataset *data = request->data;
-    const struct svm_params *params = request->params;
     *result = (qn_learn_result){0};
     struct shared s = {.request = request,
                        .params = params,
@@ -459,6 +461,107 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
     qn_free(s.rows);
     qn_free(s.class_ends);
     return status;
+}
+
+/* The choice of C. */
+
+static const double costs[] = {0.1, 0.3, 1, 3, 10, 30};
+enum { N_COSTS = sizeof costs / sizeof *costs, WITHOUT_CHOICE = 2, CHOICE_ROWS = 4000 };
+
+struct choice {
+    const qn_learn_request *request;
+    struct svm_params params; /* of the fits that are compared */
+    double *predicted;        /* of the validation rows */
+    double loss;              /* the least so far, of costs[at] and `best` */
+    int at;
+    qn_learn_result best;
+};
+
+/* Fits with costs[at] and keeps the better one. Told to stop, it leaves the best as it is, if
+ * there is one. */
+static qn_status try_cost(struct choice *c, int at, bool *is_better, qn_error *err)
+{
+    const qn_dataset *data = c->request->data;
+    qn_learn_result result = {0};
+    double loss = 0;
+    *is_better = false;
+    c->params.C = costs[at];
+    qn_status status = fit_with(c->request, &c->params, &result, err);
+    if (c->best.estimator && (status == QN_ERR_INTERRUPTED || result.stopped)) {
+        c->best.stopped = true;
+        qn_estimator_free(result.estimator);
+        return QN_OK;
+    }
+    if (status != QN_OK) return status;
+    status = qn_estimator_predict(result.estimator, &data->valid.views[QN_VIEW_DENSE],
+                                  c->request->pool, c->predicted, err);
+    for (int64_t i = 0; i < data->valid.n_rows && status == QN_OK; i++) {
+        loss += qn_choice_loss(data, i, c->predicted + i * data->n_outputs);
+    }
+    *is_better = status == QN_OK && (!c->best.estimator || loss < c->loss);
+    if (!*is_better) {
+        qn_estimator_free(result.estimator);
+        return status;
+    }
+    qn_estimator_free(c->best.estimator);
+    c->best = result;
+    c->loss = loss;
+    c->at = at;
+    return QN_OK;
+}
+
+/* From 1 upwards as long as it is better, else downwards: one valley, nearly always. */
+static qn_status descend(struct choice *c, qn_error *err)
+{
+    bool is_better;
+    QN_TRY(try_cost(c, WITHOUT_CHOICE, &is_better, err));
+    for (int step = 1; step >= -1 && c->at == WITHOUT_CHOICE; step -= 2) {
+        for (int at = WITHOUT_CHOICE + step; at >= 0 && at < N_COSTS; at += step) {
+            if (c->best.stopped) return QN_OK;
+            QN_TRY(try_cost(c, at, &is_better, err));
+            if (!is_better) break;
+        }
+    }
+    return QN_OK;
+}
+
+/* Fits compared are of a sample where there are many rows, and then the cost is all that is kept
+ * of them, unless there is no time for more; else the best is the result. */
+static qn_status choose_and_fit(const qn_learn_request *request, qn_learn_result *result,
+                                qn_error *err)
+{
+    const qn_dataset *data = request->data;
+    struct svm_params params = *(const struct svm_params *)request->params;
+    const bool is_sampled = data->train.n_rows > CHOICE_ROWS && params.max_rows > CHOICE_ROWS;
+    struct choice c = {
+        .request = request,
+        .params = params,
+        .predicted = qn_alloc_array(data->valid.n_rows * data->n_outputs, sizeof *c.predicted)};
+    if (!c.predicted) return qn_fail(err, QN_ERR_NOMEM, "no memory for support vector machines");
+    if (is_sampled) {
+        c.params.max_rows = CHOICE_ROWS;
+        c.params.n_components = 0;
+    }
+    qn_status status = descend(&c, err);
+    qn_free(c.predicted);
+    if (status == QN_OK && (!is_sampled || c.best.stopped)) {
+        *result = c.best;
+        return QN_OK;
+    }
+    qn_estimator_free(c.best.estimator);
+    params.C = costs[c.at];
+    return status == QN_OK ? fit_with(request, &params, result, err) : status;
+}
+
+static qn_status fit(const qn_learn_request *request, qn_learn_result *result, qn_error *err)
+{
+    struct svm_params params = *(const struct svm_params *)request->params;
+    *result = (qn_learn_result){0};
+    if (params.C == 0 && request->data->valid.n_rows > 0) {
+        return choose_and_fit(request, result, err);
+    }
+    if (params.C == 0) params.C = costs[WITHOUT_CHOICE];
+    return fit_with(request, &params, result, err);
 }
 
 const qn_learner qn_learner_svm = {

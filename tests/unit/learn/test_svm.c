@@ -414,9 +414,130 @@ static void told_to_stop_landmarks_are_given_up_soon(void **state)
     free(params);
 }
 
+/* A wave of one column with noise: rows 0 … n_train - 1 to learn from, the others to choose by. */
+enum { N_CHOOSE = 200, N_MANY = 4100 };
+
+static void noisy_wave(double noise, int64_t n_train, qn_dataset *data)
+{
+    qn_error err = {0};
+    *data = (qn_dataset){.task = QN_TASK_REGRESSION, .n_outputs = 1};
+    qn_dataset_part *const parts[] = {&data->train, &data->valid};
+    qn_rng rng;
+    qn_rng_init(&rng, 1, 1);
+    data->n_features[QN_VIEW_DENSE] = data->n_dense[QN_VIEW_DENSE] = 1;
+    for (int p = 0; p < 2; p++) {
+        const int64_t n = p == 0 ? n_train : N_CHOOSE;
+        parts[p]->n_rows = n;
+        parts[p]->target = qn_alloc_array(n, sizeof(double));
+        CHECK_OK(qn_matrix_init(&parts[p]->views[QN_VIEW_DENSE], n, 1, &err));
+        for (int64_t i = 0; i < n; i++) {
+            const double x = 4 * qn_rng_uniform(&rng) - 2;
+            parts[p]->views[QN_VIEW_DENSE].dense[i] = x;
+            parts[p]->target[i] = sin(3 * x) + noise * (qn_rng_uniform(&rng) - 0.5);
+        }
+    }
+}
+
+/* The machine of a cost, in bytes, and its squared error on the validation rows. */
+static double fit_wave(const qn_dataset *data, const char *params, qn_writer *out)
+{
+    qn_error err = {0};
+    qn_learn_result result = {0};
+    double predicted[N_CHOOSE], loss = 0;
+    const qn_learner *learner = qn_learner_find("svm");
+    void *own = qn_alloc_array(1, learner->params_bytes);
+    qn_params_init(learner, own);
+    CHECK_OK(qn_params_set(learner, own, params, &err));
+    const qn_learn_request request = {.data = data, .params = own, .seed = 1};
+    CHECK_OK(learner->fit(&request, &result, &err));
+    const qn_matrix *x = &data->valid.views[QN_VIEW_DENSE];
+    CHECK_OK(qn_estimator_predict(result.estimator, x, NULL, predicted, &err));
+    for (int64_t i = 0; i < data->valid.n_rows; i++) {
+        const double d = predicted[i] - data->valid.target[i];
+        loss += d * d;
+    }
+    qn_estimator_write(result.estimator, out);
+    qn_estimator_free(result.estimator);
+    qn_free(own);
+    return loss;
+}
+
+static bool same_bytes(const qn_writer *a, const qn_writer *b)
+{
+    return a->bytes == b->bytes && memcmp(a->data, b->data, a->bytes) == 0;
+}
+
+/* Among much noise a low cost is best, without any a high one. Validation rows tell. */
+static void the_cost_is_chosen_on_validation_rows(void **state)
+{
+    (void)state;
+    static const char *const costs[] = {"C=0.1", "C=0.3", "C=1", "C=3", "C=10", "C=30"};
+    static const double noises[] = {20, 0};
+    int chosen[2];
+    for (int w = 0; w < 2; w++) {
+        qn_dataset data;
+        double least = QN_INF;
+        qn_writer best = {0}, one = {0}, own = {0};
+        noisy_wave(noises[w], 150, &data);
+        for (int c = 0; c < 6; c++) {
+            qn_writer machine = {0};
+            const double loss = fit_wave(&data, costs[c], &machine);
+            if (c == 2) fit_wave(&data, costs[c], &one);
+            if (loss < least) {
+                qn_writer_release(&best);
+                best = machine;
+                least = loss;
+                chosen[w] = c;
+            } else {
+                qn_writer_release(&machine);
+            }
+        }
+        CHECK_NEAR(fit_wave(&data, "", &own), least, 0);
+        CHECK(same_bytes(&own, &best));
+        qn_writer_release(&own);
+        qn_writer_release(&best);
+        own = (qn_writer){0};
+        const int64_t n_valid = data.valid.n_rows;
+        data.valid.n_rows = 0;
+        fit_wave(&data, "", &own);
+        CHECK(same_bytes(&own, &one));
+        data.valid.n_rows = n_valid;
+        qn_writer_release(&own);
+        qn_writer_release(&one);
+        qn_dataset_release(&data);
+    }
+    CHECK(chosen[0] < 2 && chosen[1] > 2);
+}
+
+/* Many rows: a sample chooses, and all are learnt from. */
+static void a_cost_chosen_by_a_sample_is_for_all_rows(void **state)
+{
+    (void)state;
+    qn_dataset data;
+    qn_writer own = {0}, all = {0};
+    noisy_wave(0, N_MANY, &data);
+    fit_wave(&data, "epsilon=0.5", &own);
+    fit_wave(&data, "epsilon=0.5,C=0.1", &all);
+    bool is_of_all = same_bytes(&own, &all);
+    static const char *const costs[] = {"C=0.3", "C=1", "C=3", "C=10", "C=30"};
+    for (int c = 0; c < 5 && !is_of_all; c++) {
+        char params[32];
+        snprintf(params, sizeof params, "epsilon=0.5,%s", costs[c]);
+        qn_writer_release(&all);
+        all = (qn_writer){0};
+        fit_wave(&data, params, &all);
+        is_of_all = same_bytes(&own, &all);
+    }
+    CHECK(is_of_all);
+    qn_writer_release(&own);
+    qn_writer_release(&all);
+    qn_dataset_release(&data);
+}
+
 RUN_TESTS(TEST(told_to_stop_landmarks_are_given_up_soon),
           TEST(objectives_and_decisions_equal_scikit_learn),
           TEST(machines_of_landmarks_decide_as_scikit_learn),
           TEST(landmarks_survive_running_out_of_memory), TEST(rows_left_out_are_only_decided),
           TEST(readers_of_a_cache_see_the_same_rows), TEST(two_points_have_the_margin_between_them),
-          TEST(kernels_are_those_of_their_definitions))
+          TEST(kernels_are_those_of_their_definitions), TEST(the_cost_is_chosen_on_validation_rows),
+          TEST(a_cost_chosen_by_a_sample_is_for_all_rows))
