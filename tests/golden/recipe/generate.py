@@ -14,8 +14,10 @@ import pathlib
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn import metrics
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import (OneHotEncoder, OrdinalEncoder, QuantileTransformer,
                                    StandardScaler, TargetEncoder)
 
@@ -80,12 +82,34 @@ def numeric(name, n_train, n_missing, n_apply=7):
     case.widths(1, 2 if n_missing else 1)
 
 
-def quantiles(name, ties):
+def straightness(task, z, y):
+    """What a line in z tells of y."""
+    if task == "regression":
+        return np.corrcoef(z, y)[0, 1] ** 2
+    if task == "binary":
+        line = LogisticRegression(C=1000, tol=1e-10).fit(column(z), y)
+        return -metrics.log_loss(y, line.predict_proba(column(z)))
+    groups = [z[y == c] for c in np.unique(y)]
+    return sum(len(g) * (g.mean() - z.mean()) ** 2 for g in groups) / (len(z) * z.var())
+
+
+def target_along(task, z):
+    """A target along a line in z, with noise."""
+    place = stats.zscore(np.clip(z, -8, 8)) + rng.normal(0, 0.3, len(z))
+    if task == "regression":
+        return np.round(place, 3)
+    if task == "binary":
+        return np.where(place > 0.5, "yes", "no")
+    return np.array(["a", "b", "c"])[np.digitize(place, [0, 1.5])]
+
+
+def quantiles(name, ties, task="regression", straight=False):
     """Skewed columns: the normal score of the place among the training quantiles, standardised.
     QuantileTransformer interpolates the probability and then takes the score; ours interpolates
     the score between its 65 quantiles. Its scores end at +-5.2, ours at the scores of 0.002 and
     0.998. Equal quantiles share the mean of their scores. 64 k + 1 values, so that every quantile
-    is a value; a missing one gets the median."""
+    is a value; a missing one gets the median. Where the target
+    is along the numbers as they are, they are only standardised."""
     n_train = 64 * 3 + 1
     x = np.round(np.exp(rng.normal(0, 1.5, n_train + 8)), 6)
     if ties:
@@ -94,7 +118,6 @@ def quantiles(name, ties):
     order = rng.permutation(n_train)
     x[:n_train] = x[:n_train][order]
     train = x[:n_train]
-    case = Case(name, "regression", "numeric", x, targets("regression", len(x)), n_train)
     assert stats.skew(train) > 1
     transformer = QuantileTransformer(n_quantiles=65, subsample=None).fit(column(train))
     scores = stats.norm.ppf(np.clip(transformer.references_, 0.002, 0.998))
@@ -105,8 +128,13 @@ def quantiles(name, ties):
         return np.interp(values, knots, means)
 
     filled = np.where(np.isnan(x), np.median(train), x)
+    y = target_along(task, standard(train, filled) if straight else bend(filled))
+    views = [standard(bend(train), bend(filled)), standard(train, filled)]
+    told = [straightness(task, z[:n_train], y[:n_train]) for z in views]
+    assert (told[1] > told[0]) == straight
+    case = Case(name, task, "numeric", x, y, n_train)
     case.expect("tree", "v", x, 0)
-    case.expect("dense", "v", standard(bend(train), bend(filled)), 1e-7)
+    case.expect("dense", "v", views[straight], 1e-7)
     case.widths(1, 1)
 
 
@@ -334,6 +362,9 @@ numeric("numbers, an even number of them known", 40, 4)
 numeric("numbers, none of them missing", 33, 0)
 quantiles("skewed numbers", False)
 quantiles("skewed numbers with ties", True)
+for task in ["regression", "binary", "multiclass"]:
+    quantiles(f"skewed numbers, straight to a {task} target", False, task, True)
+    quantiles(f"skewed numbers, bent to a {task} target", True, task, False)
 one_hot("few levels", "binary", [9, 7, 5, 5, 2, 1, 1])
 one_hot("eight levels", "regression", [9, 8, 8, 6, 5, 4, 3, 2, 1])
 target_means("many levels, two classes", "binary", [12, 9, 8, 8, 7, 5, 5, 4, 3, 2, 2, 1, 1], 1)
