@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every learner with its defaults against scikit-learn's counterpart with its defaults (for ebm
 InterpretML's, where that is installed): five folds of real tables (a sample of at most --rows), one
-thread each, processor seconds. Prints one JSON line per figure; with --table, makes the table in
-bench/README.md, between its markers, of such lines.
+thread each, processor seconds. Prints one JSON line per figure; with --table, puts such lines into
+the tables of bench/README.md, between their markers.
 usage: run.py [--rows 10000] [--learners a,b] CROSS_VALIDATE DATA_FOLDER [TABLE …] > FIGURES
        run.py --table < FIGURES"""
 import argparse
 import json
 import pathlib
-import re
 import statistics
 import subprocess
 import sys
@@ -92,7 +91,7 @@ if EbmClassifier:
     PEERS["binary"]["ebm"] = lambda: EbmClassifier(n_jobs=1, random_state=1)
     PEERS["regression"]["ebm"] = lambda: EbmRegressor(n_jobs=1, random_state=1)
 PLAIN = {"ebm"}  # counterparts that take the table as it is
-BEGIN, END = "<!-- learners: begin -->", "<!-- learners: end -->"
+SMALL = 3000  # rows of the tables in the first part of the README's
 
 
 def read_table(folder, name, most):
@@ -216,18 +215,67 @@ def known_peers(path):
     return known
 
 
-def write_table(lines):
-    rows = []
-    for f in map(json.loads, lines):
-        table, name = f["figure"].split()
-        rows.append(f"| {table} | {f['unit']} | {name} | {f['value']:.5g} | {f['peer_value']:.5g} | "
-                    f"{f['fold_error']:.2g} | {'worse' if f['worse'] else ''} | "
-                    f"{f['fit_s']:.2g} | {f['peer_fit_s']:.2g} | {f['ratio']:.1f} |")
+def row_of(f):
+    table, name = f["figure"].split()
+    return (f"| {table} | {f['unit']} | {name} | {f['value']:.5g} | {f['peer_value']:.5g} | "
+            f"{f['fold_error']:.2g} | {'worse' if f['worse'] else ''} | "
+            f"{f['fit_s']:.2g} | {f['peer_fit_s']:.2g} | {f['ratio']:.1f} |")
+
+
+def place_of(table, name):
+    learners = list(dict.fromkeys([*CLASSIFIERS, *PEERS["regression"], "ebm"]))
+    return list(TABLES).index(table), learners.index(name)
+
+
+def small_table(figures, before):
+    """A row a figure; rows that the figures do not have stay as they are."""
+    rows = {}
+    for line in before.splitlines():
+        cells = [c.strip() for c in line.split("|")]
+        if len(cells) > 3 and cells[1] in TABLES:
+            rows[place_of(cells[1], cells[3])] = line
+    rows |= {place_of(*f["figure"].split()): row_of(f) for f in figures}
     head = ("| table | metric | learner | Quern | scikit-learn | fold error | | fit s | its fit s | "
             "speed |\n|---|---|---|---|---|---|---|---|---|---|\n")
+    return head + "\n".join(rows[place] for place in sorted(rows))
+
+
+def large_table(figures):
+    """A row a table, a column a learner; what is worse is bold."""
+    parts = []
+    for is_number in (False, True):
+        cells = {}
+        for f in figures:
+            table, name = f["figure"].split()
+            if (TABLES[table][2] == "regression") != is_number:
+                continue
+            mark = "**" if f["worse"] else ""
+            cells[table, name] = (f"{mark}{f['value']:.4g}{mark} / {f['peer_value']:.4g}"
+                                  f"{' +' if f['better'] else ''}")
+        learners = sorted({name for _, name in cells}, key=lambda n: place_of("titanic", n))
+        parts.append(f"| table | {' | '.join(learners)} |\n|---{'|---' * len(learners)}|\n" + "\n".join(
+            f"| {table} | {' | '.join(cells.get((table, n), '') for n in learners)} |"
+            for table in TABLES if any(t == table for t, _ in cells)))
+    n_worse, n_better = (sum(f[key] for f in figures) for key in ("worse", "better"))
+    return (f"{len(figures)} figures: {n_better} better and {n_worse} worse by more than the fold "
+            f"error.\n\n" + "\n\n".join(parts))
+
+
+def write_table(lines):
+    """Tables of up to SMALL rows go into the first part, greater ones into the second."""
+    figures = {}
+    for f in map(json.loads, lines):
+        figures[f["figure"], f["rows"] > SMALL] = f
     readme = pathlib.Path(__file__).resolve().parents[1] / "README.md"
-    body = f"{BEGIN}\n{head}" + "\n".join(rows) + f"\n{END}"
-    readme.write_text(re.sub(f"{BEGIN}.*{END}", lambda _: body, readme.read_text(), flags=re.S))
+    text = readme.read_text()
+    for part, is_large in (("learners", False), ("learners, more rows", True)):
+        chosen = [f for (_, large), f in figures.items() if large == is_large]
+        begin, end = f"<!-- {part}: begin -->", f"<!-- {part}: end -->"
+        before = text[text.index(begin) + len(begin):text.index(end)]
+        if chosen:
+            made = large_table(chosen) if is_large else small_table(chosen, before)
+            text = text.replace(begin + before + end, f"{begin}\n{made}\n{end}")
+    readme.write_text(text)
 
 
 def main():
