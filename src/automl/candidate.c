@@ -187,6 +187,14 @@ static bool is_searched(const qn_learner *learner)
     return false;
 }
 
+/* Variants of a linear model are tried where its learner is named: in a list of many learners,
+ * whose trials are few, the penalty that its path finds is enough. */
+static bool is_varied(const qn_candidates_request *request, const qn_learner *learner)
+{
+    const bool linear = strcmp(learner->name, "logistic") == 0;
+    return is_searched(learner) && (!linear || request->learners);
+}
+
 /* Where in its range, from 0 to 1, a setting near the given one lies: a number moves by up to a
  * quarter of the range, a choice changes one time in five. A number that the learner was left to
  * choose itself, 0 outside of the range, is near to none. */
@@ -246,7 +254,7 @@ static qn_status add_random(const qn_candidates_request *request, qn_candidates 
     int64_t n_drawn = 0;
     for (int64_t i = 0; qn_learners[i] && n_drawn < 16; i++) {
         const qn_learner *learner = qn_learners[i];
-        if (!is_searched(learner) || !usable(request, learner)) continue;
+        if (!is_varied(request, learner) || !usable(request, learner)) continue;
         if (in_portfolio(learner) || request->learners) drawn[n_drawn++] = learner;
     }
     const qn_learner *gbdt = qn_learner_find("gbdt");
@@ -270,7 +278,7 @@ qn_status qn_candidates_extend(const qn_candidates_request *request, qn_candidat
     qn_rng_init(&rng, request->seed, qn_seed_child(0x6e656172, (uint64_t)list->n));
     for (int64_t i = 0, n_fixed = 0; list->n < n_wanted && n_fixed < n_leaders; i++) {
         const qn_candidate *leader = &list->items[leaders[i % n_leaders]];
-        if (!is_searched(leader->learner)) {
+        if (!is_varied(request, leader->learner)) {
             n_fixed++;
             continue;
         }

@@ -10,7 +10,7 @@
 
 struct list_request {
     const char *arguments[1];
-    bool json;
+    bool json, reference;
 };
 
 /* Prints what was written and ends it. */
@@ -35,6 +35,50 @@ static void write_tasks(unsigned tasks, qn_json_writer *json)
     qn_json_end_array(json);
 }
 
+static bool is_searched(const qn_param *p)
+{
+    return p->search_low < p->search_high;
+}
+
+static const struct {
+    unsigned bit;
+    const char *name;
+} capability_names[] = {
+    {QN_LEARNER_WEIGHTS, "sample weights"},       {QN_LEARNER_EARLY_STOP, "early stopping"},
+    {QN_LEARNER_PARTIAL, "partial results"},      {QN_LEARNER_CONTINUE, "continued fitting"},
+    {QN_LEARNER_THREADS, "threads inside a fit"}, {QN_LEARNER_CONSTRAINTS, "constraints"}};
+enum { N_CAPABILITIES = sizeof capability_names / sizeof *capability_names };
+
+static void write_capabilities(unsigned capabilities, qn_json_writer *json)
+{
+    qn_json_key(json, "capabilities");
+    qn_json_begin_array(json);
+    for (int i = 0; i < N_CAPABILITIES; i++) {
+        if (capabilities & capability_names[i].bit) qn_json_text(json, capability_names[i].name);
+    }
+    qn_json_end_array(json);
+}
+
+/* What a search draws from: choices by name. */
+static void write_search(const qn_param *p, qn_json_writer *json)
+{
+    qn_json_key(json, "search");
+    qn_json_begin_array(json);
+    if (p->type == QN_PARAM_CHOICE) {
+        for (int i = (int)p->search_low; i <= (int)p->search_high; i++) {
+            qn_json_text(json, p->choices[i]);
+        }
+    } else if (p->type == QN_PARAM_BOOL) {
+        qn_json_bool(json, false);
+        qn_json_bool(json, true);
+    } else {
+        qn_json_double(json, p->search_low);
+        qn_json_double(json, p->search_high);
+    }
+    qn_json_end_array(json);
+    if (p->search_log) qn_json_put_bool(json, "search_log", true);
+}
+
 static void write_param(const qn_param *p, qn_json_writer *json)
 {
     static const char *const types[] = {"float", "int", "bool", "choice"};
@@ -56,6 +100,7 @@ static void write_param(const qn_param *p, qn_json_writer *json)
         qn_json_put_double(json, "low", p->low);
         qn_json_put_double(json, "high", p->high);
     }
+    if (is_searched(p)) write_search(p, json);
     qn_json_put_text(json, "help", p->help);
     qn_json_end_object(json);
 }
@@ -65,7 +110,9 @@ static void write_learner(const qn_learner *learner, qn_json_writer *json)
     qn_json_begin_object(json);
     qn_json_put_text(json, "name", learner->name);
     qn_json_put_text(json, "help", learner->help);
+    if (learner->source) qn_json_put_text(json, "source", learner->source);
     write_tasks(learner->tasks, json);
+    write_capabilities(learner->capabilities, json);
     qn_json_key(json, "params");
     qn_json_begin_array(json);
     for (const qn_param *p = learner->params; p->name; p++) {
@@ -134,7 +181,46 @@ static void describe_default(const qn_param *p, char *out, size_t bytes)
     }
 }
 
-enum { NAME_WIDTH = 28, DEFAULT_WIDTH = 12, RANGE_WIDTH = 18, LINE_WIDTH = 100 };
+/* "low ... high", of logarithms where they are drawn evenly; nothing where it is not searched. */
+static void describe_search(const qn_param *p, char *out, size_t bytes)
+{
+    size_t at = 0;
+    out[0] = '\0';
+    if (!is_searched(p)) return;
+    if (p->type == QN_PARAM_BOOL) {
+        snprintf(out, bytes, "true, false");
+    } else if (p->type != QN_PARAM_CHOICE) {
+        snprintf(out, bytes, "%g ... %g%s", p->search_low, p->search_high,
+                 p->search_log ? " (log)" : "");
+    } else if ((int)p->search_low == 0 && !p->choices[(int)p->search_high + 1]) {
+        snprintf(out, bytes, "all");
+    } else {
+        for (int i = (int)p->search_low; i <= (int)p->search_high && at < bytes; i++) {
+            at += (size_t)snprintf(out + at, bytes - at, "%s%s", at > 0 ? ", " : "", p->choices[i]);
+        }
+    }
+}
+
+/* Tasks and capabilities, with commas between. */
+static void print_abilities(const qn_learner *learner)
+{
+    const char *comma = "";
+    printf("For ");
+    for (int task = 0; task <= QN_TASK_RANKING; task++) {
+        if (!(learner->tasks >> task & 1)) continue;
+        printf("%s%s", comma, qn_task_name((qn_task)task));
+        comma = ", ";
+    }
+    comma = "; has ";
+    for (int i = 0; i < N_CAPABILITIES; i++) {
+        if (!(learner->capabilities & capability_names[i].bit)) continue;
+        printf("%s%s", comma, capability_names[i].name);
+        comma = ", ";
+    }
+    puts(".");
+}
+
+enum { NAME_WIDTH = 28, DEFAULT_WIDTH = 12, RANGE_WIDTH = 18, SEARCH_WIDTH = 24, LINE_WIDTH = 100 };
 
 /* Names to choose from, in lines of their own below the range. */
 static void print_choices(const char *const *choices)
@@ -152,18 +238,49 @@ static void print_choices(const char *const *choices)
 
 static void print_params(const qn_learner *learner)
 {
-    printf("%s - %s\n", learner->name, learner->help);
-    if (learner->source) printf("after %s\n", learner->source);
-    printf("\n%-*s%-*s%-*s%s\n", NAME_WIDTH, "parameter", DEFAULT_WIDTH, "default", RANGE_WIDTH,
-           "range", "meaning");
+    printf("%s - %s.\n", learner->name, learner->help);
+    print_abilities(learner);
+    if (learner->source) printf("After %s.\n", learner->source);
+    printf("\n%-*s%-*s%-*s%-*s%s\n", NAME_WIDTH, "parameter", DEFAULT_WIDTH, "default", RANGE_WIDTH,
+           "range", SEARCH_WIDTH, "searched", "meaning");
     for (const qn_param *p = learner->params; p->name; p++) {
-        char range[64], fallback[64];
+        char range[64], fallback[64], search[128];
         describe_range(p, range, sizeof range);
         describe_default(p, fallback, sizeof fallback);
-        printf("%-*s%-*s%-*s%s\n", NAME_WIDTH, p->name, DEFAULT_WIDTH, fallback, RANGE_WIDTH, range,
-               p->help);
+        describe_search(p, search, sizeof search);
+        printf("%-*s%-*s%-*s%-*s %s\n", NAME_WIDTH, p->name, DEFAULT_WIDTH, fallback, RANGE_WIDTH,
+               range, SEARCH_WIDTH - 1, search, p->help);
         if (p->type == QN_PARAM_CHOICE) print_choices(p->choices);
     }
+}
+
+/* docs/learners.md. */
+static void print_reference(const qn_learner *learner)
+{
+    printf("## %s\n\n%s.\n", learner->name, learner->help);
+    print_abilities(learner);
+    if (learner->source) printf("After %s.\n", learner->source);
+    if (!learner->params->name) {
+        puts("\nIt has no parameters.\n");
+        return;
+    }
+    puts("\n| parameter | default | range | searched | meaning |\n|---|---|---|---|---|");
+    for (const qn_param *p = learner->params; p->name; p++) {
+        char range[64], fallback[64], search[128];
+        describe_range(p, range, sizeof range);
+        describe_default(p, fallback, sizeof fallback);
+        describe_search(p, search, sizeof search);
+        printf("| `%s` | %s | ", p->name, fallback);
+        for (int i = 0; p->type == QN_PARAM_CHOICE && p->choices[i]; i++) {
+            printf("%s%s", i > 0 ? ", " : "", p->choices[i]);
+        }
+        printf("%s | %s | ", p->type == QN_PARAM_CHOICE ? "" : range, search);
+        for (const char *c = p->help; *c; c++) {
+            printf(*c == '|' ? "\\%c" : "%c", *c);
+        }
+        puts(" |");
+    }
+    putchar('\n');
 }
 
 static int learners_run(int argc, char **argv)
@@ -177,6 +294,13 @@ static int learners_run(int argc, char **argv)
         return cli_fail(&cmd_learners, &err);
     }
     if (request.json) return learners_json(learner);
+    if (request.reference) {
+        puts("# Learners\n\nWritten by `quern learners --reference`; do not edit.\n");
+        for (int i = 0; qn_learners[i]; i++) {
+            if (!learner || learner == qn_learners[i]) print_reference(qn_learners[i]);
+        }
+        return CLI_OK;
+    }
     if (learner) {
         print_params(learner);
         return CLI_OK;
@@ -204,6 +328,13 @@ static int metrics_run(int argc, char **argv)
     return CLI_OK;
 }
 
+static const cli_option learner_options[] = {
+    {"json", CLI_FLAG, offsetof(struct list_request, json), NULL, "print one JSON object", NULL,
+     true},
+    {"reference", CLI_FLAG, offsetof(struct list_request, reference), NULL,
+     "print docs/learners.md: every parameter of every learner", NULL, true},
+    {0}};
+
 static const cli_option options[] = {{"json", CLI_FLAG, offsetof(struct list_request, json), NULL,
                                       "print one JSON object", NULL, true},
                                      {0}};
@@ -211,7 +342,7 @@ static const cli_option options[] = {{"json", CLI_FLAG, offsetof(struct list_req
 const cli_command cmd_learners = {.name = "learners",
                                   .summary = "list the learners, or one's parameters",
                                   .synopsis = "[NAME] [--json]",
-                                  .options = options,
+                                  .options = learner_options,
                                   .n_arguments_max = 1,
                                   .arguments_offset = offsetof(struct list_request, arguments),
                                   .run = learners_run};

@@ -27,6 +27,7 @@ static const qn_param params_table[] = {{0}};
 const qn_learner qn_learner_constant = {
     .name = "constant",
     .help = "class frequencies or the mean: the baseline",
+    .source = "the maximum of likelihood of a constant",
     .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION |
              1u << QN_TASK_RANKING,
     .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_CONSTRAINTS,

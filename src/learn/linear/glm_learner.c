@@ -30,7 +30,7 @@ static const qn_param params_table[] = {
      " rows"},
     {"power", QN_PARAM_FLOAT, AT(power), 1, 3, 0, 0, false, 1.5, NULL,
      "tweedie: the variance is mean^power; 1: poisson, 2: gamma, 3: inverse Gaussian"},
-    {"epsilon", QN_PARAM_FLOAT, AT(epsilon), 1, 100, 0, 0, false, 1.35, NULL,
+    {"epsilon", QN_PARAM_FLOAT, AT(epsilon), 1, 100, 1.05, 3, true, 1.35, NULL,
      "huber: outliers are this many scales away; 1.35 is 95 % efficient on normal errors"},
     {"quantile", QN_PARAM_FLOAT, AT(quantile), 0.001, 0.999, 0, 0, false, 0.5, NULL,
      "quantile: which one"},

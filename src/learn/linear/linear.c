@@ -21,7 +21,7 @@ struct linear_params {
 static const qn_param logistic_params[] = {
     {"C", QN_PARAM_FLOAT, AT(strength), 0, 1e9, 0, 0, true, 0, NULL,
      "inverse of the penalty; 0: chosen on the validation rows"},
-    {"l1_ratio", QN_PARAM_FLOAT, AT(l1_ratio), 0, 1, 0, 0, false, 0, NULL,
+    {"l1_ratio", QN_PARAM_FLOAT, AT(l1_ratio), 0, 1, 0, 1, false, 0, NULL,
      "share of the absolute values in the penalty: (1 - l1_ratio) / 2 |w|^2 + l1_ratio |w|_1"},
     QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 100000, 0, 0, false, 200, NULL,

@@ -53,9 +53,10 @@ static const qn_param params_table[] = {
     {"patience", QN_PARAM_INT, AT(patience), 1, 100000, 0, 0, false, 8, NULL,
      "epochs without a better validation loss before it ends"},
     {"label_smoothing", QN_PARAM_FLOAT, AT(label_smoothing), 0, 0.9, 0, 0, false, 0, NULL,
-     "share of a label spread over all classes"},
+     "share of a label spread over all classes; numbers to predict stay as they are"},
     {"mixup", QN_PARAM_FLOAT, AT(mixup), 0, 4, 0, 0, false, 0, NULL,
-     "rows are mixed in pairs by a share drawn from Beta(mixup, mixup); 0: not"},
+     "rows are mixed in pairs, targets with them, by a share drawn from Beta(mixup, mixup); 0: "
+     "not"},
     {"averaging", QN_PARAM_FLOAT, AT(averaging), 0, 0.99999, 0, 0, false, 0.99, NULL,
      "decay of the running average of parameters that is kept; 0: the last ones"},
     QN_PARAM_CLASS_WEIGHT(AT(class_weight)),

@@ -142,6 +142,7 @@ static void cost(const qn_dataset *data, const void *params, double *bytes, doub
 const qn_learner qn_learner_gbdt = {
     .name = "gbdt",
     .help = "gradient-boosted trees on histograms",
+    .source = "Friedman 2001, Ke et al. 2017 (LightGBM)",
     .tasks = 1u << QN_TASK_BINARY | 1u << QN_TASK_MULTICLASS | 1u << QN_TASK_REGRESSION |
              1u << QN_TASK_RANKING,
     .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_EARLY_STOP | QN_LEARNER_PARTIAL |
