@@ -10,6 +10,7 @@
  * columns are descended on their Gram matrix instead (the first, 2.2), without the rows. */
 #include "learn/linear/elastic_net.h"
 #include "learn/class_weight.h"
+#include "learn/linear/linear_fit.h"
 #include "learn/linear/linear_learners.h"
 
 #include "base/alloc.h"
@@ -25,8 +26,8 @@
 
 static const qn_param params_table[] = {
     {"alpha", QN_PARAM_FLOAT, AT(alpha), 0, 1e12, 0, 0, true, 0, NULL,
-     "penalty; 0: the best of the path on the validation rows, without them a hundredth of the"
-     " largest"},
+     "penalty; 0: the best of the path on the validation rows"},
+    QN_PARAM_CV(AT(cv)),
     {"l1_ratio", QN_PARAM_FLOAT, AT(l1_ratio), 0.001, 1, 0.05, 1, false, 0.5, NULL,
      "share of the absolute values in the penalty; 1: the lasso"},
     {"n_alphas", QN_PARAM_INT, AT(n_alphas), 2, 1000, 0, 0, false, 60, NULL,
@@ -60,10 +61,13 @@ struct net {
     int32_t n_outputs; /* classes beyond two have one each */
     qn_columns columns;
     int64_t n, n_features;
+    int64_t fold, n_folds;   /* rows of `fold` among n_folds are left out; 0: all are fitted */
+    double alpha;            /* asked for, of the mean loss; 0: to be chosen */
     double total, spread;    /* sum of weights; variance of the target */
     double unit;             /* of the target, to which the path is relative */
     double l1, l2;           /* of the present penalty */
     double *weights;         /* n: of the rows */
+    double *left_out;        /* n: of the rows left out, of others 0 */
     double *omega;           /* n: of the squared errors */
     double *residuals;       /* n: without the shift */
     double *margins;         /* n_outputs × n: b + x . beta; logistic only */
@@ -319,9 +323,15 @@ static void set_weights(struct net *net)
     const qn_dataset_part *train = &net->data->train;
     double of_class[QN_CLASSES_MAX];
     const bool balanced = qn_class_weights(net->data, net->params->class_weight, of_class);
+    net->total = 0;
     for (int64_t i = 0; i < net->n; i++) {
         net->weights[i] = train->weights ? train->weights[i] : 1;
+        net->left_out[i] = 0;
         if (balanced) net->weights[i] *= of_class[(int32_t)train->target[i]];
+        if (net->n_folds > 0 && i % net->n_folds == net->fold) {
+            net->left_out[i] = net->weights[i];
+            net->weights[i] = 0;
+        }
         net->total += net->weights[i];
     }
 }
@@ -380,6 +390,14 @@ static qn_status begin_gram(struct net *net, const qn_learn_request *request, qn
     return QN_OK;
 }
 
+static void release_gram(struct net *net)
+{
+    qn_free(net->gram);
+    qn_free(net->start);
+    qn_free(net->inner);
+    net->gram = net->start = net->inner = NULL;
+}
+
 /* ---- the path ---- */
 
 struct best {
@@ -408,19 +426,22 @@ static void keep(const struct net *net, double loss, struct best *best)
     }
 }
 
-/* Loss of the present coefficients on the validation rows; `last` is room for them. */
+/* Loss of the present coefficients on the validation rows, or on the training rows that are left
+ * out; `last` is room for them. */
 static qn_status validate(const struct net *net, double *predicted, struct best *last,
                           qn_error *err)
 {
-    const qn_dataset_part *valid = &net->data->valid;
+    const bool folds = net->n_folds > 0;
+    const qn_dataset_part *part = folds ? &net->data->train : &net->data->valid;
+    const double *weights = folds ? net->left_out : part->weights;
     const int32_t k = net->n_outputs;
     qn_estimator *model = NULL;
     keep(net, 0, last);
     QN_TRY(make_model(net, last, &model, err));
     const qn_status status =
-        qn_estimator_predict(model, &valid->views[QN_VIEW_DENSE], NULL, predicted, err);
-    for (int64_t i = 0; i < valid->n_rows && status == QN_OK; i++) {
-        const double w = valid->weights ? valid->weights[i] : 1, y = valid->target[i];
+        qn_estimator_predict(model, &part->views[QN_VIEW_DENSE], NULL, predicted, err);
+    for (int64_t i = 0; i < part->n_rows && status == QN_OK; i++) {
+        const double w = weights ? weights[i] : 1, y = part->target[i];
         const double p = k > 1    ? predicted[i * k + (int64_t)y]
                          : y == 1 ? predicted[i]
                                   : 1 - predicted[i];
@@ -446,10 +467,9 @@ static qn_status follow_path(struct net *net, double *scratch, double *predicted
                              struct best *last_fit, int64_t *n_sweeps, qn_error *err)
 {
     const qn_elastic_net_params *params = net->params;
-    const bool choose = params->alpha == 0 && net->data->valid.n_rows > 0;
+    const bool choose = net->alpha == 0 && net->data->valid.n_rows > 0;
     const double largest = largest_alpha(net);
-    const double asked = params->alpha_is_sum ? params->alpha / net->total : params->alpha;
-    const double least = asked > 0 ? asked : largest * (choose ? params->eps : 0.01);
+    const double least = net->alpha > 0 ? net->alpha : largest * (choose ? params->eps : 0.01);
     double factor = pow(params->eps, 1.0 / (double)(params->n_alphas - 1));
     /* Where only the end counts, steps are as long as the strong rules are of use. */
     if (!choose) factor = fmin(factor, 0.6);
@@ -468,6 +488,75 @@ static qn_status follow_path(struct net *net, double *scratch, double *predicted
         if (alpha <= least * (1 + 1e-12) || qn_stop_requested(net->stop)) break;
     }
     return QN_OK;
+}
+
+/* ---- folds ---- */
+
+/* From the beginning, without the rows of the present fold. */
+static qn_status restart(struct net *net, const qn_learn_request *request, double *scratch,
+                         qn_error *err)
+{
+    const size_t n = (size_t)(net->n_features * net->n_outputs);
+    release_gram(net);
+    memset(net->all_beta, 0, n * sizeof *net->all_beta);
+    memset(net->all_flags, 0, n * sizeof *net->all_flags);
+    for (int32_t c = 0; c < net->n_outputs; c++) {
+        net->outputs[c].n_candidates = 0;
+    }
+    net->shift = 0;
+    begin(net, scratch);
+    return begin_gram(net, request, err);
+}
+
+/* The whole path without the rows of a fold: `losses` gain what those then lose. */
+static qn_status follow_fold(struct net *net, const double *alphas, double *scratch,
+                             double *predicted, struct best *last_fit, double *losses,
+                             int64_t *n_sweeps, qn_error *err)
+{
+    for (int64_t a = 0; a < net->params->n_alphas && net->total > 0; a++) {
+        int64_t n_here = 0;
+        solve_penalty(net, alphas[a], alphas[a > 0 ? a - 1 : 0], scratch, &n_here);
+        *n_sweeps += n_here;
+        last_fit->loss = 0;
+        QN_TRY(validate(net, predicted, last_fit, err));
+        losses[a] += last_fit->loss;
+    }
+    return QN_OK;
+}
+
+/* The penalty of the path with the least loss of all rows, each by the fit without its fold, to
+ * net->alpha, and all rows to the beginning again. Penalties are those of all rows. */
+static qn_status choose_by_folds(struct net *net, int64_t n_folds, const qn_learn_request *request,
+                                 double *scratch, double *predicted, struct best *last_fit,
+                                 int64_t *n_sweeps, qn_error *err)
+{
+    const int64_t n = net->params->n_alphas;
+    const double factor = pow(net->params->eps, 1.0 / (double)(n - 1));
+    double *alphas = qn_alloc_array(3 * n, sizeof *alphas);
+    if (!alphas) return qn_fail(err, QN_ERR_NOMEM, "no memory for a linear model");
+    double *so_far = alphas + n, *losses = so_far + n;
+    qn_status status = QN_OK;
+    alphas[0] = largest_alpha(net);
+    for (int64_t a = 1; a < n; a++) {
+        alphas[a] = alphas[a - 1] * factor;
+    }
+    net->n_folds = n_folds;
+    for (net->fold = 0; net->fold < n_folds && status == QN_OK; net->fold++) {
+        status = restart(net, request, scratch, err);
+        if (status == QN_OK) {
+            status = follow_fold(net, alphas, scratch, predicted, last_fit, so_far, n_sweeps, err);
+        }
+        if (qn_stop_requested(net->stop)) break; /* a fold cut short says nothing */
+        if (status == QN_OK) memcpy(losses, so_far, (size_t)n * sizeof *losses);
+    }
+    int64_t chosen = n / 2;
+    for (int64_t a = 0; a < n; a++) {
+        if (losses[a] < losses[chosen]) chosen = a;
+    }
+    net->n_folds = 0;
+    net->alpha = alphas[chosen];
+    qn_free(alphas);
+    return status == QN_OK ? restart(net, request, scratch, err) : status;
 }
 
 /* ---- */
@@ -501,6 +590,7 @@ static bool allocate(struct net *net)
 {
     const int64_t n = net->n, p = net->n_features, k = net->n_outputs;
     net->weights = qn_alloc_array(n, sizeof *net->weights);
+    net->left_out = qn_alloc_array(n, sizeof *net->left_out);
     net->omega = qn_alloc_array(n, sizeof *net->omega);
     net->residuals = qn_alloc_array(n, sizeof *net->residuals);
     net->margins = qn_alloc_array(n * k, sizeof *net->margins);
@@ -511,15 +601,16 @@ static bool allocate(struct net *net)
     net->all_slopes = qn_alloc_array(p * k, sizeof *net->all_slopes);
     net->all_flags = qn_alloc_array(p * k, sizeof *net->all_flags);
     net->all_candidates = qn_alloc_array(p * k, sizeof *net->all_candidates);
-    return net->weights && net->omega && net->residuals && net->margins && net->means &&
-           net->squares && net->outputs && net->all_beta && net->all_slopes && net->all_flags &&
-           net->all_candidates;
+    return net->weights && net->left_out && net->omega && net->residuals && net->margins &&
+           net->means && net->squares && net->outputs && net->all_beta && net->all_slopes &&
+           net->all_flags && net->all_candidates;
 }
 
 static void release(struct net *net)
 {
     qn_columns_release(&net->columns);
     qn_free(net->weights);
+    qn_free(net->left_out);
     qn_free(net->omega);
     qn_free(net->residuals);
     qn_free(net->margins);
@@ -530,9 +621,7 @@ static void release(struct net *net)
     qn_free(net->all_slopes);
     qn_free(net->all_flags);
     qn_free(net->all_candidates);
-    qn_free(net->gram);
-    qn_free(net->start);
-    qn_free(net->inner);
+    release_gram(net);
 }
 
 qn_status qn_elastic_net_fit(const qn_learn_request *request, const qn_elastic_net_params *params,
@@ -548,12 +637,16 @@ qn_status qn_elastic_net_fit(const qn_learn_request *request, const qn_elastic_n
                       .n = data->train.n_rows,
                       .n_features = data->n_features[QN_VIEW_DENSE]};
     struct best best = {0}, last = {0};
+    const int64_t n_folds = qn_penalty_folds(data, params->alpha, params->cv);
+    const int64_t n_judged = n_folds > 0 && data->train.n_rows > data->valid.n_rows
+                                 ? data->train.n_rows
+                                 : data->valid.n_rows;
     *result = (qn_learn_result){0};
     if (net.n_features == 0 || !x->dense) {
         return qn_fail(err, QN_ERR_UNSUPPORTED, "there is no dense view to fit on");
     }
     double *scratch = qn_alloc_array(net.n, sizeof *scratch);
-    double *predicted = qn_alloc_array(data->valid.n_rows * net.n_outputs, sizeof *predicted);
+    double *predicted = qn_alloc_array(n_judged * net.n_outputs, sizeof *predicted);
     qn_status status = qn_columns_init(&net.columns, x, err);
     if (status == QN_OK && (!allocate(&net) || !allocate_best(&net, &best) ||
                             !allocate_best(&net, &last) || !scratch || !predicted)) {
@@ -562,7 +655,12 @@ qn_status qn_elastic_net_fit(const qn_learn_request *request, const qn_elastic_n
     if (status == QN_OK) {
         point_outputs(&net);
         begin(&net, scratch);
+        net.alpha = params->alpha_is_sum ? params->alpha / net.total : params->alpha;
         status = begin_gram(&net, request, err);
+    }
+    if (status == QN_OK && n_folds > 0) {
+        status = choose_by_folds(&net, n_folds, request, scratch, predicted, &last,
+                                 &result->n_rounds, err);
     }
     if (status == QN_OK) {
         status = follow_path(&net, scratch, predicted, &best, &last, &result->n_rounds, err);

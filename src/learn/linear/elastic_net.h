@@ -11,6 +11,7 @@
 typedef struct qn_elastic_net_params {
     double alpha, l1_ratio; /* 0: alpha is chosen; l1_ratio in (0, 1] */
     bool alpha_is_sum;      /* for the sum of losses, not their mean */
+    int64_t cv;             /* folds that choose alpha: qn_penalty_folds() */
     int64_t n_alphas;
     double eps;
     int32_t class_weight; /* qn_class_weight */

@@ -11,6 +11,7 @@
 
 struct glm_params {
     int32_t loss;
+    int64_t cv;
     double alpha, power, epsilon, quantile;
     int64_t max_iter;
     double tol;
@@ -28,6 +29,7 @@ static const qn_param params_table[] = {
     {"alpha", QN_PARAM_FLOAT, AT(alpha), 0, 1e12, 0, 0, true, 0, NULL,
      "penalty, of absolute values with quantile, else of squares; 0: chosen on the validation"
      " rows"},
+    QN_PARAM_CV(AT(cv)),
     {"power", QN_PARAM_FLOAT, AT(power), 1, 3, 0, 0, false, 1.5, NULL,
      "tweedie: the variance is mean^power; 1: poisson, 2: gamma, 3: inverse Gaussian"},
     {"epsilon", QN_PARAM_FLOAT, AT(epsilon), 1, 100, 1.05, 3, true, 1.35, NULL,
@@ -88,6 +90,8 @@ static qn_status fit(const qn_learn_request *request, qn_learn_result *result, q
                                  .unit = huber ? QN_PENALTY_SUM_SCALED : QN_PENALTY_MEAN,
                                  .path = quantile ? absolute_path : squares_path,
                                  .n_path = N_PATH,
+                                 .n_folds =
+                                     qn_penalty_folds(request->data, params->alpha, params->cv),
                                  .max_iter = params->max_iter,
                                  .tol = params->tol};
     *result = (qn_learn_result){0};

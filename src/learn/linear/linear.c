@@ -10,6 +10,7 @@
 
 struct linear_params {
     double strength; /* alpha or C; 0: chosen on the path */
+    int64_t cv;
     double l1_ratio;
     int32_t class_weight;
     int64_t max_iter;
@@ -21,6 +22,7 @@ struct linear_params {
 static const qn_param logistic_params[] = {
     {"C", QN_PARAM_FLOAT, AT(strength), 0, 1e9, 0, 0, true, 0, NULL,
      "inverse of the penalty; 0: chosen on the validation rows"},
+    QN_PARAM_CV(AT(cv)),
     {"l1_ratio", QN_PARAM_FLOAT, AT(l1_ratio), 0, 1, 0, 1, false, 0, NULL,
      "share of the absolute values in the penalty: (1 - l1_ratio) / 2 |w|^2 + l1_ratio |w|_1"},
     QN_PARAM_CLASS_WEIGHT(AT(class_weight)),
@@ -32,6 +34,7 @@ static const qn_param logistic_params[] = {
 static const qn_param ridge_params[] = {
     {"alpha", QN_PARAM_FLOAT, AT(strength), 0, 1e12, 0, 0, true, 0, NULL,
      "penalty; 0: chosen on the validation rows"},
+    QN_PARAM_CV(AT(cv)),
     {"max_iter", QN_PARAM_INT, AT(max_iter), 1, 100000, 0, 0, false, 300, NULL,
      "iterations of conjugate gradients, on many columns; on few, one step is exact"},
     {"tol", QN_PARAM_FLOAT, AT(tol), 0, 1, 0, 0, false, 1e-10, NULL,
@@ -53,6 +56,8 @@ static qn_status fit_ridge(const qn_learn_request *request, qn_learn_result *res
                                  .path = ridge_path,
                                  .n_path = N_PATH,
                                  .path_is_sum = true,
+                                 .n_folds =
+                                     qn_penalty_folds(request->data, params->strength, params->cv),
                                  .max_iter = params->max_iter,
                                  .tol = params->tol};
     return qn_linear_fit(request, &plan, result, err);
@@ -65,6 +70,7 @@ static qn_status fit_net(const qn_learn_request *request, qn_learn_result *resul
     const qn_elastic_net_params net = {.alpha = params->strength > 0 ? 1 / params->strength : 0,
                                        .l1_ratio = params->l1_ratio,
                                        .alpha_is_sum = true,
+                                       .cv = params->cv,
                                        .n_alphas = 60,
                                        .eps = 1e-4,
                                        .class_weight = params->class_weight,
@@ -87,6 +93,8 @@ static qn_status fit_logistic(const qn_learn_request *request, qn_learn_result *
                                  .path = logistic_path,
                                  .n_path = N_PATH,
                                  .path_is_sum = true,
+                                 .n_folds =
+                                     qn_penalty_folds(request->data, params->strength, params->cv),
                                  .class_weight = params->class_weight,
                                  .max_iter = params->max_iter,
                                  .tol = params->tol};

@@ -147,7 +147,8 @@ static int penalties_of(const qn_linear_problem *p, double *out)
 {
     const qn_linear_plan *plan = p->plan;
     const double total = p->glm.total;
-    const bool chooses = plan->penalty == 0 && p->request->data->valid.n_rows > 0;
+    const bool chooses =
+        plan->penalty == 0 && (plan->n_folds > 0 || p->request->data->valid.n_rows > 0);
     if (plan->penalty > 0) {
         out[0] = plan->unit == QN_PENALTY_MEAN  ? plan->penalty
                  : plan->unit == QN_PENALTY_SUM ? plan->penalty / total
@@ -200,12 +201,89 @@ static double validation_loss(const qn_linear_problem *p, double *margins)
     return sum;
 }
 
+/* Weights of the rows that fold `fold` fits; `weights` are those of all. */
+static void weigh_fold(qn_linear_problem *p, const double *weights, int64_t fold)
+{
+    p->glm.total = 0;
+    for (int64_t i = 0; i < p->design.n_rows; i++) {
+        p->weights[i] = i % p->plan->n_folds == fold ? 0 : weights[i];
+        p->glm.total += p->weights[i];
+    }
+}
+
+/* Loss of the rows that the fold leaves out. */
+static double fold_loss(const qn_linear_problem *p, const double *weights, int64_t fold)
+{
+    double margins[QN_CLASSES_MAX], sum = 0;
+    for (int64_t i = fold; i < p->design.n_rows; i += p->plan->n_folds) {
+        for (int32_t c = 0; c < p->glm.n_outputs; c++) {
+            margins[c] = qn_design_row_dot(&p->design, i, p->point + c * p->design.n_cols);
+        }
+        sum += qn_glm_row(&p->glm, p->target[i], weights[i], margins, 1);
+    }
+    return sum;
+}
+
+/* Follows the whole path without the rows of one fold. `losses` gain what those then lose. */
+static qn_status follow_fold(qn_linear_problem *p, const double *weights, int64_t fold,
+                             double *losses, qn_learn_result *result, qn_error *err)
+{
+    double penalties[PATH_MAX];
+    weigh_fold(p, weights, fold);
+    if (!(p->glm.total > 0)) return QN_OK;
+    begin(p);
+    p->glm.sigma = 1;
+    const int n_steps = penalties_of(p, penalties);
+    for (int step = 0; step < n_steps; step++) {
+        int64_t n_iterations = 0;
+        p->glm.penalty = penalties[step];
+        QN_TRY(qn_glm_minimise(&p->glm, p->point, &n_iterations, err));
+        result->n_rounds += n_iterations;
+        losses[step] += fold_loss(p, weights, fold);
+    }
+    return QN_OK;
+}
+
+/* The step of the path with the least loss of all rows, each by the fit without its fold. */
+static qn_status choose_by_folds(qn_linear_problem *p, int *chosen, qn_learn_result *result,
+                                 qn_error *err)
+{
+    const int64_t n = p->design.n_rows;
+    double losses[PATH_MAX] = {0}, so_far[PATH_MAX] = {0};
+    double *weights = qn_alloc_array(n, sizeof *weights);
+    qn_status status = QN_OK;
+    if (!weights) return qn_fail(err, QN_ERR_NOMEM, "no memory for a linear model");
+    memcpy(weights, p->weights, (size_t)n * sizeof *weights);
+    for (int64_t fold = 0; fold < p->plan->n_folds && status == QN_OK; fold++) {
+        status = follow_fold(p, weights, fold, so_far, result, err);
+        if (qn_stop_requested(p->request->stop)) break; /* a fold cut short says nothing */
+        memcpy(losses, so_far, sizeof losses);
+    }
+    *chosen = p->plan->n_path / 2;
+    for (int step = 0; step < p->plan->n_path; step++) {
+        if (losses[step] < losses[*chosen]) *chosen = step;
+    }
+    p->glm.total = 0;
+    for (int64_t i = 0; i < n; i++) {
+        p->weights[i] = weights[i];
+        p->glm.total += weights[i];
+    }
+    begin(p);
+    qn_free(weights);
+    return status;
+}
+
 qn_status qn_linear_problem_solve(qn_linear_problem *p, qn_learn_result *result, qn_error *err)
 {
     const int64_t n_valid = p->request->data->valid.n_rows;
     const size_t bytes = (size_t)(p->glm.n_outputs * p->design.n_cols) * sizeof *p->best;
     double penalties[PATH_MAX], best_loss = QN_INF;
-    const int n_steps = penalties_of(p, penalties);
+    int chosen = 0, n_steps = penalties_of(p, penalties);
+    if (p->plan->n_folds > 0) {
+        QN_TRY(choose_by_folds(p, &chosen, result, err));
+        penalties[0] = penalties[chosen];
+        n_steps = 1;
+    }
     double *margins = qn_alloc_array(n_valid * p->glm.n_outputs, sizeof *margins);
     if (!margins) return qn_fail(err, QN_ERR_NOMEM, "no memory for a linear model");
     qn_status status = QN_OK;

@@ -18,6 +18,20 @@ typedef enum qn_penalty_unit {
     QN_PENALTY_SUM_SCALED, /* for the sum of losses that grow with s: times s over the sum */
 } qn_penalty_unit;
 
+/* Of cross-validation to choose a penalty by: as asked for; where there are no validation rows and
+ * nothing is asked for, 5. Row i is left out of fold i modulo their number. */
+#define QN_PARAM_CV(member_offset)                                                        \
+    {                                                                                     \
+        "cv", QN_PARAM_INT, member_offset, 0, 100, 0, 0, false, 0, NULL,                  \
+            "folds of the training rows that choose a penalty that is not given; 0: the " \
+            "validation rows do, or 5 folds where there are none"                         \
+    }
+static inline int64_t qn_penalty_folds(const qn_dataset *data, double penalty, int64_t cv)
+{
+    const int64_t n_folds = cv > 0 ? cv : data->valid.n_rows > 0 ? 0 : 5;
+    return penalty > 0 || n_folds < 2 || data->train.n_rows < 2 * n_folds ? 0 : n_folds;
+}
+
 typedef struct qn_linear_plan {
     qn_glm_loss loss;
     double shape; /* as in qn_glm; a width in units of the target is scaled with it */
@@ -28,6 +42,7 @@ typedef struct qn_linear_plan {
     const double *path; /* to choose from, strong to weak, of the mean loss */
     int n_path;
     bool path_is_sum;         /* the path is of the sum of losses */
+    int64_t n_folds;          /* that choose a penalty: see qn_penalty_folds(); 0: none do */
     int32_t class_weight;     /* qn_class_weight */
     bool penalises_intercept; /* a penalty given is then for a target as it is, not centred */
     bool dual;                /* as in qn_glm */

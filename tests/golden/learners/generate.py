@@ -16,6 +16,7 @@ from sklearn import linear_model, naive_bayes, neighbors
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, Matern, WhiteKernel
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.svm import SVR
@@ -209,6 +210,49 @@ add("ames, polynomial machine", machine(kernel="poly", degree=2, coef0=1, C=0.1,
 add("letters as a number, sparse machine", machine(C=1, gamma=0.03, epsilon=0.2), "svm",
     "C=1,gamma=0.03,epsilon=0.2,tol=1e-7", letter, letters[0], "regression", sparse=letters[1:],
     tolerance=2e-4)
+
+add("housing, linear machine", machine(kernel="linear", C=0.5), "svm", "kernel=linear,C=0.5,tol=1e-7",
+    *housing, tolerance=2e-4)
+add("diamonds, polynomial machine", machine(kernel="poly", degree=3, coef0=0.5, C=0.2, gamma=0.1),
+    "svm", "kernel=poly,degree=3,coef0=0.5,C=0.2,gamma=0.1,tol=1e-7", *diamonds, tolerance=2e-4)
+
+
+def folds(n_rows):
+    """Row i is left out of fold i modulo 5."""
+    of = np.arange(n_rows) % 5
+    return [(np.flatnonzero(of != f), np.flatnonzero(of == f)) for f in range(5)]
+
+
+def by_folds(model, name, values, scoring, n_rows):
+    return GridSearchCV(model, {name: values}, cv=folds(n_rows), scoring=scoring)
+
+
+# Penalties chosen by cross-validation; the paths are those of the learners.
+lasso = {"eps": 1e-3, "alphas": 30, "tol": 1e-12, "max_iter": 1000000}
+for name, rows, spec, columns in (("housing", TRAIN, housing, {}), ("ames", 1200, ames, {}),
+                                  ("letters as a number", TRAIN, (letter, letters[0], "regression"),
+                                   {"sparse": letters[1:]})):
+    add(f"{name}, lasso by folds", linear_model.LassoCV(cv=folds(rows), **lasso), "elastic_net",
+        "cv=5,l1_ratio=1,n_alphas=30,eps=0.001,tol=1e-18", *spec, **columns, rows=rows)
+for name, rows, spec in (("housing", TRAIN, housing), ("ames", 1200, ames),
+                         ("diamonds", TRAIN, diamonds)):
+    add(f"{name}, ridge by folds", by_folds(
+        linear_model.Ridge(solver="cholesky"), "alpha", [1000, 200, 40, 10, 2, 0.5, 0.1],
+        "neg_mean_squared_error", rows), "ridge", "tol=1e-15", *spec, rows=rows)
+for name, spec, columns in (("churn", churn, {"categories": levels}), ("cuts", cuts, {}),
+                            ("bank", ("bank_marketing.csv.gz", "y", "binary",
+                                      ["age", "balance", "duration"], ["job", "marital"]), {})):
+    add(f"{name}, logistic by folds", by_folds(
+        linear_model.LogisticRegression(tol=1e-12, max_iter=100000, solver="newton-cg"), "C",
+        [0.01, 0.05, 0.2, 1, 5, 25, 100], "neg_log_loss", TRAIN), "logistic", "cv=5,tol=1e-15",
+        *spec, **columns, tolerance=1e-5)
+for name, spec in (("housing", housing), ("diamonds", diamonds),
+                   ("bikes", ("bike_sharing_hour.csv.gz", "cnt", "regression",
+                              ["temp", "hum", "windspeed", "hr"]))):
+    add(f"{name}, poisson by folds", by_folds(
+        linear_model.PoissonRegressor(solver="newton-cholesky", tol=1e-12, max_iter=1000), "alpha",
+        [0.1, 0.03, 0.01, 0.003, 0.001, 1e-4, 1e-5], "neg_mean_poisson_deviance", TRAIN), "glm",
+        "loss=poisson,cv=5,tol=1e-14", *spec, tolerance=1e-5)
 
 pathlib.Path(__file__).with_name("cases.json").write_text(
     "[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
