@@ -33,6 +33,7 @@ warnings.simplefilter("ignore")
 SLOWEST_S = 8  # a candidate that takes more processor time is the last that is tried
 BRIEF_S, MOST_ROUNDS = 0.1, 9  # of short runs there are more
 WARM_S = 1
+SPIN_S = 0.1  # OpenBLAS's threads keep a processor busy for some 30 ms after their last product
 
 
 @dataclasses.dataclass
@@ -338,6 +339,7 @@ class Own:
         params = row.params
         if params == "gamma":
             params = f"gamma={gamma_of(part)!r}"
+        time.sleep(SPIN_S)
         print(row.own, params, self.out, file=self.process.stdin, flush=True)
         answer = json.loads(self.process.stdout.readline())
         seconds = {"fit": answer["fit_s"]}

@@ -61,22 +61,39 @@ static double squares_about(const double *values, double mean, int64_t n)
     return sum;
 }
 
+/* Whether the matrix to be decomposed has the columns' squares on its diagonal. */
+static bool has_squares(const struct decomposing *d)
+{
+    return d->out->exact && d->request->centre && !d->by_rows && d->request->rows->n_sparse == 0;
+}
+
 static void measure_dense(void *context, int64_t f)
 {
     struct decomposing *d = context;
     const qn_matrix *x = d->request->rows;
     const double *values = x->dense + f * x->stride;
     d->means[f] = qn_sum(values, d->n) / (double)d->n;
-    d->squares[f] = squares_about(values, d->means[f], d->n);
+    if (!has_squares(d)) d->squares[f] = squares_about(values, d->means[f], d->n);
 }
 
-/* Means and the sum of variances; each divided by rows, or by rows - 1 when centred. */
+static qn_status set_total(struct decomposing *d, double total, qn_error *err)
+{
+    d->out->total_variance = total;
+    if (isfinite(total) && total > 0) return QN_OK;
+    return qn_fail(err, QN_ERR_DATA,
+                   total == 0 ? "no column varies: there is nothing to reduce"
+                              : "a value is missing or infinite");
+}
+
+/* Means and, unless the decomposed matrix tells it, the sum of variances; each divided by rows, or
+ * by rows - 1 when centred. */
 static qn_status measure_columns(struct decomposing *d, qn_error *err)
 {
     const qn_matrix *x = d->request->rows;
     const double divisor = (double)(d->request->centre ? d->n - 1 : d->n);
     double total = 0;
     qn_pool_run(d->request->pool, x->n_dense, measure_dense, d);
+    if (has_squares(d)) return QN_OK;
     for (int64_t f = 0; f < x->n_dense; f++) {
         total += d->squares[f] / divisor;
     }
@@ -92,11 +109,7 @@ static qn_status measure_columns(struct decomposing *d, qn_error *err)
         }
         total += (squares + (double)(d->n - (end - first)) * mean * mean) / divisor;
     }
-    d->out->total_variance = total;
-    if (isfinite(total) && total > 0) return QN_OK;
-    return qn_fail(err, QN_ERR_DATA,
-                   total == 0 ? "no column varies: there is nothing to reduce"
-                              : "a value is missing or infinite");
+    return set_total(d, total, err);
 }
 
 /* S = AA' or A'A by products with unit vectors, some at a time: any rows. */
@@ -162,6 +175,13 @@ static qn_status find_exactly(struct decomposing *d, qn_error *err)
         complete = square_of_rows(d, d->vectors);
     }
     if (!complete) return no_memory(err);
+    if (has_squares(d)) {
+        double total = 0;
+        for (int64_t f = 0; f < d->m; f++) {
+            total += d->vectors[f * d->m + f] / (double)(d->n - 1);
+        }
+        QN_TRY(set_total(d, total, err));
+    }
     d->n_found = d->m;
     return qn_symmetric_eigen(d->vectors, d->m, d->request->pool, d->values, err);
 }
@@ -270,7 +290,6 @@ static qn_status find(struct decomposing *d, qn_error *err)
 {
     const int64_t asked = d->request->n_components;
     const int64_t most = d->m < QN_COMPONENTS_MAX ? d->m : QN_COMPONENTS_MAX;
-    d->out->exact = d->m <= QN_DECOMPOSE_EXACT_MAX;
     if (d->out->exact) {
         QN_TRY(find_exactly(d, err));
         QN_TRY(take_components(d, asked > 0 ? asked : most, err));
@@ -295,6 +314,7 @@ static qn_status run(struct decomposing *d, qn_error *err)
     if (!d->means || !d->out->means) return no_memory(err);
     d->squares = d->means + d->p;
     d->out->n_features = d->p;
+    d->out->exact = d->m <= QN_DECOMPOSE_EXACT_MAX;
     QN_TRY(qn_row_operator_init(&d->op, request->rows, NULL, request->pool, err));
     QN_TRY(measure_columns(d, err));
     if (request->centre) {

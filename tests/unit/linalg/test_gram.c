@@ -48,6 +48,8 @@ static void gram_matrices_are_sums_of_products(void **state)
     check_gram(4, 1, false);
     check_gram(8, 127, true);
     check_gram(12, 300, true);
+    check_gram(16, 5, false);
+    check_gram(20, 131, true);
     check_gram(28, 129, false);
 }
 
