@@ -103,6 +103,48 @@ void qn_add_scaled(double scale, const double *restrict a, double *restrict out,
     add_scaled(scale, a, out, n);
 }
 
+static inline __attribute__((always_inline)) void add_combination(const double *scales,
+                                                                  int64_t step, const double *a,
+                                                                  int64_t stride, int64_t n_vectors,
+                                                                  double *restrict out, int64_t n)
+{
+    int64_t k = 0;
+    for (; k + 4 <= n_vectors; k += 4) {
+        const double *restrict a0 = a + k * stride, *restrict a1 = a0 + stride;
+        const double *restrict a2 = a1 + stride, *restrict a3 = a2 + stride;
+        const double s0 = scales[k * step], s1 = scales[(k + 1) * step];
+        const double s2 = scales[(k + 2) * step], s3 = scales[(k + 3) * step];
+        for (int64_t i = 0; i < n; i++) {
+            out[i] = (((out[i] + s0 * a0[i]) + s1 * a1[i]) + s2 * a2[i]) + s3 * a3[i];
+        }
+    }
+    for (; k < n_vectors; k++) {
+        add_scaled(scales[k * step], a + k * stride, out, n);
+    }
+}
+
+#if defined __x86_64__ && defined __GNUC__
+__attribute__((target("avx2"))) static void add_combination_wide(const double *scales, int64_t step,
+                                                                 const double *a, int64_t stride,
+                                                                 int64_t n_vectors,
+                                                                 double *restrict out, int64_t n)
+{
+    add_combination(scales, step, a, stride, n_vectors, out, n);
+}
+#endif
+
+void qn_add_combination(const double *scales, int64_t step, const double *a, int64_t stride,
+                        int64_t n_vectors, double *restrict out, int64_t n)
+{
+#if defined __x86_64__ && defined __GNUC__
+    if (__builtin_cpu_supports("avx2")) {
+        add_combination_wide(scales, step, a, stride, n_vectors, out, n);
+        return;
+    }
+#endif
+    add_combination(scales, step, a, stride, n_vectors, out, n);
+}
+
 /* e^y = 2^k e^r with |r| <= ln 2 / 2 (Cody & Waite 1980); e^r by its Taylor series to r^13, whose
  * rest is below 4e-18. */
 static inline __attribute__((always_inline)) void exp_negative(const double *x, double *out,

@@ -15,6 +15,10 @@ double qn_dot(const double *restrict a, const double *restrict b, int64_t n);
 double qn_sum(const double *a, int64_t n);
 double qn_least(const double *a, int64_t n); /* +infinity of none; NaN are passed over */
 void qn_add_scaled(double scale, const double *restrict a, double *restrict out, int64_t n);
+/* out += sum_k scales[k * step] × vector k, which begins at a[k * stride]: one after the other, in
+ * fewer passes over `out`. */
+void qn_add_combination(const double *scales, int64_t step, const double *a, int64_t stride,
+                        int64_t n_vectors, double *restrict out, int64_t n);
 
 /* out[i] = e^-x[i], to 2 units in the last place, kept within 2e-300 … 8e307; the same on every
  * machine. `out` may be `x`. */

@@ -6,7 +6,6 @@
 #include "learn/linear/conjugate.h"
 
 #include "base/alloc.h"
-#include "learn/linear/shared_columns.h"
 #include "linalg/kernels.h"
 
 #include <math.h>
@@ -15,7 +14,8 @@ enum { N_ROW_ARRAYS = 9, PARALLEL_VALUES_MIN = 1 << 20 };
 
 struct rows {
     const qn_glm *glm;
-    qn_shared_columns shared; /* of X */
+    qn_shared_columns shared;
+    qn_design design; /* without the columns that one row has alone */
     double lambda;
     bool is_free;     /* the intercept */
     double *roots;    /* n_rows, like the others: of the weights */
@@ -43,7 +43,7 @@ static bool allocate(struct rows *r, double **memory)
 /* The system's diagonal, and its right side as the residual of u = 0. */
 static void begin(struct rows *r)
 {
-    const qn_design *x = &r->shared.design;
+    const qn_design *x = &r->design;
     for (int64_t i = 0; i < x->n_rows; i++) {
         const double w = qn_glm_weight(r->glm, i), *dense = x->dense + i * x->width;
         double square = qn_dot(dense, dense, x->width) + r->shared.alone[i] - (r->is_free ? 1 : 0);
@@ -59,22 +59,20 @@ static void begin(struct rows *r)
 /* The pool, where a product is worth waking it. */
 static qn_pool *pool_of(const struct rows *r)
 {
-    const int64_t n = r->shared.design.n_rows;
-    return r->shared.design.starts[n] + n * r->shared.design.width < PARALLEL_VALUES_MIN
-               ? NULL
-               : r->glm->pool;
+    const int64_t n = r->design.n_rows;
+    return r->design.starts[n] + n * r->design.width < PARALLEL_VALUES_MIN ? NULL : r->glm->pool;
 }
 
 /* image = (W^1/2 K W^1/2 + lambda) direction. */
 static qn_status apply(struct rows *r, qn_error *err)
 {
-    const int64_t n = r->shared.design.n_rows;
+    const int64_t n = r->design.n_rows;
     for (int64_t i = 0; i < n; i++) {
         r->weighed[i] = r->roots[i] * r->direction[i];
     }
-    QN_TRY(qn_design_transposed(&r->shared.design, r->weighed, pool_of(r), r->sums, err));
+    QN_TRY(qn_design_transposed(&r->design, r->weighed, pool_of(r), r->sums, err));
     if (r->is_free) r->sums[r->glm->design->intercept] = 0;
-    qn_design_multiply(&r->shared.design, r->sums, pool_of(r), r->image);
+    qn_design_multiply(&r->design, r->sums, pool_of(r), r->image);
     for (int64_t i = 0; i < n; i++) {
         r->image[i] = r->roots[i] * (r->image[i] + r->shared.alone[i] * r->weighed[i]) +
                       r->lambda * r->direction[i];
@@ -86,7 +84,7 @@ static qn_status apply(struct rows *r, qn_error *err)
  * product with the residual. */
 static double scale(struct rows *r)
 {
-    const int64_t n = r->shared.design.n_rows;
+    const int64_t n = r->design.n_rows;
     double along = 0, length = 0;
     for (int64_t i = 0; i < n; i++) {
         r->scaled[i] = r->residual[i] / r->diagonal[i];
@@ -102,7 +100,7 @@ static double scale(struct rows *r)
 /* Half the square of the residual, what a free intercept takes up left out. */
 static double excess_of(const struct rows *r)
 {
-    const int64_t n = r->shared.design.n_rows;
+    const int64_t n = r->design.n_rows;
     const double along = qn_dot(r->roots, r->residual, n), total = r->glm->total;
     return 0.5 * (qn_dot(r->residual, r->residual, n) - (r->is_free ? along * along / total : 0));
 }
@@ -110,7 +108,7 @@ static double excess_of(const struct rows *r)
 /* Leaves W^1/2 u in `weighed`. */
 static qn_status iterate(struct rows *r, int64_t *n_iterations, qn_error *err)
 {
-    const int64_t n = r->shared.design.n_rows;
+    const int64_t n = r->design.n_rows;
     double product = scale(r), ratio = 0;
     while (*n_iterations < r->glm->max_iter && !qn_stop_requested(r->glm->stop)) {
         const double value = 0.5 * r->lambda * qn_dot(r->u, r->right, n);
@@ -156,8 +154,8 @@ qn_status qn_conjugate_minimise_rows(const qn_glm *glm, double *point, int64_t *
     struct rows r = {
         .glm = glm, .lambda = glm->penalty * glm->total, .is_free = !glm->penalises_intercept};
     double *memory = NULL;
-    QN_TRY(qn_shared_columns_init(&r.shared, glm->design, err));
-    r.sums = qn_alloc_array(r.shared.design.n_cols, sizeof *r.sums);
+    QN_TRY(qn_design_share(glm->design, &r.shared, &r.design, err));
+    r.sums = qn_alloc_array(r.design.n_cols, sizeof *r.sums);
     qn_status status = QN_OK;
     if (r.sums && allocate(&r, &memory)) {
         begin(&r);

@@ -245,6 +245,26 @@ void qn_design_release(qn_design *d)
     *d = (qn_design){0};
 }
 
+qn_status qn_design_share(const qn_design *d, qn_shared_columns *shared, qn_design *out,
+                          qn_error *err)
+{
+    const qn_sparse_rows rows = {.n_rows = d->n_rows,
+                                 .n_cols = d->n_cols - d->width,
+                                 .starts = d->starts,
+                                 .cols = d->cols,
+                                 .values = d->values};
+    QN_TRY(qn_shared_columns_init(shared, &rows, err));
+    *out = (qn_design){.n_rows = d->n_rows,
+                       .n_cols = d->width + shared->n_cols,
+                       .width = d->width,
+                       .intercept = d->intercept,
+                       .dense = d->dense,
+                       .starts = shared->starts,
+                       .cols = shared->cols,
+                       .values = shared->values};
+    return QN_OK;
+}
+
 /* ---- rows ---- */
 
 double qn_design_row_dot(const qn_design *d, int64_t row, const double *point)

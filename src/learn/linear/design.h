@@ -12,6 +12,7 @@
 #define QN_LEARN_LINEAR_DESIGN_H
 
 #include "base/pool.h"
+#include "linalg/shared_columns.h"
 #include "recipe/matrix.h"
 
 enum { QN_COLUMN_INTERCEPT = -1, QN_COLUMN_PADDING = -2 };
@@ -35,6 +36,12 @@ QN_MUST_CHECK
 qn_status qn_design_init_dense(qn_design *design, int64_t n_rows, int64_t n_features,
                                qn_error *err);
 void qn_design_release(qn_design *design);
+
+/* For methods that live in the space of rows: the design without the columns that one row has
+ * alone (linalg/shared_columns.h). `out` borrows from both; it has no `features`. */
+QN_MUST_CHECK
+qn_status qn_design_share(const qn_design *design, qn_shared_columns *shared, qn_design *out,
+                          qn_error *err);
 
 /* out[i] = x_i . point, intercept included. `out`: n_rows. */
 void qn_design_multiply(const qn_design *design, const double *point, qn_pool *pool, double *out);

@@ -4,7 +4,6 @@
 #include "base/alloc.h"
 #include "base/number.h"
 #include "base/rng.h"
-#include "learn/linear/shared_columns.h"
 #include "linalg/kernels.h"
 
 #include <math.h>
@@ -14,11 +13,12 @@ enum { PASSES_PER_CHECK = 10 }; /* the gap costs about as much as a pass */
 
 struct dual {
     const qn_glm *glm;
-    qn_shared_columns shared; /* of the design */
-    double *point;            /* of the columns shared */
-    double *beta;             /* n */
-    double *squares;          /* n: |x_i|^2 + d_i */
-    int32_t *order;           /* the active rows, then the others */
+    qn_shared_columns shared;
+    qn_design design; /* without the columns that one row has alone */
+    double *point;    /* of the columns shared */
+    double *beta;     /* n */
+    double *squares;  /* n: |x_i|^2 + d_i */
+    int32_t *order;   /* the active rows, then the others */
     int64_t n, n_active;
     double epsilon;
     double cost;  /* C of liblinear for a weight of 1, against |point|^2 / 2 */
@@ -61,7 +61,7 @@ static double diagonal_of(const struct dual *d, int64_t i)
 
 static void measure_rows(struct dual *d)
 {
-    const qn_design *x = &d->shared.design;
+    const qn_design *x = &d->design;
     for (int64_t i = 0; i < d->n; i++) {
         const double *dense = x->dense + i * x->width;
         double sum = qn_dot(dense, dense, x->width) + d->shared.alone[i] + diagonal_of(d, i);
@@ -75,7 +75,7 @@ static void measure_rows(struct dual *d)
 
 static double margin_of(const struct dual *d, int64_t i)
 {
-    return qn_design_row_dot(&d->shared.design, i, d->point) + d->shared.alone[i] * d->beta[i];
+    return qn_design_row_dot(&d->design, i, d->point) + d->shared.alone[i] * d->beta[i];
 }
 
 /* Sets beta_i to its best; returns how far the slope was from one that keeps it. `*rests` tells
@@ -96,7 +96,7 @@ static double step_along(struct dual *d, int64_t i, bool *rests)
         change == 0 && (before >= high || up > d->reach) && (before <= low || -down > d->reach);
     if (change == 0) return 0;
     d->beta[i] = now;
-    qn_design_row_add(&d->shared.design, i, change, d->point);
+    qn_design_row_add(&d->design, i, change, d->point);
     return fabs(change) * square;
 }
 
@@ -123,7 +123,7 @@ static double pass(struct dual *d)
 /* The objective over the penalty, and how far the dual is below it, as a share. */
 static double gap_of(const struct dual *d)
 {
-    double norm = qn_dot(d->point, d->point, d->shared.design.n_cols);
+    double norm = qn_dot(d->point, d->point, d->design.n_cols);
     for (int64_t i = 0; i < d->n; i++) {
         norm += d->shared.alone[i] * d->beta[i] * d->beta[i];
     }
@@ -160,7 +160,7 @@ static void descend(struct dual *d, int64_t *n_iterations)
 
 static bool allocate(struct dual *d)
 {
-    d->point = qn_alloc_array(d->shared.design.n_cols, sizeof *d->point);
+    d->point = qn_alloc_array(d->design.n_cols, sizeof *d->point);
     d->beta = qn_alloc_array(d->n, sizeof *d->beta);
     d->squares = qn_alloc_array(d->n, sizeof *d->squares);
     d->order = qn_alloc_array(d->n, sizeof *d->order);
@@ -186,7 +186,7 @@ qn_status qn_dual_minimise(const qn_glm *glm, double *point, int64_t *n_iteratio
                      .cost = 1 / (glm->total * glm->penalty)};
     qn_status status = QN_OK;
     *n_iterations = 0;
-    QN_TRY(qn_shared_columns_init(&d.shared, glm->design, err));
+    QN_TRY(qn_design_share(glm->design, &d.shared, &d.design, err));
     if (allocate(&d)) {
         qn_rng_init(&d.rng, glm->seed, 0x6475616c);
         measure_rows(&d);

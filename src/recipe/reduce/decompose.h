@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Principal components and truncated singular values: A = U S V' of rows (A less its column means
  * for principal components), the largest of S and their rows of V'. Let m be the smaller of rows
- * and columns. m <= 1000      exact: all eigenvalues of A'A or AA', whichever is m × m beyond
- * randomised block Krylov iteration (Musco & Musco 2015; the range finder of Halko, Martinsson &
- * Tropp 2011, algorithm 4.4, with every power kept), begun anew from the vectors found until their
- * residuals are below 1e-5 of their values The entry of a component that is largest in absolute
- * value is positive.
+ * and columns.
+ *     m <= 1000   exact: all eigenvalues of A'A or AA', whichever is m × m
+ *     beyond      randomised block Krylov iteration (Musco & Musco 2015; Golub & Underwood 1977)
+ *                 with thick restarts (Wu & Simon 2000) until residuals are below 1e-6 of the least
+ *                 value wanted; then a random block is iterated beside what was found, to find none
+ *                 better: values that come several times are not missed
+ * The entry of a component that is largest in absolute value is positive.
  *
  * Threads: calls are independent; the same bytes on any number of threads. */
 #ifndef QN_RECIPE_REDUCE_DECOMPOSE_H

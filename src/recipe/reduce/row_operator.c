@@ -65,6 +65,32 @@ struct product {
     double *shift; /* width: means' x, or sums of y */
 };
 
+/* Adds values times the rows of `from`, `width` numbers each, that `places` name. */
+static inline __attribute__((always_inline)) void gather(const float *values, const int32_t *places,
+                                                         int64_t n, const double *from,
+                                                         int64_t width, double *to)
+{
+    for (int64_t at = 0; at < n; at++) {
+        const double value = (double)values[at], *row = from + places[at] * width;
+        for (int64_t c = 0; c < width; c++) {
+            to[c] += value * row[c];
+        }
+    }
+}
+
+/* The same sums, those of blocks of four in registers. */
+static void add_gathered(const float *values, const int32_t *places, int64_t n, const double *from,
+                         int64_t width, double *to)
+{
+    if (width == 4) {
+        double sums[4] = {to[0], to[1], to[2], to[3]};
+        gather(values, places, n, from, 4, sums);
+        memcpy(to, sums, sizeof sums);
+    } else {
+        gather(values, places, n, from, width, to);
+    }
+}
+
 static void apply_rows(void *context, int64_t task)
 {
     const struct product *p = context;
@@ -83,11 +109,9 @@ static void apply_rows(void *context, int64_t task)
         }
     }
     for (int64_t i = first; i < end && m->n_sparse > 0; i++) {
-        for (int64_t at = m->sparse_starts[i]; at < m->sparse_starts[i + 1]; at++) {
-            qn_add_scaled((double)m->sparse_values[at],
-                          p->from + (m->n_dense + m->sparse_cols[at]) * width, p->to + i * width,
-                          width);
-        }
+        const int64_t at = m->sparse_starts[i];
+        add_gathered(m->sparse_values + at, m->sparse_cols + at, m->sparse_starts[i + 1] - at,
+                     p->from + m->n_dense * width, width, p->to + i * width);
     }
 }
 
@@ -108,11 +132,10 @@ static void apply_columns(void *context, int64_t task)
             if (value != 0) qn_add_scaled(value, p->from + i * width, to, width);
         }
         const int64_t sparse = f - m->n_dense;
-        for (int64_t at = sparse < 0 ? 0 : op->col_starts[sparse];
-             sparse >= 0 && at < op->col_starts[sparse + 1]; at++) {
-            qn_add_scaled((double)op->col_values[at], p->from + op->col_rows[at] * width, to,
-                          width);
-        }
+        if (sparse < 0) continue;
+        const int64_t at = op->col_starts[sparse];
+        add_gathered(op->col_values + at, op->col_rows + at, op->col_starts[sparse + 1] - at,
+                     p->from, width, to);
     }
 }
 

@@ -279,6 +279,44 @@ static void sparse_columns_count_as_dense_ones_do(void **state)
     }
 }
 
+/* Twelve groups of rows with a word each, and a word of its own for every row: AA' has twelve times
+ * the value 100.01, more often than a block of the iteration has vectors, then only 0.01. */
+static void values_that_come_often_are_all_found(void **state)
+{
+    (void)state;
+    enum { GROUPS = 12, ROWS = 1200, OF_GROUP = ROWS / GROUPS };
+    qn_error err = {0};
+    qn_matrix words = {.n_rows = ROWS, .n_sparse = GROUPS + ROWS};
+    words.sparse_starts = qn_alloc_array(ROWS + 1, sizeof *words.sparse_starts);
+    words.sparse_cols = qn_alloc_array(2 * ROWS, sizeof *words.sparse_cols);
+    words.sparse_values = qn_alloc_array(2 * ROWS, sizeof *words.sparse_values);
+    for (int i = 0; i < ROWS; i++) {
+        words.sparse_starts[i + 1] = 2 * i + 2;
+        words.sparse_cols[2 * i] = i % GROUPS;
+        words.sparse_cols[2 * i + 1] = GROUPS + i;
+        words.sparse_values[2 * i] = 1;
+        words.sparse_values[2 * i + 1] = 0.1F;
+    }
+    const qn_decompose_request request = {.rows = &words, .n_components = GROUPS + 1, .seed = 1};
+    qn_decomposition d;
+    CHECK_OK(qn_decompose(&request, &d, &err));
+    CHECK(!d.exact);
+    CHECK_INT(d.n_components, GROUPS + 1);
+    for (int i = 0; i <= GROUPS; i++) {
+        CHECK_NEAR(d.singular[i] * d.singular[i], (i < GROUPS ? OF_GROUP : 0) + 0.01, 1e-6);
+    }
+    for (int i = 0; i < GROUPS; i++) { /* along the groups' words, in some basis of them */
+        double square = 0;
+        for (int w = 0; w < GROUPS; w++) {
+            const double share = d.components[i * (GROUPS + ROWS) + w];
+            square += share * share;
+        }
+        CHECK_NEAR(square, OF_GROUP / (OF_GROUP + 0.01), 1e-6);
+    }
+    qn_decomposition_release(&d);
+    qn_matrix_release(&words);
+}
+
 static void a_share_asks_for_the_fewest_that_explain_it(void **state)
 {
     (void)state;
@@ -396,7 +434,7 @@ static void running_out_of_memory_leaves_nothing(void **state)
 }
 
 RUN_TESTS(TEST(components_of_real_tables_are_scikit_learns),
-          TEST(sparse_columns_count_as_dense_ones_do),
+          TEST(sparse_columns_count_as_dense_ones_do), TEST(values_that_come_often_are_all_found),
           TEST(a_share_asks_for_the_fewest_that_explain_it),
           TEST(any_number_of_threads_gives_the_same_bytes), TEST(what_cannot_be_reduced_is_refused),
           TEST(a_model_reads_back_and_refuses_damage), TEST(running_out_of_memory_leaves_nothing))
