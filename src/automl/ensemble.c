@@ -134,8 +134,12 @@ qn_status qn_ensemble_select(const qn_trial_data *data, const qn_trial *trials, 
         status = choose(&step, n_trials, n_steps, pool, order, &n_kept, sum, counts, err);
     }
     if (status == QN_OK) {
+        memset(counts, 0, (size_t)n_trials * sizeof *counts);
         for (int32_t i = 0; i < n_kept; i++) {
-            out->weights[order[i]] += 1.0 / n_kept;
+            counts[order[i]]++;
+        }
+        for (int64_t t = 0; t < n_trials; t++) { /* sums of shares may exceed 1 */
+            out->weights[t] = (double)counts[t] / n_kept;
         }
         blend(data, trials, n_trials, out);
         const qn_metric_input input = qn_trial_data_input(data, out->predictions);

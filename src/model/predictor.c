@@ -268,7 +268,7 @@ static qn_status read_member(qn_reader *reader, qn_predictor *predictor, qn_erro
     member->recipe = qn_read_i32(reader);
     member->weight = qn_read_f64(reader);
     if (reader->failed || member->recipe < 0 || member->recipe >= predictor->n_recipes ||
-        !(member->weight >= 0 && member->weight <= 1)) {
+        !(member->weight >= 0 && member->weight <= 1 + 1e-9)) { /* some were summed up */
         return damaged(err);
     }
     member->name = qn_strndup(name, bytes);

@@ -209,6 +209,30 @@ static void equal_trials_go_to_the_earlier_one_alone(void **state)
     qn_ensemble_release(&ensemble);
 }
 
+/* Bundles take no weight above 1, however often a trial is chosen: here predictions differ in their
+ * last bits alone, so that the sums of a few steps order them anew and more steps look better. */
+static void the_only_trial_has_a_weight_of_one(void **state)
+{
+    (void)state;
+    struct world w;
+    qn_ensemble ensemble;
+    qn_error err = {0};
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        qn_rng rng;
+        make_world(&w, QN_TASK_BINARY, "roc_auc", 2 * seed);
+        qn_rng_init(&rng, seed, 1);
+        for (int i = 0; i < N; i++) {
+            const double at = (double)(1 + qn_rng_below(&rng, 3)) / 7;
+            w.predictions[0][i] = at * (1 + (double)qn_rng_below(&rng, 5) * 0x1p-52);
+            w.target[i] = (double)qn_rng_below(&rng, 2);
+        }
+        CHECK_OK(
+            qn_ensemble_select(&w.data, w.trials, 1, QN_ENSEMBLE_STEPS, NULL, &ensemble, &err));
+        CHECK(ensemble.weights[0] == 1);
+        qn_ensemble_release(&ensemble);
+    }
+}
+
 static void an_undefined_metric_takes_the_first_complete_trial(void **state)
 {
     (void)state;
@@ -257,6 +281,6 @@ static void selecting_survives_running_out_of_memory(void **state)
 RUN_TESTS(TEST(selection_equals_the_plain_one),
           TEST(predictions_and_value_are_those_of_the_weights),
           TEST(one_step_picks_the_best_single_trial),
-          TEST(equal_trials_go_to_the_earlier_one_alone),
+          TEST(equal_trials_go_to_the_earlier_one_alone), TEST(the_only_trial_has_a_weight_of_one),
           TEST(an_undefined_metric_takes_the_first_complete_trial),
           TEST(threads_do_not_change_the_choice), TEST(selecting_survives_running_out_of_memory))
