@@ -514,6 +514,72 @@ static void check_former_names(const qn_learner *learner, const struct world *wo
     free(other);
 }
 
+/* Fits what there is little to learn from: a model that predicts numbers, or one line and none. */
+static void fit_little(const qn_learner *learner, const struct world *world, qn_dataset *data,
+                       const void *params, const char *what)
+{
+    qn_error err = {0};
+    qn_learn_result result = {0};
+    double out[120 * 3];
+    CHECK_OK(qn_bins_create(data, 255, NULL, &data->bins, &err));
+    const qn_learn_request request = {.data = data, .params = params, .seed = 5};
+    const qn_status status = learner->fit(&request, &result, &err);
+    if (status == QN_OK) {
+        predict(learner, world, result.estimator, out);
+        for (int64_t i = 0; i < world->folds.folds[0].n_valid * data->n_outputs; i++) {
+            if (!isfinite(out[i])) fail_msg("%s, %s: predicts %g", learner->name, what, out[i]);
+        }
+    } else {
+        CHECK(result.estimator == NULL);
+        CHECK(status == QN_ERR_DATA || status == QN_ERR_UNSUPPORTED);
+        CHECK(err.message[0] && !strchr(err.message, '\n'));
+    }
+    qn_bins_free(data->bins);
+    data->bins = NULL;
+    qn_free(result.importance);
+    qn_estimator_free(result.estimator);
+}
+
+/* The validation rows, which are kept whole in both views, are what is trained on. */
+static void check_little(const qn_learner *learner, const struct world *world, const void *params)
+{
+    qn_dataset data = world->folds.folds[0].data;
+    double target[120], weights[120] = {0};
+    const double *whole = data.valid.target;
+    data.train = data.valid;
+    data.valid = (qn_dataset_part){0};
+    const int64_t n = data.train.n_rows;
+    data.train.target = target;
+    for (int64_t i = 0; i < n; i++) {
+        target[i] = whole[0];
+    }
+    fit_little(learner, world, &data, params, "one class, or one number");
+    memcpy(target, whole, (size_t)n * sizeof *target);
+    weights[n / 2] = (double)n;
+    data.train.weights = weights;
+    fit_little(learner, world, &data, params, "one row weighs all");
+    data.train.weights = NULL;
+    for (int64_t n_rows = 1; n_rows <= 3; n_rows++) {
+        data.train.n_rows = n_rows;
+        for (int view = 0; view < QN_N_VIEWS; view++) {
+            data.train.views[view].n_rows = n_rows;
+        }
+        fit_little(learner, world, &data, params, "three rows at most");
+    }
+    data.train = world->folds.folds[0].data.valid;
+    data.train.target = target;
+    for (int64_t i = 0; i < n && data.n_classes == 0; i++) {
+        target[i] = i % 3 ? whole[i] : 1e149 * (i % 2 ? -1 : 1);
+    }
+    fit_little(learner, world, &data, params, "numbers far out");
+}
+
+static void little_to_learn_from_gives_numbers_or_one_line(void **state)
+{
+    (void)state;
+    for_each(check_little, true);
+}
+
 static void class_weights_are_weights_of_rows(void **state)
 {
     (void)state;
@@ -575,7 +641,8 @@ static void every_learner_survives_running_out_of_memory(void **state)
     for_each(check_no_memory, false);
 }
 
-RUN_TESTS(TEST(class_weights_are_weights_of_rows), TEST(every_learner_leans_to_rows_of_more_weight),
+RUN_TESTS(TEST(little_to_learn_from_gives_numbers_or_one_line),
+          TEST(class_weights_are_weights_of_rows), TEST(every_learner_leans_to_rows_of_more_weight),
           TEST(learners_that_go_on_from_a_model_fit_no_worse),
           TEST(importances_are_shares_of_columns),
           TEST(every_learner_predicts_what_its_task_asks_for),

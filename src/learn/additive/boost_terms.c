@@ -40,7 +40,8 @@ static qn_status no_memory(qn_error *err)
     return qn_fail(err, QN_ERR_NOMEM, "no memory to boost an additive model");
 }
 
-/* Which rows are left out, drawn without replacement; one stays in. */
+/* Which rows are left out, drawn without replacement; one stays in, and all where those that stay
+ * weigh nothing. */
 static bool draw(qn_bag *bag, int64_t index)
 {
     const qn_dataset_part *train = &bag->request->data->train;
@@ -55,7 +56,11 @@ static bool draw(qn_bag *bag, int64_t index)
     qn_rng rng;
     qn_rng_init(&rng, qn_seed_child(bag->request->seed, 0x626167), (uint64_t)index);
     qn_rng_shuffle(&rng, order, n);
-    for (int64_t i = 0; i < n_out; i++) {
+    double kept = 0;
+    for (int64_t i = n_out; i < n; i++) {
+        kept += bag->weights[order[i]];
+    }
+    for (int64_t i = 0; kept > 0 && i < n_out; i++) {
         bag->left_out[order[i]] = bag->weights[order[i]];
         bag->weights[order[i]] = 0;
     }

@@ -100,7 +100,7 @@ static void run(const struct sleeper *params, const qn_stop *stop, int64_t n_row
     n_predicted = 0;
     CHECK_OK(qn_trials_run(&trials, &trial, warnings, &err));
     *complete = trial.complete;
-    qn_trials_release(&trial, 1, 1);
+    qn_trials_release(&trial, 1, folds.n_folds);
     qn_trial_data_release(&data);
     qn_fold_set_release(&folds);
     table_release(&t);
