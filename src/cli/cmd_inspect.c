@@ -4,6 +4,7 @@
 #include "bundle/bundle.h"
 #include "cli/commands.h"
 #include "explain/importance.h"
+#include "model/linear_model.h"
 #include "recipe/derive.h"
 
 #include <math.h>
@@ -63,6 +64,39 @@ static qn_status print_split_importance(const qn_model *model, qn_error *err)
     return status;
 }
 
+enum { COEFFICIENTS_MAX = 200 };
+
+/* Of least squares; each fold has its own, the first is shown. */
+static void print_coefficients(const qn_predictor *predictor)
+{
+    for (int32_t m = 0; m < predictor->n_members; m++) {
+        const qn_member *member = &predictor->members[m];
+        qn_linear_terms terms;
+        int64_t n_features, n_dense;
+        if (!qn_linear_terms_of(member->estimator, &terms) || !terms.std_errors) continue;
+        const qn_feature *features = qn_recipe_features(predictor->recipes[member->recipe],
+                                                        QN_VIEW_DENSE, &n_features, &n_dense);
+        printf("\n%-36s%14s%14s%10s\n", "coefficients of the first fold", "value", "std error",
+               "t");
+        for (int64_t i = 0; i <= n_features && i < COEFFICIENTS_MAX; i++) {
+            const int64_t at = i > 0 ? i - 1 : n_features; /* the intercept first */
+            const double b = i > 0 ? terms.coefficients[at] : terms.intercepts[0];
+            const double error = terms.std_errors[at];
+            printf("%-36.35s", i > 0 ? features[at].name : "intercept");
+            if (isfinite(error)) {
+                printf("%14.6g%14.4g%10.2f\n", b, error, b / error);
+            } else {
+                puts("             -             -         -"); /* it depends on others */
+            }
+        }
+        if (n_features >= COEFFICIENTS_MAX) {
+            printf("... %lld more; see --json\n", (long long)n_features + 1 - COEFFICIENTS_MAX);
+        }
+        printf("%lld degrees of freedom are left\n", (long long)terms.degrees_of_freedom);
+        return;
+    }
+}
+
 /* Each fold has its own; the first is shown. */
 static void print_derived(const qn_recipe *recipe)
 {
@@ -101,11 +135,18 @@ static void print_model(const qn_model *model)
     }
     print_columns(schema);
     if (schema->target < 0) return;
-    printf("\n%-20s%14s%12s%9s%9s\n", "leaderboard", r->metric, "+-", "weight", "rounds");
+    bool any_oob = false;
+    for (int64_t i = 0; i < r->n_leaderboard; i++) {
+        any_oob |= !isnan(r->leaderboard[i].oob_score);
+    }
+    printf("\n%-20s%14s%12s%9s%9s%s\n", "leaderboard", r->metric, "+-", "weight", "rounds",
+           any_oob ? "    out of bag" : "");
     for (int64_t i = 0; i < r->n_leaderboard; i++) {
         const qn_leaderboard_entry *e = &r->leaderboard[i];
-        printf("%-20s%14.6g%12.3g%9.2f%9lld\n", e->name, e->cv_score, e->std_error, e->weight,
+        printf("%-20s%14.6g%12.3g%9.2f%9lld", e->name, e->cv_score, e->std_error, e->weight,
                (long long)e->n_rounds);
+        if (!isnan(e->oob_score)) printf("%14.6g", e->oob_score);
+        putchar('\n');
     }
     printf("\n%d estimators on %d recipes, temperature %.4g, threshold %.4g\n",
            predictor->n_members, predictor->n_recipes, predictor->temperature,
@@ -121,6 +162,7 @@ static void print_model(const qn_model *model)
     for (int64_t i = 0; i < r->n_importance && i < 30; i++) {
         printf("%-28.27s%14.6g\n", r->importance[i].column, r->importance[i].importance);
     }
+    print_coefficients(predictor);
 }
 
 static int inspect_run(int argc, char **argv)

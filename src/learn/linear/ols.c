@@ -166,7 +166,7 @@ static const qn_param no_params[] = {{0}};
 
 const qn_learner qn_learner_linear = {
     .name = "linear",
-    .help = "ordinary least squares, with standard errors and t values (quern inspect --json)",
+    .help = "ordinary least squares, with standard errors and t values, which quern inspect shows",
     .source = "Bjorck 1996",
     .tasks = 1u << QN_TASK_REGRESSION,
     .capabilities = QN_LEARNER_WEIGHTS | QN_LEARNER_THREADS,

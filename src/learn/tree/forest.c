@@ -92,7 +92,7 @@ static const char *const criteria[] = {"auto", "gini", "entropy", "squared_error
         FLAG("random_cuts", random_cuts, cuts, "one random cut per feature"),                      \
         FLAG("oob_score", oob_score, 0,                                                            \
              "with bootstrap: predict each training row by the trees that have not seen it "       \
-             "(Breiman 1996)")
+             "(Breiman 1996); quern inspect and the report show its score")
 
 static const qn_param extra_params[] = {FOREST_PARAMS(0, 1), {0}};
 static const qn_param random_params[] = {FOREST_PARAMS(1, 0), {0}};
