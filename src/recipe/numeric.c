@@ -6,6 +6,10 @@
 #include "base/alloc.h"
 #include "recipe/straightness.h"
 
+/* How much greater the log-likelihood must be: among many columns on few rows, chance would choose
+ * what fits the training rows alone. */
+static const double margin = 3;
+
 struct numeric {
     qn_scale scale;
     uint8_t has_indicator;
@@ -30,7 +34,9 @@ static qn_status choose_scale(const qn_fit_column *column, double *values, qn_sc
     qn_scale straight;
     load(column, values);
     QN_TRY(qn_scale_fit(values, column->n_rows, false, &straight, err));
-    if (qn_straightness(column, &straight) > qn_straightness(column, out)) *out = straight;
+    if (qn_straightness(column, &straight) > qn_straightness(column, out) + margin) {
+        *out = straight;
+    }
     return QN_OK;
 }
 

@@ -92,7 +92,8 @@ double qn_straightness(const qn_fit_column *column, const qn_scale *scale)
         points.x[i] = qn_scale_apply(scale, column->cells[row].number);
         points.y[i] = column->target[row];
     }
-    return n_classes == 2  ? logistic_likelihood(&points)
-           : n_classes > 2 ? share_between(&points, n_classes)
-                           : squared_correlation(&points);
+    if (n_classes == 2) return logistic_likelihood(&points);
+    const double share =
+        n_classes > 2 ? share_between(&points, n_classes) : squared_correlation(&points);
+    return -0.5 * points.n * log(fmax(1 - share, 1e-12));
 }

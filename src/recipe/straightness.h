@@ -8,10 +8,9 @@
 
 #include "recipe/transform.h"
 
-/* Greater is better, and comparable for one column only. Two classes: log-likelihood of the
- * logistic line, since a few extreme values hide in a correlation; several: share of the variance
- * that lies between the classes; numbers: squared correlation. Of 4,000 of the rows, at equal
- * steps. */
+/* Log-likelihood of the line, up to a constant of the column: of a logistic one for two classes,
+ * since a few extreme values hide in a correlation; of the classes' means for several, and of a
+ * straight line for numbers, both with normal errors. Of 4,000 of the rows, at equal steps. */
 double qn_straightness(const qn_fit_column *column, const qn_scale *scale);
 
 #endif

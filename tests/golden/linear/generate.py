@@ -23,29 +23,30 @@ from scipy import special, stats
 from sklearn import metrics
 from sklearn.linear_model import LogisticRegression, Ridge
 
-KNOTS, CLIP = 65, 8
+KNOTS, CLIP, MARGIN = 65, 8, 3
 repository = pathlib.Path(__file__).resolve().parents[3]
 
 
 def straightness(z, y, task):
-    """What a line in z tells of y: of at most 4,000 rows, at equal steps."""
+    """Log-likelihood of a line in z: of at most 4,000 rows, at equal steps."""
     n = min(len(z), 4000)
     rows = np.arange(n) * len(z) // n
     z, y = z[rows], y[rows]
     if task == "regression":
-        return np.corrcoef(z, y)[0, 1] ** 2
+        return -0.5 * len(z) * np.log(1 - np.corrcoef(z, y)[0, 1] ** 2)
     if task == "binary":
         z = z.reshape(-1, 1)
         line = LogisticRegression(C=1000, tol=1e-10).fit(z, y)
-        return -metrics.log_loss(y, line.predict_proba(z))
+        return -metrics.log_loss(y, line.predict_proba(z), normalize=False)
     groups = [z[y == c] for c in np.unique(y)]
-    return sum(len(g) * (g.mean() - z.mean()) ** 2 for g in groups) / (len(z) * z.var())
+    between = sum(len(g) * (g.mean() - z.mean()) ** 2 for g in groups) / (len(z) * z.var())
+    return -0.5 * len(z) * np.log(1 - between)
 
 
 def scaled_numbers(values, y, task):
     """Bent or not, whichever tells more of the target."""
     bent, straight = scaled(values, values, True), scaled(values, values, False)
-    if straightness(straight, y, task) > straightness(bent, y, task):
+    if straightness(straight, y, task) > straightness(bent, y, task) + MARGIN:
         return straight
     return bent
 
