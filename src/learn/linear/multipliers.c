@@ -35,6 +35,7 @@ struct machine {
     double *point, *step, *change, *sum; /* n_cols: sum_i held_i x_i */
     double *gram;
     double primal, gap, excess;
+    bool is_lost; /* a step was beyond all numbers, and not taken */
 };
 
 static double kept_within(double value, double low, double high)
@@ -162,7 +163,7 @@ static double length_of(struct machine *m)
 
 static bool may_go_on(const struct machine *m, int64_t n_iterations)
 {
-    return n_iterations < m->glm->max_iter && !qn_stop_requested(m->glm->stop) &&
+    return n_iterations < m->glm->max_iter && !qn_stop_requested(m->glm->stop) && !m->is_lost &&
            m->gap > fmax(m->glm->tol, rounding) * m->primal;
 }
 
@@ -173,6 +174,8 @@ static qn_status descend(struct machine *m, int64_t *n_iterations, qn_error *err
         if (steps > 0 && m->excess <= inner_share * m->gap) break;
         QN_TRY(find_step(m, err));
         const double length = length_of(m);
+        m->is_lost = !isfinite(qn_dot(m->step, m->step, m->n_cols) + qn_sum(m->moves, m->n));
+        if (m->is_lost) break;
         qn_add_scaled(length, m->step, m->point, m->n_cols);
         qn_add_scaled(length, m->moves, m->margins, m->n);
         ++*n_iterations;
