@@ -93,8 +93,10 @@ qn_stop qn_fit_stop_after(const qn_fit_run *fit, double share)
 
 bool qn_fit_has_kind(const qn_schema *schema, qn_kind kind)
 {
-    for (int64_t f = 0; f < qn_schema_n_features(schema); f++) {
-        if (schema->columns[qn_schema_feature(schema, f)].kind == kind) return true;
+    for (int64_t col = 0; col < schema->n_cols; col++) { /* once: there may be 100,000 of them */
+        const qn_schema_column *column = &schema->columns[col];
+        const bool read = column->role == QN_ROLE_FEATURE || column->role == QN_ROLE_TIME;
+        if (read && column->kind == kind) return true;
     }
     return false;
 }
