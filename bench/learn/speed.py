@@ -33,7 +33,7 @@ warnings.simplefilter("ignore")
 SLOWEST_S = 8  # a candidate that takes more processor time is the last that is tried
 BRIEF_S, MOST_ROUNDS = 0.1, 9  # of short runs there are more
 WARM_S = 1
-SPIN_S = 0.1  # OpenBLAS's threads keep a processor busy for some 30 ms after their last product
+SPIN_S = 0.06  # OpenBLAS's threads keep processors busy for some 30 ms after their last product
 
 
 @dataclasses.dataclass
@@ -339,7 +339,6 @@ class Own:
         params = row.params
         if params == "gamma":
             params = f"gamma={gamma_of(part)!r}"
-        time.sleep(SPIN_S)
         print(row.own, params, self.out, file=self.process.stdin, flush=True)
         answer = json.loads(self.process.stdout.readline())
         seconds = {"fit": answer["fit_s"]}
@@ -381,7 +380,9 @@ def compare(program, table, row, rounds):
             mine, theirs = [], []
         while len(mine) < rounds or (len(mine) < MOST_ROUNDS and
                                      run[0]["fit"][0] < BRIEF_S):
+            time.sleep(SPIN_S)
             mine.append(own.run())
+            time.sleep(SPIN_S)
             theirs.append(peer.run())
         own.close()
     for phase in mine[0][0]:

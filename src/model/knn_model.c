@@ -7,7 +7,10 @@
 #include <math.h>
 #include <string.h>
 
-enum { SPARE = 8 }; /* neighbours kept beyond k, since preselection is in float */
+enum {
+    SPARE = 8,   /* neighbours kept beyond k, since preselection is in float */
+    AT_ONCE = 32 /* distances looked over */
+};
 
 struct knn {
     qn_estimator head;
@@ -71,6 +74,34 @@ static size_t scratch_bytes(const qn_estimator *estimator, int64_t n_rows)
     return lay_out((const struct knn *)estimator, n_rows, NULL, &work);
 }
 
+/* The first of values[from … n - 1] that is at most `bound`, or n. */
+static int64_t next_within(const float *values, int64_t from, int64_t n, float bound)
+{
+    for (; from + AT_ONCE <= n; from += AT_ONCE) {
+        int32_t any = 0;
+        for (int64_t i = 0; i < AT_ONCE; i++) {
+            any |= values[from + i] <= bound;
+        }
+        if (any) break;
+    }
+    while (from < n && !(values[from] <= bound)) {
+        from++;
+    }
+    return from;
+}
+
+/* Offers values[from … n - 1], those of rows from `first` on, to a point's heap: few are nearer
+ * than all that it holds. */
+static void offer_all(const float *values, int64_t from, int64_t n, int64_t first, qn_near *heap,
+                      int32_t *count, int32_t room)
+{
+    for (int64_t i = from; i < n; i++) {
+        if (*count == room) i = next_within(values, i, n, heap[0].distance);
+        if (i == n) break;
+        qn_near_offer(heap, count, room, (qn_near){values[i], (int32_t)(first + i)});
+    }
+}
+
 /* Offers rows begin … end - 1 to the heaps of n_points. */
 static void look_at(const struct knn *model, const float *points, int64_t n_points, int64_t begin,
                     int64_t end, float *tile, qn_near *heaps, int32_t *counts)
@@ -81,10 +112,8 @@ static void look_at(const struct knn *model, const float *points, int64_t n_poin
         const int64_t n = end - first < QN_NEIGHBOURS_TILE ? end - first : QN_NEIGHBOURS_TILE;
         qn_neighbours_tile(&model->rows, points, n_points, first, n, tile);
         for (int64_t q = 0; q < n_points; q++) {
-            for (int64_t i = first < begin ? begin - first : 0; i < n; i++) {
-                qn_near_offer(heaps + q * room, &counts[q], room,
-                              (qn_near){tile[q * QN_NEIGHBOURS_TILE + i], (int32_t)(first + i)});
-            }
+            offer_all(tile + q * QN_NEIGHBOURS_TILE, first < begin ? begin - first : 0, n, first,
+                      heaps + q * room, &counts[q], room);
         }
     }
 }
