@@ -77,7 +77,8 @@ void cli_print_man_overview(const cli_command *const *commands);
 void cli_print_reference(const cli_command *command);
 bool cli_use_color(int fd);
 
-/* From now on SIGINT and SIGTERM set the flag that is returned; a second one ends the program. */
+/* From now on SIGINT and SIGTERM set the flag that is returned; a second one, half a second later
+ * or more, ends the program. */
 const volatile sig_atomic_t *cli_catch_interrupts(void);
 
 #endif

@@ -63,6 +63,25 @@ keeps_the_best() {
     done
     return 1
 }
+# A parent may pass on what the terminal sent too.
+two_signals_at_once() {
+    python3 - "$quern" "$data/train.csv" <<'PYTHON'
+import os, signal, subprocess, sys, time
+command = [sys.argv[1], "fit", sys.argv[2], "--target", "class", "--budget", "300s", "--preset",
+           "best", "-o", "j.quern", "--report", ""]
+for turn in range(5):
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while "folds prepared" not in run.stderr.readline():
+        pass
+    time.sleep(0.3)
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    told = run.stderr.read()
+    if run.wait() != 130 or "interrupted" not in told:
+        sys.exit(f"turn {turn}: {run.returncode} {told}")
+PYTHON
+}
 fit() {
     "$quern" fit "$data/train.csv" --target class --trials 3 --folds 3 --quiet "$@"
 }
@@ -150,4 +169,5 @@ check a_label_map_solves_it "$quern" evaluate a.quern labels.csv --label-map fin
 head -c 20000 a.quern >short.quern
 check a_cut_model_is_refused says 3 "cut off" "$quern" inspect short.quern
 check an_interrupt_keeps_the_best_so_far keeps_the_best
+check two_signals_at_once_are_one_interrupt two_signals_at_once
 exit $failed
