@@ -7,7 +7,7 @@
  * One variable at a time is set to its best; variables that rest at a bound are passed over until
  * the others have converged. The order is drawn anew for every pass from the seed.
  *
- * Threads: one thread at a time. */
+ * Threads: one thread at a time; the pool is used for the last product alone. */
 #ifndef QN_LEARN_LINEAR_DUAL_H
 #define QN_LEARN_LINEAR_DUAL_H
 

@@ -5,7 +5,7 @@
  *     low_i <= beta_i <= high_i,
  * the loss is replaced by its Moreau envelope about beta_i / sigma, whose slope is the next beta_i.
  * The envelopes are minimised by Newton's method: only rows between the bends have a second
- * derivative, a few per cent of them in the end, so a step costs little more than a product with
+ * derivative, a tenth of them or fewer in the end, so a step costs little more than a product with
  * the rows. Then sigma grows, and the bends become steeper. Some thirty steps give seven digits.
  *
  * Threads: pure functions; the pool is used inside. */
